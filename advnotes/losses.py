@@ -1,0 +1,43 @@
+"""Losses with one value for each sample: what an attack ascends and a defence descends."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+__all__ = ["Loss", "cross_entropy", "margin", "margin_loss"]
+
+#: ``loss(logits, y)`` with one value for each sample, larger where the prediction is worse.
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def cross_entropy(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+    r"""Cross-entropy :math:`-\log p_y = \log\sum_j e^{z_j} - z_y` of each sample, in nats."""
+    return F.cross_entropy(logits, y, reduction="none")
+
+
+def margin(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+    r"""Margin :math:`z_y - \max_{j \neq y} z_j`: positive where the prediction is right.
+
+    The true class is masked with :math:`-\infty`, not with zero, so that it is right for logits of any sign:
+    ``(-1, -5, -9)`` with true class 0 has margin 4.
+
+    Raises:
+        ValueError: where there are fewer than two classes.
+    """
+    if logits.shape[1] < 2:
+        raise ValueError(f"a margin wants at least 2 classes, got logits of shape {tuple(logits.shape)}")
+    true = F.one_hot(y, logits.shape[1]).bool()
+    others = logits.masked_fill(true, -torch.inf).amax(dim=1)
+    return logits.gather(1, y[:, None]).squeeze(1) - others
+
+
+def margin_loss(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+    r"""The margin turned round, :math:`\max_{j \neq y} z_j - z_y`: positive where the sample is fooled.
+
+    Its gradient does not vanish when the softmax saturates, which makes it the loss to try when cross-entropy
+    finds nothing (Carlini and Wagner 2017, :math:`f_6` without its clamp).
+    """
+    return -margin(logits, y)
