@@ -1,0 +1,121 @@
+"""Tensors in, batches out: shuffled passes over a fixed set, or fresh samples at every step."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+__all__ = ["Stream", "batches"]
+
+Batch = tuple[Tensor, ...]
+
+
+class Rows(Dataset[Batch]):
+    """Tensors of equal length whose rows are fetched a whole batch at a time."""
+
+    def __init__(self, tensors: Batch) -> None:
+        self.tensors = tensors
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+    def __getitem__(self, index: int) -> Batch:
+        return tuple(tensor[index] for tensor in self.tensors)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        # What DataLoader calls with all indices of a batch: one indexing operation, nothing to collate.
+        rows = torch.tensor(indices)
+        return tuple(tensor[rows.to(tensor.device)] for tensor in self.tensors)
+
+
+def as_is(batch: Any) -> Any:
+    return batch
+
+
+def batches(
+    *tensors: Tensor,
+    batch_size: int = 128,
+    shuffle: bool = True,
+    drop_last: bool = True,
+    generator: torch.Generator | None = None,
+) -> DataLoader[Batch]:
+    """A DataLoader over tensors in memory, without the cost of fetching and stacking sample by sample.
+
+    It has the ordinary samplers, so that accelerate can split it among processes and skip into it on
+    resuming.
+
+    Args:
+        tensors: one or more, of equal length in their first dimension; they stay where they are.
+        batch_size: rows in a batch.
+        shuffle: a new order for every pass.
+        drop_last: leave out the last batch where it would be smaller than the others.
+        generator: what shuffles; None: the global RNG, from which every pass draws a seed.
+
+    Returns:
+        A loader of tuples, one tensor for each of ``tensors`` (a 1-tuple for one).
+
+    Raises:
+        ValueError: where there is no tensor, their lengths differ, ``batch_size`` is no positive int, or not
+            one batch would come out.
+    """
+    if not tensors or any(tensor.ndim == 0 for tensor in tensors):
+        raise ValueError("batches wants one or more tensors with a first dimension to take rows from")
+    lengths = [len(tensor) for tensor in tensors]
+    if len(set(lengths)) != 1:
+        raise ValueError(f"the tensors must have equal lengths in their first dimension; got {lengths}")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be an int of at least 1; got {batch_size!r}")
+    if lengths[0] < (batch_size if drop_last else 1):
+        raise ValueError(
+            f"{lengths[0]} rows do not fill one batch of {batch_size}: use a smaller batch_size,"
+            " more rows, or drop_last=False"
+        )
+    return DataLoader(
+        Rows(tensors),
+        batch_size=batch_size,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        collate_fn=as_is,
+        generator=generator,
+    )
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Fresh samples at every step, for data that can be generated: each pass yields ``steps`` new batches.
+
+        play(game, Stream(ring, batch_size=512, steps=2000), optimizers)
+        Stream(partial(ring, modes=25, generator=torch.Generator().manual_seed(0)), 512, 2000)
+
+    A pass is determined by the state of the RNG that ``sample`` draws from, the global one where it names no
+    other.
+
+    Args:
+        sample: called with the number of rows; returns a tensor or a tuple of tensors.
+        batch_size: rows in a batch.
+        steps: batches in a pass.
+
+    Raises:
+        ValueError: where ``batch_size`` or ``steps`` is no positive int.
+    """
+
+    sample: Callable[[int], Tensor | Batch]
+    batch_size: int
+    steps: int
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "steps"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be an int of at least 1; got {value!r}")
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        for _ in range(self.steps):
+            batch = self.sample(self.batch_size)
+            yield (batch,) if isinstance(batch, Tensor) else batch
