@@ -13,7 +13,9 @@ __all__ = ["Loss", "cross_entropy", "margin", "margin_loss"]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def cross_entropy(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+def cross_entropy(
+    logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
     r"""Cross-entropy :math:`-\log p_y = \log\sum_j e^{z_j} - z_y` of each sample, in nats."""
     return F.cross_entropy(logits, y, reduction="none")
 

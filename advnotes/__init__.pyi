@@ -1,0 +1,51 @@
+from . import data, gan, metrics, nets, plots, robust, zoo
+from .ascend import MaskedGradientWarning
+from .attacks import BIM, FGSM, PGD, Attack
+from .claims import Claims, at_least, at_most, between
+from .game import Game
+from .gan import GAN, R1GAN, MinimaxGAN
+from .losses import cross_entropy, margin, margin_loss
+from .metrics import accuracy, mode_coverage, robust_accuracy
+from .play import History, NonFiniteLoss, play
+from .robust import AdversarialTraining
+from .seeds import seed_all, start
+from .threats import L1, L2, Linf, Threat
+
+__all__ = [
+    "BIM",
+    "FGSM",
+    "GAN",
+    "L1",
+    "L2",
+    "PGD",
+    "R1GAN",
+    "AdversarialTraining",
+    "Attack",
+    "Claims",
+    "Game",
+    "History",
+    "Linf",
+    "MaskedGradientWarning",
+    "MinimaxGAN",
+    "NonFiniteLoss",
+    "Threat",
+    "accuracy",
+    "at_least",
+    "at_most",
+    "between",
+    "cross_entropy",
+    "data",
+    "gan",
+    "margin",
+    "margin_loss",
+    "metrics",
+    "mode_coverage",
+    "nets",
+    "play",
+    "plots",
+    "robust",
+    "robust_accuracy",
+    "seed_all",
+    "start",
+    "zoo",
+]

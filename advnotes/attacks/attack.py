@@ -1,0 +1,154 @@
+"""What every attack has in common: the call, its checks, and leaving the world as it was."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from advnotes.seeds import Source
+from advnotes.threats import Bounds, Linf, Threat
+
+__all__ = ["Attack", "Model"]
+
+#: Maps a batch of inputs in their natural range to logits ``[batch, classes]``: a module or any callable.
+Model = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Attack(ABC):
+    """An attack moves inputs inside a threat: ``x_adv = attack(model, x, y)``.
+
+    Nothing but the returned tensor is new: parameters, their gradients, every module's mode and buffers, the
+    caller's tensors and, where a generator is given, the global random state are as before, also after an error.
+
+    Args:
+        threat: what the adversary may do.
+        targeted: make ``y`` the class to reach instead of the class to leave.
+        bounds: the range of the input.
+        training: attack the model in train mode (batch statistics, dropout), as some adversarial training does;
+            its buffers are put back afterwards. Otherwise every module is in eval mode during the attack.
+    """
+
+    threat: Threat
+    _: KW_ONLY
+    targeted: bool = False
+    bounds: Bounds = (0.0, 1.0)
+    training: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.threat, Threat):
+            raise ValueError(f"an attack wants a threat such as Linf(8 / 255), got {self.threat!r}")
+        lowest, highest = self.bounds
+        if not lowest < highest:
+            raise ValueError(f"bounds must be (lowest, highest) with lowest < highest, got {self.bounds}")
+        if isinstance(self.threat, Linf) and float(torch.as_tensor(self.threat.eps).max()) > highest - lowest:
+            raise ValueError(
+                f"an L-inf eps of {self.threat.eps} is larger than the whole range {self.bounds} of the input: "
+                "eps is in the unit of the input, so for pixels in [0, 1] write 8 / 255, not 8"
+            )
+
+    def __call__(
+        self,
+        model: Model,
+        x: Float[Tensor, "batch ..."],
+        y: Int[Tensor, " batch"],
+        generator: Source = None,
+    ) -> Float[Tensor, "batch ..."]:
+        """Attack a batch.
+
+        Args:
+            model: maps ``x`` to logits ``[batch, classes]``; normalisation is a layer of it.
+            x: inputs within ``bounds``.
+            y: the true classes, or with ``targeted`` the classes to reach.
+            generator: see :data:`advnotes.seeds.Source`.
+
+        Returns:
+            A new tensor without a graph, of the shape, dtype and device of ``x``, inside the threat and ``bounds``.
+
+        Raises:
+            ValueError: where the input's range, shape, dtype, device or finiteness, the labels or the logits are
+                not as expected; it says what came and how to mend it.
+        """
+        check_inputs(x, y, self.bounds)
+        with torch.inference_mode(False), torch.no_grad(), attacked(model, self.training):
+            # A tensor from inference mode cannot enter a graph; its clone can.
+            x = x.clone() if x.is_inference() else x.detach()
+            y = y.clone() if y.is_inference() else y
+            return self.perturb(model, x, y, generator)
+
+    @abstractmethod
+    def perturb(
+        self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source
+    ) -> Float[Tensor, "batch ..."]:
+        """The method itself, on checked inputs and a prepared model."""
+
+    def scaled(self, factor: float) -> Self:
+        """The same attack inside a threat ``factor`` times as large, its steps scaled along."""
+        return dataclasses.replace(self, threat=self.threat.scaled(factor))
+
+
+def check_inputs(x: Tensor, y: Tensor, bounds: Bounds) -> None:
+    """Refuse inputs that an attack would silently get wrong."""
+    lowest, highest = bounds
+    if not x.is_floating_point():
+        raise ValueError(
+            f"inputs must be floating point in [{lowest}, {highest}], got {x.dtype}: x.float() / 255?"
+        )
+    if x.ndim < 2 or len(x) == 0:
+        raise ValueError(f"inputs must be a batch of at least one, [batch, ...], got shape {tuple(x.shape)}")
+    if y.dtype != torch.int64 or y.shape != (len(x),):
+        raise ValueError(
+            f"labels must be int64 class numbers of shape ({len(x)},), got {y.dtype} of shape {tuple(y.shape)}"
+        )
+    if y.device != x.device:
+        raise ValueError(f"inputs are on {x.device} and labels on {y.device}: move them to one device")
+    least, most = x.min().item(), x.max().item()
+    if not (least >= lowest and most <= highest):  # written so that NaN is refused too
+        raise ValueError(
+            f"inputs must be finite and within [{lowest}, {highest}], got values from {least:.4g} to {most:.4g}: "
+            "keep images in their natural range and put the normalisation into the model "
+            "(advnotes.nets.Normalize), or pass bounds= to the attack"
+        )
+    if int(y.min()) < 0:
+        raise ValueError(f"labels must be class numbers from 0, got {int(y.min())}")
+
+
+def check_logits(logits: Tensor, y: Tensor) -> None:
+    """Refuse a model whose output is not one row of logits for each sample."""
+    if logits.ndim != 2 or len(logits) != len(y):
+        raise ValueError(
+            f"the model must return logits of shape [batch, classes] = [{len(y)}, ...], got {tuple(logits.shape)}"
+        )
+    if logits.shape[1] < 2:
+        raise ValueError(
+            "the model returns one number for each sample; an attack wants one logit for each class: for a binary "
+            "model with logit s, return [0, s]"
+        )
+    if int(y.max()) >= logits.shape[1]:
+        raise ValueError(f"labels go up to {int(y.max())}, but the model has {logits.shape[1]} classes")
+
+
+@contextmanager
+def attacked(model: Model, training: bool = False) -> Iterator[None]:
+    """Every module in eval (or train) mode for the time of an attack; modes and buffers put back, come what may."""
+    if not isinstance(model, nn.Module):
+        yield
+        return
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()] if training else []
+    for module, _ in modes:
+        module.training = training
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        with torch.no_grad():
+            for buffer, value in buffers:
+                buffer.copy_(value)

@@ -1,0 +1,41 @@
+"""The fast gradient (sign) method."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from advnotes.ascend import ascend
+from advnotes.attacks.attack import Attack, Model
+from advnotes.attacks.pgd import classification
+from advnotes.losses import Loss, cross_entropy
+from advnotes.seeds import Source
+
+__all__ = ["FGSM"]
+
+
+@dataclass(frozen=True)
+class FGSM(Attack):
+    r"""One step to the edge of the ball (Goodfellow, Shlens and Szegedy 2014, section 4).
+
+    .. math:: x_\mathrm{adv} = x + \epsilon\,\mathrm{sign}\,\nabla_x J(\theta, x, y)
+
+    In L2 and L1 it is the step of length :math:`\epsilon` in that norm's steepest direction. For a model that is
+    linear in ``x`` this is the worst perturbation there is; for any other it is a first guess.
+
+    Args:
+        loss: what the adversary raises (or, with ``targeted``, lowers), one value for each sample.
+
+    The other arguments are :class:`Attack`'s.
+    """
+
+    loss: Loss = cross_entropy
+
+    def perturb(  # noqa: D102
+        self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
+    ) -> Float[Tensor, "batch ..."]:
+        objective = classification(model, y, self.loss, self.targeted)
+        # Unlike a step of BIM, this one is not chosen among others: it is returned as it is.
+        return ascend(
+            objective, x, self.threat, steps=1, step_size=self.threat.eps, bounds=self.bounds, best=False
+        ).point

@@ -1,0 +1,122 @@
+"""Projected gradient descent, the iterated attack, with and without a random start."""
+
+import dataclasses
+from dataclasses import KW_ONLY, dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+from typing_extensions import Self
+
+from advnotes.ascend import Objective, ascend
+from advnotes.attacks.attack import Attack, Model, check_logits
+from advnotes.losses import Loss, cross_entropy
+from advnotes.seeds import Source
+
+__all__ = ["BIM", "PGD"]
+
+
+@dataclass(frozen=True)
+class PGD(Attack):
+    r"""Projected gradient ascent of the loss from a random point of the ball (Madry et al. 2017, section 2.1).
+
+    .. math:: x^{t+1} = \Pi_{x + S}\bigl(x^t + \alpha\,\mathrm{sign}\,\nabla_x L(\theta, x^t, y)\bigr)
+
+    Each sample comes back at the best point that any step of any restart has reached: a point where the model is
+    fooled before one where it is not, then the highest loss.
+
+    Args:
+        steps: gradients taken in each restart, at least 1.
+        step_size: the length :math:`\alpha` of a step in the unit of the input; 2.5 eps / steps where it is not
+            given, which reaches the edge from anywhere in the ball and can still turn round there.
+        restarts: how many random starts to try.
+        random_start: begin at a random point of the ball instead of at ``x``.
+        momentum: the factor :math:`\mu` of MI-FGSM (Dong et al. 2018); 0 is plain ascent.
+        loss: what the adversary raises (or, with ``targeted``, lowers), one value for each sample.
+        best: evaluate every step and return the best point. Without it the last point of one start is returned
+            unevaluated, which saves a forward pass: what training wants.
+
+    The other arguments are :class:`Attack`'s.
+
+    Raises:
+        ValueError: where ``steps``, ``restarts`` or ``step_size`` is too small, or restarts cannot be told apart.
+    """
+
+    _: KW_ONLY
+    steps: int = 20
+    step_size: float | None = None
+    restarts: int = 1
+    random_start: bool = True
+    momentum: float = 0.0
+    loss: Loss = cross_entropy
+    best: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("steps", "restarts"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.step_size is not None and not self.step_size > 0:
+            raise ValueError(f"step_size must be positive, got {self.step_size}")
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError("restarts without a random start would all be the same: set random_start=True")
+        if self.restarts > 1 and not self.best:
+            raise ValueError("the best of several restarts is only known with best=True")
+
+    def perturb(  # noqa: D102
+        self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
+    ) -> Float[Tensor, "batch ..."]:
+        objective = classification(model, y, self.loss, self.targeted)
+        step_size = 2.5 * self.threat.eps / self.steps if self.step_size is None else self.step_size
+        reached = None
+        for restart in range(self.restarts):
+            start = x
+            if self.random_start:
+                start = (x + self.threat.sample(x, generator, stream=restart)).clamp(*self.bounds)
+            climbed = ascend(
+                objective,
+                x,
+                self.threat,
+                steps=self.steps,
+                step_size=step_size,
+                start=start,
+                momentum=self.momentum,
+                bounds=self.bounds,
+                best=self.best,
+            )
+            reached = climbed if reached is None else reached.better_of(climbed)
+        assert reached is not None
+        return reached.point
+
+    def scaled(self, factor: float) -> Self:  # noqa: D102
+        step_size = None if self.step_size is None else self.step_size * factor
+        return dataclasses.replace(super().scaled(factor), step_size=step_size)
+
+
+@dataclass(frozen=True)
+class BIM(PGD):
+    """The basic iterative method: PGD that begins at ``x`` itself (Kurakin et al. 2016, section 2.2)."""
+
+    _: KW_ONLY
+    random_start: bool = False
+
+
+def classification(model: Model, y: Int[Tensor, " batch"], loss: Loss, targeted: bool) -> Objective:
+    """The adversary's aim against a classifier: away from ``y``, or towards it."""
+    checked = False
+
+    def objective(x: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal checked
+        logits = model(x)
+        if not checked:
+            check_logits(logits, y)
+            checked = True
+        value = loss(logits, y)
+        if value.shape != y.shape:
+            raise ValueError(
+                f"loss must return one value for each of the {len(y)} samples, got shape {tuple(value.shape)}: "
+                "no mean, no sum"
+            )
+        said = logits.argmax(dim=1)
+        return (-value, said == y) if targeted else (value, said != y)
+
+    return objective

@@ -1,0 +1,69 @@
+"""The GAN of Goodfellow et al. 2014, in its minimax and its non-saturating form."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from advnotes.game import Game
+
+__all__ = ["GAN", "MinimaxGAN"]
+
+
+class GAN(Game):
+    r"""Generative adversarial networks, Algorithm 1 of Goodfellow et al. 2014, non-saturating.
+
+    The discriminator's logit is :math:`\ell(x)`, so that :math:`D = \sigma(\ell)`,
+    :math:`-\log D = \mathrm{softplus}(-\ell)` and :math:`-\log(1 - D) = \mathrm{softplus}(\ell)`:
+
+    .. math::
+        L_D &= \mathbb E_x\, \mathrm{softplus}(-\ell(x)) + \mathbb E_z\, \mathrm{softplus}(\ell(G(z))) \\
+        L_G &= \mathbb E_z\, \mathrm{softplus}(-\ell(G(z)))
+
+    The generator's loss is the one that section 3 of the paper trains with, whose gradient does not vanish while
+    the discriminator wins; the game is therefore not zero-sum. :class:`MinimaxGAN` is.
+
+    Args:
+        generator: maps latent vectors ``[batch, latent_size]`` to samples.
+        discriminator: maps samples to one logit each, ``[batch, 1]`` or ``[batch]``.
+        latent_size: the number of latent coordinates, drawn from a standard normal.
+    """
+
+    turns = ("discriminator", "generator")
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, latent_size: int) -> None:
+        super().__init__()
+        self.generator = generator
+        self.discriminator = discriminator
+        self.latent_size = latent_size
+
+    def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+        """Cross-entropy of telling real samples from generated ones; labels in the batch are not looked at."""
+        with torch.no_grad():  # the generator does not move in this turn
+            fake = self.sample(len(real))
+        return F.softplus(-self.discriminator(real)).mean() + F.softplus(self.discriminator(fake)).mean()
+
+    def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+        """Minus the log-probability that the discriminator gives to generated samples of being real."""
+        return F.softplus(-self.discriminator(self.sample(len(real)))).mean()
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n ..."]:
+        """Generate ``n`` samples, on the generator's device."""
+        return self.generator(self.latent(n, generator))
+
+    def latent(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n latent"]:
+        """Draw ``n`` latent vectors."""
+        device = next(self.generator.parameters()).device
+        return torch.randn(n, self.latent_size, generator=generator, device=device)
+
+
+class MinimaxGAN(GAN):
+    r"""The zero-sum form, equation 1 of the paper: the generator minimises :math:`\mathbb E_z \log(1 - D(G(z)))`.
+
+    While the discriminator wins, :math:`D(G(z)) \approx 0` and the gradient vanishes: chapter "Generative
+    adversarial networks" measures where.
+    """
+
+    def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+        r""":math:`-\mathbb E_z\, \mathrm{softplus}(\ell(G(z)))`, which is :math:`\mathbb E_z \log(1 - D(G(z)))`."""
+        return -F.softplus(self.discriminator(self.sample(len(real)))).mean()

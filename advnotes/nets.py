@@ -1,0 +1,120 @@
+"""The small named networks that chapters use. Inputs are in their natural range; normalisation is a layer."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = ["Normalize", "digit_discriminator", "digit_generator", "madry_cnn", "mlp", "small_cnn"]
+
+
+class Normalize(nn.Module):
+    r""":math:`(x - \mu) / \sigma` for each channel, as the first layer of a model.
+
+    Inside the model it cannot be forgotten, and an attack's ``eps`` keeps the unit of the pixels.
+
+    Args:
+        mean, std: one number for each channel.
+
+    Raises:
+        ValueError: where the two differ in length or a standard deviation is not positive.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        if len(mean) != len(std) or not all(s > 0 for s in std):
+            raise ValueError(f"expected as many means as positive standard deviations, got {mean} and {std}")
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
+
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Normalise a batch of images."""
+        return (x - self.mean) / self.std
+
+
+def mlp(*sizes: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Linear layers of the given sizes with an activation between them: ``mlp(2, 64, 1)`` has one hidden layer.
+
+    Raises:
+        ValueError: where there are fewer than two sizes.
+    """
+    if len(sizes) < 2:
+        raise ValueError(f"an mlp wants at least an input and an output size, got {sizes}")
+    layers: list[nn.Module] = []
+    for wide, narrow in pairwise(sizes):
+        layers += [nn.Linear(wide, narrow), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def small_cnn(classes: int = 10) -> nn.Sequential:
+    """For 28 x 28 digits: two strided 4 x 4 convolutions with 16 and 32 channels, 100 hidden units.
+
+    166,406 parameters; an epoch of MNIST takes seconds on one thread (the network of Wong et al. 2020, section 5.1).
+    """
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * 7 * 7, 100),
+        nn.ReLU(),
+        nn.Linear(100, classes),
+    )
+
+
+def madry_cnn(classes: int = 10) -> nn.Sequential:
+    """For 28 x 28 digits: the network of Madry et al. 2017, section 5.
+
+    Two 5 x 5 convolutions with 32 and 64 channels, each followed by 2 x 2 max-pooling, and 1,024 hidden units.
+    """
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64 * 7 * 7, 1024),
+        nn.ReLU(),
+        nn.Linear(1024, classes),
+    )
+
+
+def digit_generator(latent_size: int = 64, width: int = 512) -> nn.Sequential:
+    """From a latent vector to a 28 x 28 digit in [0, 1]: two hidden layers with batch normalisation."""
+    return nn.Sequential(
+        nn.Linear(latent_size, width),
+        nn.BatchNorm1d(width),
+        nn.ReLU(),
+        nn.Linear(width, width),
+        nn.BatchNorm1d(width),
+        nn.ReLU(),
+        nn.Linear(width, 28 * 28),
+        nn.Sigmoid(),
+        nn.Unflatten(1, (1, 28, 28)),
+    )
+
+
+def digit_discriminator(width: int = 512) -> nn.Sequential:
+    """From a 28 x 28 image in [0, 1] to one logit: real or generated. No normalisation across the batch.
+
+    Its input is spread over [-1, 1] first.
+    """
+    return nn.Sequential(
+        Normalize([0.5], [0.5]),
+        nn.Flatten(),
+        nn.Linear(28 * 28, width),
+        nn.LeakyReLU(0.2),
+        nn.Linear(width, width // 2),
+        nn.LeakyReLU(0.2),
+        nn.Linear(width // 2, 1),
+    )

@@ -1,0 +1,114 @@
+"""Randomness: one seed call for a chapter, one argument for a function, and the stamp that says where it ran."""
+
+import os
+import platform
+import random
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["Source", "seed_all", "stamp", "start", "uniform"]
+
+#: Where a function takes its randomness from. ``None`` is torch's global generator; a ``torch.Generator`` leaves
+#: the global one untouched; an int64 tensor holds one seed for each sample, and then what happens to a sample
+#: depends on nothing but the sample and its seed: not on the batch's size or order, nor on the device.
+Source = torch.Generator | Tensor | None
+
+
+def seed_all(seed: int) -> None:
+    """Seed Python, NumPy and torch (every device)."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  (other people's code draws from it)
+    torch.manual_seed(seed)
+
+
+def start(seed: int, threads: int = 1) -> torch.device:
+    """Begin a chapter: seed everything, fix what the bits depend on, set the figures' style, say where we are.
+
+    Sums on a processor depend on the number of threads, and convolutions on a GPU on the algorithm that is
+    picked; both are fixed here, so that the same machine gives the same bits again.
+
+    Returns:
+        The device to compute on: the GPU where there is one.
+    """
+    from advnotes import plots
+
+    seed_all(seed)
+    torch.set_num_threads(threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    plots.use_style()
+    print(stamp())
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def stamp() -> str:
+    """What the bits of a result depend on: versions, device, threads."""
+    from importlib.metadata import version
+
+    where = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"CPU, threads: {torch.get_num_threads()}"
+    )
+    return (
+        f"advnotes {version('advnotes')}, torch {torch.__version__}, Python {platform.python_version()}, "
+        f"{platform.system()} {platform.machine()}, {where}"
+    )
+
+
+def uniform(
+    like: Float[Tensor, "batch ..."], size: int, source: Source = None, stream: int = 0
+) -> Float[Tensor, "batch size"]:
+    """Uniform numbers in the open interval (0, 1): ``size`` of them for each sample of ``like``.
+
+    Args:
+        like: gives the number of samples, the dtype and the device.
+        size: how many numbers each sample gets.
+        source: see :data:`Source`.
+        stream: with one seed for each sample, which independent draw to take; otherwise unused, as a generator
+            moves on by itself.
+
+    Raises:
+        ValueError: where per-sample seeds are not an int64 tensor with one seed for each sample.
+    """
+    shape = (len(like), size)
+    if isinstance(source, Tensor):
+        if source.dtype != torch.int64 or source.shape != (len(like),):
+            raise ValueError(
+                f"per-sample seeds must be an int64 tensor of shape ({len(like)},), "
+                f"got {source.dtype} of shape {tuple(source.shape)}"
+            )
+        return _hashed(source.to(like.device), size, stream).to(like.dtype)
+    device = like.device if source is None else source.device
+    numbers = torch.rand(shape, generator=source, dtype=like.dtype, device=device)
+    # rand may return 0, whose logarithm and normal quantile are infinite.
+    return numbers.clamp_min(torch.finfo(like.dtype).eps / 4).to(like.device)
+
+
+def _hashed(seeds: Tensor, size: int, stream: int) -> Tensor:
+    """SplitMix64 (Steele et al. 2014) of (seed, stream, position): random access instead of a state to carry."""
+    golden = _signed(0x9E3779B97F4A7C15)
+    key = _mix(seeds * _signed(0xD1342543DE82EF95) + _mix(torch.tensor(stream, device=seeds.device) + golden))
+    position = torch.arange(1, size + 1, device=seeds.device)
+    bits = _mix(key[:, None] + position * golden)
+    # The top 23 bits, centred in their cells: never 0 or 1, and exact in float32.
+    return ((_shift(bits, 41)).float() + 0.5) / 2**23
+
+
+def _mix(z: Tensor) -> Tensor:
+    z = (z ^ _shift(z, 30)) * _signed(0xBF58476D1CE4E5B9)
+    z = (z ^ _shift(z, 27)) * _signed(0x94D049BB133111EB)
+    return z ^ _shift(z, 31)
+
+
+def _shift(z: Tensor, bits: int) -> Tensor:
+    """Logical shift to the right: torch's own drags the sign along."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _signed(z: int) -> int:
+    return z - 2**64 if z >= 2**63 else z

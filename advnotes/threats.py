@@ -1,0 +1,241 @@
+"""Threats: what an adversary may do to an input. One object per norm, shared by every attack and every game."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from typing_extensions import Self
+
+from advnotes.seeds import Source, uniform
+
+__all__ = ["L1", "L2", "Linf", "Threat"]
+
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Threat(ABC):
+    r"""A ball :math:`\{\delta : \lVert\delta\rVert \le \epsilon\}` around each sample of a batch.
+
+    Args:
+        eps: the radius in the unit of the input (``8 / 255`` for pixels in [0, 1]): a number for all samples, or
+            a tensor with one radius for each.
+
+    Raises:
+        ValueError: where a radius is negative or not finite.
+    """
+
+    eps: float | Tensor
+
+    def __post_init__(self) -> None:
+        eps = torch.as_tensor(self.eps, dtype=torch.float64)
+        if eps.ndim > 1 or not bool((torch.isfinite(eps) & (eps >= 0)).all()):
+            raise ValueError(
+                f"eps must be one finite radius >= 0, or a 1-D tensor with one for each sample; got {self.eps!r}"
+            )
+
+    def scaled(self, factor: float) -> Self:
+        """The same threat with its radius multiplied by ``factor``."""
+        return dataclasses.replace(self, eps=self.eps * factor)
+
+    def radius(self, delta: Float[Tensor, "batch ..."]) -> float | Tensor:
+        """The radius in a shape that broadcasts over ``delta``."""
+        if not isinstance(self.eps, Tensor) or self.eps.ndim == 0:
+            return self.eps
+        if len(self.eps) != len(delta):
+            raise ValueError(
+                f"eps has one radius for each of {len(self.eps)} samples, but the batch has {len(delta)}"
+            )
+        return per_sample(self.eps.to(delta), delta)
+
+    @abstractmethod
+    def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
+        """The norm of each sample of ``delta``."""
+
+    @abstractmethod
+    def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """The Euclidean projection of each sample onto its ball: the nearest point inside."""
+
+    @abstractmethod
+    def sample(
+        self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
+    ) -> Float[Tensor, "batch ..."]:
+        """A perturbation drawn uniformly from the ball, for each sample of ``x``.
+
+        Args:
+            x: a batch, for its shape, dtype and device.
+            generator: see :data:`advnotes.seeds.Source`.
+            stream: which of the independent draws of a per-sample seed to take (the number of the restart).
+        """
+
+    @abstractmethod
+    def steepest(
+        self,
+        gradient: Float[Tensor, "batch ..."],
+        point: Float[Tensor, "batch ..."] | None = None,
+        bounds: Bounds | None = None,
+    ) -> Float[Tensor, "batch ..."]:
+        r"""The direction of norm 1 that gains most, :math:`\arg\max_{\lVert v\rVert \le 1} g^\top v`.
+
+        Args:
+            gradient: finite; where a sample's gradient is zero, its direction is zero.
+            point, bounds: where the step starts and the range of the input. A coordinate that the range stops
+                from moving takes no share of the direction.
+        """
+
+
+class Linf(Threat):
+    r"""Every coordinate may change by at most ``eps``: :math:`\max_i |\delta_i| \le \epsilon`."""
+
+    def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+        return delta.flatten(1).abs().amax(dim=1)
+
+    def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:  # noqa: D102
+        radius = self.radius(delta)
+        return (
+            torch.minimum(torch.maximum(delta, -radius), radius)
+            if isinstance(radius, Tensor)
+            else (delta.clamp(-radius, radius))
+        )
+
+    def sample(  # noqa: D102
+        self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
+    ) -> Float[Tensor, "batch ..."]:
+        return (2 * uniform(x, x[0].numel(), generator, stream).view_as(x) - 1) * self.radius(x)
+
+    def steepest(  # noqa: D102
+        self,
+        gradient: Float[Tensor, "batch ..."],
+        point: Float[Tensor, "batch ..."] | None = None,
+        bounds: Bounds | None = None,
+    ) -> Float[Tensor, "batch ..."]:
+        # A blocked coordinate takes nothing from the others here, so the range need not be looked at.
+        return gradient.sign()
+
+
+class L2(Threat):
+    r"""Euclidean length of at most ``eps``: :math:`\sqrt{\sum_i \delta_i^2} \le \epsilon`."""
+
+    def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+        return torch.linalg.vector_norm(delta.flatten(1), dim=1)
+
+    def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:  # noqa: D102
+        length = per_sample(self.norm(delta), delta)
+        inside = length <= self.radius(delta)
+        return torch.where(inside, delta, delta * (self.radius(delta) / length.clamp_min(tiny(delta))))
+
+    def sample(  # noqa: D102
+        self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
+    ) -> Float[Tensor, "batch ..."]:
+        # A Gaussian's direction is uniform; the d-th root spreads the length over the volume.
+        size = x[0].numel()
+        u = uniform(x, size + 1, generator, stream)
+        normal = torch.special.ndtri(u[:, :size])
+        length = u[:, size:] ** (1 / size) / torch.linalg.vector_norm(normal, dim=1, keepdim=True)
+        return (normal * length).view_as(x) * self.radius(x)
+
+    def steepest(  # noqa: D102
+        self,
+        gradient: Float[Tensor, "batch ..."],
+        point: Float[Tensor, "batch ..."] | None = None,
+        bounds: Bounds | None = None,
+    ) -> Float[Tensor, "batch ..."]:
+        gradient = gradient.masked_fill(blocked(gradient, point, bounds), 0)
+        # Scaled by the largest entry first: the square of a small gradient would underflow.
+        gradient = gradient / per_sample(gradient.flatten(1).abs().amax(dim=1), gradient).clamp_min(
+            tiny(gradient)
+        )
+        return gradient / per_sample(self.norm(gradient), gradient).clamp_min(tiny(gradient))
+
+
+@dataclass(frozen=True)
+class L1(Threat):
+    r"""Changes that sum to at most ``eps``: :math:`\sum_i |\delta_i| \le \epsilon`.
+
+    Args:
+        eps: the radius.
+        share: the share of the coordinates that one step moves. The exact steepest direction moves a single
+            coordinate, which takes hundreds of steps to get anywhere; moving the strongest percent of them is
+            the sparse step of Tramer and Boneh 2019 (their section 4.1, with a fixed share).
+
+    Raises:
+        ValueError: where ``share`` is not in (0, 1].
+    """
+
+    share: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share must lie in (0, 1], got {self.share}")
+
+    def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+        return delta.flatten(1).abs().sum(dim=1)
+
+    def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        r"""Soft thresholding :math:`\mathrm{sign}(\delta)(|\delta| - \tau)_+` with the threshold that fits.
+
+        :math:`\tau` is found by sorting each sample's entries (Duchi et al. 2008, figure 1):
+        (3, 1, 0) becomes (2, 0, 0) for radius 2.
+        """
+        size = delta.flatten(1).abs()
+        radius = torch.as_tensor(self.eps).to(size).expand(len(size))[:, None]
+        ordered = size.sort(dim=1, descending=True).values
+        rank = torch.arange(1, size.shape[1] + 1, device=size.device)
+        threshold = (ordered.cumsum(dim=1) - radius) / rank
+        count = (ordered > threshold).sum(dim=1, keepdim=True).clamp_min(1)
+        tau = threshold.gather(1, count - 1)
+        projected = torch.where(
+            size.sum(dim=1, keepdim=True) <= radius,
+            delta.flatten(1),
+            delta.flatten(1).sign() * (size - tau).clamp_min(0),
+        )
+        return projected.view_as(delta)
+
+    def sample(  # noqa: D102
+        self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
+    ) -> Float[Tensor, "batch ..."]:
+        # d + 1 exponential spacings, normalised, fall uniformly in the simplex; signs spread them over the ball.
+        size = x[0].numel()
+        u = uniform(x, 2 * size + 1, generator, stream)
+        spacing = -u[:, : size + 1].log()
+        sign = torch.where(u[:, size + 1 :] < 0.5, -1.0, 1.0).to(x)
+        return (sign * spacing[:, :size] / spacing.sum(dim=1, keepdim=True)).view_as(x) * self.radius(x)
+
+    def steepest(  # noqa: D102
+        self,
+        gradient: Float[Tensor, "batch ..."],
+        point: Float[Tensor, "batch ..."] | None = None,
+        bounds: Bounds | None = None,
+    ) -> Float[Tensor, "batch ..."]:
+        flat = gradient.masked_fill(blocked(gradient, point, bounds), 0).flatten(1)
+        count = max(1, round(self.share * flat.shape[1]))
+        strongest = flat.abs().topk(count, dim=1).indices
+        direction = torch.zeros_like(flat).scatter(1, strongest, flat.gather(1, strongest).sign())
+        moved = direction.abs().sum(dim=1, keepdim=True).clamp_min(1)
+        return (direction / moved).view_as(gradient)
+
+
+def per_sample(
+    values: Float[Tensor, " batch"], like: Float[Tensor, "batch ..."]
+) -> Float[Tensor, "batch ..."]:
+    """One value for each sample, shaped to broadcast over ``like``."""
+    return values.view(-1, *[1] * (like.ndim - 1))
+
+
+def blocked(
+    gradient: Float[Tensor, "batch ..."], point: Float[Tensor, "batch ..."] | None, bounds: Bounds | None
+) -> Bool[Tensor, "..."]:
+    """Where a step along ``gradient`` would leave the range at once."""
+    if point is None or bounds is None:
+        return torch.zeros((), dtype=torch.bool, device=gradient.device)
+    lowest, highest = bounds
+    return ((point <= lowest) & (gradient < 0)) | ((point >= highest) & (gradient > 0))
+
+
+def tiny(like: Tensor) -> float:
+    """The smallest normal number of a tensor's dtype: what to divide by instead of zero."""
+    return torch.finfo(like.dtype).tiny
