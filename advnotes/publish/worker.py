@@ -1,0 +1,188 @@
+"""One chapter, executed by papermill in a process of its own.
+
+``python -m advnotes.publish.worker`` reads one line of JSON from standard input (a `Job`), executes the notebook,
+writes one line of JSON to standard output (a `Result`), and ends itself and its kernel when its standard input
+closes. It touches no file of the book: the notebook comes in by the pipe and goes out by the pipe, so the same
+process serves a machine of a cluster that shares no disk with the caller.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+# The same for every execution that is compared with another one: papermill's, and nbval's after it.
+# Threads: a sum's order, and so its last bits, depends on how many threads share it.
+# PYTHONHASHSEED: the order of sets. TQDM_DISABLE: a progress bar prints times.
+ENVIRONMENT = {
+    "TQDM_DISABLE": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "JUPYTER_PREFER_ENV_PATH": "1",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A notebook (as JSON text), what to inject into it, and where its kernel runs."""
+
+    chapter: str
+    notebook: str
+    parameters: dict[str, Any]
+    folder: str
+    root: str
+    timeout: int
+    run: str = ""
+    modules: str = ""
+    pins: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The executed notebook, or what went wrong and in which cell (counted from 1, markdown cells included)."""
+
+    chapter: str
+    notebook: str | None = None
+    error: str | None = None
+    cell: int | None = None
+    seconds: float = 0.0
+    processor_seconds: float = 0.0
+    host: str = field(default_factory=socket.gethostname)
+
+
+def execute(job: Job) -> Result:
+    """Run the notebook's cells in a fresh kernel. A notebook that fails is a result, not an exception."""
+    import nbformat
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    started = time.perf_counter()
+    notebook = nbformat.reads(job.notebook, as_version=4)
+    folder = job.folder if Path(job.folder).is_dir() else tempfile.gettempdir()
+    with tempfile.TemporaryDirectory(prefix="advnotes-") as scratch:
+        # The user's IPython start-up files would change the outputs, and its history locks parallel kernels.
+        os.environ.update(ENVIRONMENT, IPYTHONDIR=scratch)
+        progress = Path(scratch) / "progress.ipynb"
+        error, cell = None, None
+        try:
+            executed = papermill.execute_notebook(
+                notebook,
+                str(progress),
+                parameters=job.parameters,
+                kernel_name="python3",
+                cwd=folder,
+                progress_bar=False,
+                start_timeout=300,
+                execution_timeout=job.timeout,
+                coalesce_streams=True,
+            )
+        except PapermillExecutionError as failure:
+            error, cell = str(failure).strip(), _failed(progress)
+        except (CellTimeoutError, DeadKernelError) as failure:
+            # papermill marks every cell as completed here: only the starting times tell which one it was.
+            error, cell = f"{type(failure).__name__}: {failure}".strip(), _failed(progress)
+    seconds = time.perf_counter() - started
+    spent = os.times()
+    result = Result(
+        job.chapter,
+        seconds=round(seconds, 2),
+        processor_seconds=round(spent.children_user + spent.children_system, 2),
+    )
+    if error is not None:
+        return replace(result, error=error, cell=cell)
+    clean(executed)
+    if leak := machine_path(executed, job.root):
+        message = (
+            f"the output names a path of this machine, {leak[1]!r}, which would be published and differ elsewhere; "
+            f"mend the warning that prints it, or print a relative path"
+        )
+        return replace(result, error=message, cell=leak[0])
+    return replace(result, notebook=nbformat.writes(executed) + "\n")
+
+
+def _failed(progress: Path) -> int | None:
+    """Number of the last cell that was started, among the cells of the source (papermill adds some)."""
+    import nbformat
+
+    added = {"injected-parameters", "papermill-error-cell-tag"}
+    number, last = 0, None
+    for cell in nbformat.read(progress, as_version=4).cells:
+        number += not added & set(cell.metadata.get("tags", []))
+        if cell.metadata.get("papermill", {}).get("start_time"):
+            last = number
+    return last
+
+
+def clean(notebook: Any) -> None:
+    """Take away what differs from one execution to the next; hide the injected parameters from the page."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = "injected-parameters"
+            cell.metadata.tags = ["injected-parameters", "remove-cell"]
+
+
+def machine_path(notebook: Any, root: str) -> tuple[int, str] | None:
+    """The first path of this machine in a notebook's outputs, with the number of its cell among the source's."""
+    # The longest first, so that the message shows as much as it can.
+    places = {root, sys.prefix, sys.base_prefix, tempfile.gettempdir(), str(Path.home())}
+    usual = {os.sep, "/usr", "/usr/local", "/opt"}  # tell nothing about who ran it
+    pattern = "|".join(re.escape(place) for place in sorted(places - usual, key=len, reverse=True))
+    path = re.compile(rf"(?<![\w:/.])(?:{pattern})[/\\][^\s:'\"<>]*")
+    number = 0
+    for cell in notebook.cells:
+        number += "injected-parameters" not in cell.metadata.get("tags", [])
+        for output in cell.get("outputs", []):
+            data = {
+                kind: value for kind, value in output.get("data", {}).items() if not kind.startswith("image/")
+            }
+            for text in _strings({**output, "data": data}):
+                if found := path.search(text):
+                    return number, found.group()
+    return None
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)
+
+
+def main() -> None:
+    """Serve one job."""
+    from advnotes.publish.guard import end_with_parent
+
+    # Native libraries of the kernel may print to its standard output, which is ours: keep the real one apart.
+    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    pipe = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+    line = b""
+    while not line.endswith(b"\n"):
+        part = pipe.read(1 << 20)
+        if not part:
+            sys.exit("expected one line of JSON on standard input; `advnotes run` starts this")
+        line += part
+    end_with_parent(pipe)
+    result = execute(Job(**json.loads(line)))
+    answer.write(json.dumps(asdict(result)) + "\n")
+    answer.close()
+
+
+if __name__ == "__main__":
+    main()

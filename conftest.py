@@ -1,0 +1,27 @@
+"""nbval, wherever it is started from: compare pictures too, and run cells as papermill ran them."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One thread, no progress bars, fixed hashing: what an executed copy was made with."""
+    if config.getoption("nbval", False) or config.getoption("nbval_lax", False):
+        from advnotes.publish.worker import ENVIRONMENT
+
+        os.environ.update(ENVIRONMENT)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Iterator[Any]:
+    """nbval leaves pictures out of its comparison; a book of figures cannot."""
+    collected = yield
+    for collector in collected if isinstance(collected, list) else [collected]:
+        if hasattr(collector, "skip_compare"):
+            collector.skip_compare = tuple(
+                key for key in collector.skip_compare if not key.startswith("image/")
+            )
+    return collected
