@@ -1,6 +1,16 @@
-"""Data: two sets of digits without a download, toys in closed form, and batches of either."""
+"""Data: two sets of digits without a download, three sets with one, toys in closed form, and batches of them."""
 
 from advnotes.data.bundled import digits, mnist
+from advnotes.data.downloads import (
+    CIFAR10,
+    FASHION_MNIST,
+    SVHN,
+    DownloadError,
+    Source,
+    cifar10,
+    fashion_mnist,
+    svhn,
+)
 from advnotes.data.loading import Stream, batches
 from advnotes.data.toy import (
     gaussians,
@@ -14,9 +24,16 @@ from advnotes.data.toy import (
 )
 
 __all__ = [
+    "CIFAR10",
+    "FASHION_MNIST",
+    "SVHN",
+    "DownloadError",
+    "Source",
     "Stream",
     "batches",
+    "cifar10",
     "digits",
+    "fashion_mnist",
     "gaussians",
     "grid",
     "grid_centres",
@@ -26,4 +43,5 @@ __all__ = [
     "moons",
     "ring",
     "ring_centres",
+    "svhn",
 ]

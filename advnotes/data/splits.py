@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
@@ -44,4 +45,4 @@ def select(name: str, splits: Splits, split: str, size: int | None) -> tuple[str
 
 def unit(images: NDArray[Any], levels: int = 255) -> Float[Tensor, "n channels height width"]:
     """Integers 0 to ``levels`` as a new float32 tensor in [0, 1]."""
-    return torch.from_numpy(images).to(torch.float32, copy=True).div_(levels)
+    return torch.from_numpy(np.array(images, np.float32, order="C")).div_(levels)
