@@ -37,8 +37,8 @@ class Game(nn.Module):
     saved and restored with the players.
 
     Raises:
-        ValueError: where ``turns`` is not a tuple of names and tuples of names (when the class is made), and
-            where a mover has no loss or no submodule (when :attr:`players` is read, which ``play`` does first).
+        ValueError: where ``turns`` is not a tuple of names and tuples of names (when the class is made); where
+            a mover has no loss or no submodule (when :attr:`players` is read, which ``play`` does first).
     """
 
     turns: Turns
@@ -79,12 +79,15 @@ class Game(nn.Module):
         (data parallelism, compilation) sees every one of them.
 
         Raises:
-            ValueError: where ``player`` does not move in this game.
+            ValueError: where this game has no loss for ``player``.
         """
-        movers = _movers(type(self).__name__, self.turns)
-        if player not in movers:
-            raise ValueError(f"{type(self).__name__} has the players {', '.join(movers)}, got {player!r}.")
-        loss: Tensor = getattr(self, f"{player}_loss")(*batch)
+        ask = getattr(self, f"{player}_loss", None)
+        if ask is None:
+            raise ValueError(
+                f"{type(self).__name__} has the players {', '.join(self.players)} and no loss for {player!r}: "
+                "ask for one of these."
+            )
+        loss: Tensor = ask(*batch)
         return loss
 
 

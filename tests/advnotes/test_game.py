@@ -38,7 +38,7 @@ def test_forward_asks_the_loss_of_the_player() -> None:
 
 
 def test_forward_names_the_players_when_asked_for_another() -> None:
-    with pytest.raises(ValueError, match=r"critic, actor, got 'judge'"):
+    with pytest.raises(ValueError, match="the players critic, actor and no loss for 'judge'"):
         Duel()("judge", torch.randn(5, 2))
 
 
