@@ -3,17 +3,20 @@
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
-from typing_extensions import Self
 
 from advnotes.seeds import Source, uniform
 
 __all__ = ["L1", "L2", "Linf", "Threat"]
 
+#: The lowest and the highest value of an input.
 Bounds = tuple[float, float]
+
+SomeThreat = TypeVar("SomeThreat", bound="Threat")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Threat(ABC):
                 f"eps must be one finite radius >= 0, or a 1-D tensor with one for each sample; got {self.eps!r}"
             )
 
-    def scaled(self, factor: float) -> Self:
+    def scaled(self: SomeThreat, factor: float) -> SomeThreat:
         """The same threat with its radius multiplied by ``factor``."""
         return dataclasses.replace(self, eps=self.eps * factor)
 
@@ -182,7 +185,7 @@ class L1(Threat):
         (3, 1, 0) becomes (2, 0, 0) for radius 2.
         """
         size = delta.flatten(1).abs()
-        radius = torch.as_tensor(self.eps).to(size).expand(len(size))[:, None]
+        radius = torch.as_tensor(self.radius(delta), dtype=size.dtype, device=size.device).reshape(-1, 1)
         ordered = size.sort(dim=1, descending=True).values
         rank = torch.arange(1, size.shape[1] + 1, device=size.device)
         threshold = (ordered.cumsum(dim=1) - radius) / rank
@@ -220,8 +223,8 @@ class L1(Threat):
 
 
 def per_sample(
-    values: Float[Tensor, " batch"], like: Float[Tensor, "batch ..."]
-) -> Float[Tensor, "batch ..."]:
+    values: Shaped[Tensor, " batch"], like: Shaped[Tensor, "batch ..."]
+) -> Shaped[Tensor, "batch ..."]:
     """One value for each sample, shaped to broadcast over ``like``."""
     return values.view(-1, *[1] * (like.ndim - 1))
 

@@ -5,11 +5,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from typing_extensions import Self
 
 from advnotes.seeds import Source
 from advnotes.threats import Bounds, Linf, Threat
@@ -18,6 +18,8 @@ __all__ = ["Attack", "Model"]
 
 #: Maps a batch of inputs in their natural range to logits ``[batch, classes]``: a module or any callable.
 Model = Callable[[Tensor], Tensor]
+
+SomeAttack = TypeVar("SomeAttack", bound="Attack")
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,11 @@ class Attack(ABC):
     ) -> Float[Tensor, "batch ..."]:
         """The method itself, on checked inputs and a prepared model."""
 
-    def scaled(self, factor: float) -> Self:
-        """The same attack inside a threat ``factor`` times as large, its steps scaled along."""
-        return dataclasses.replace(self, threat=self.threat.scaled(factor))
+    def scaled(self: SomeAttack, factor: float) -> SomeAttack:
+        """The same attack inside a threat ``factor`` times as large, its step size scaled along."""
+        step_size = getattr(self, "step_size", None)
+        scaled_step = {} if step_size is None else {"step_size": step_size * factor}
+        return dataclasses.replace(self, threat=self.threat.scaled(factor), **scaled_step)
 
 
 def check_inputs(x: Tensor, y: Tensor, bounds: Bounds) -> None:

@@ -1,11 +1,9 @@
 """Projected gradient descent, the iterated attack, with and without a random start."""
 
-import dataclasses
 from dataclasses import KW_ONLY, dataclass
 
 from jaxtyping import Float, Int
 from torch import Tensor
-from typing_extensions import Self
 
 from advnotes.ascend import Objective, ascend
 from advnotes.attacks.attack import Attack, Model, check_logits
@@ -87,9 +85,6 @@ class PGD(Attack):
         assert reached is not None
         return reached.point
 
-    def scaled(self, factor: float) -> Self:  # noqa: D102
-        step_size = None if self.step_size is None else self.step_size * factor
-        return dataclasses.replace(super().scaled(factor), step_size=step_size)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,284 @@
+"""What every attack promises: it stays inside, changes nothing, refuses what it would get wrong."""
+
+import copy
+import pickle
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from advnotes.ascend import MaskedGradientWarning
+from advnotes.attacks import BIM, FGSM, PGD
+from advnotes.attacks.attack import check_inputs
+from advnotes.losses import margin_loss
+from advnotes.threats import L1, L2, Linf
+
+THREATS = [Linf(0.1), L2(0.8), L1(4.0)]
+ATTACKS = [
+    attack
+    for threat in THREATS
+    for attack in (FGSM(threat), BIM(threat, steps=5), PGD(threat, steps=4, restarts=2), PGD(threat, momentum=0.9))
+]
+every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: f"{type(a).__name__}-{type(a.threat).__name__}")
+
+
+class Net(nn.Module):
+    """A little of everything that an attack could disturb."""
+
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(4 * 36, 3)
+        ).to(dtype)
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def batch(dtype: torch.dtype = torch.float32, n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand(n, 1, 8, 8, generator=generator, dtype=dtype)
+    x[:, :, :2] = 0  # pixels at the ends of the range, as real images have them
+    x[:, :, -2:] = 1
+    return x, torch.arange(n) % 3
+
+
+def state(model: nn.Module) -> bytes:
+    return pickle.dumps(
+        [
+            [(n, p.detach().numpy().tobytes(), p.grad is None, p.requires_grad) for n, p in model.named_parameters()],
+            [(n, b.numpy().tobytes()) for n, b in model.named_buffers()],
+            [(n, m.training) for n, m in model.named_modules()],
+        ]
+    )
+
+
+@every_attack
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_result_is_inside_the_threat_and_the_range(attack, dtype):
+    model, (x, y) = Net(dtype), batch(dtype)
+    x_adv = attack(model, x, y)
+    assert x_adv.shape == x.shape
+    assert x_adv.dtype == dtype
+    assert not x_adv.requires_grad
+    assert x_adv.grad_fn is None
+    assert x_adv.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
+    assert (attack.threat.norm(x_adv - x) <= attack.threat.eps * (1 + 1e-5)).all()
+    assert x_adv.min() >= 0
+    assert x_adv.max() <= 1
+    assert (x_adv != x).flatten(1).any(dim=1).all()
+
+
+@every_attack
+def test_nothing_else_changes(attack):
+    model, (x, y) = Net(), batch()
+    model.train()
+    model.body[1].eval()  # frozen statistics inside a network in training
+    model.body[0].weight.requires_grad_(False)
+    model.body[5].weight.grad = torch.ones_like(model.body[5].weight)
+    before, inputs = state(model), x.clone()
+    gradient = model.body[5].weight.grad.clone()
+    rng = torch.get_rng_state()
+    attack(model, x, y, torch.Generator().manual_seed(0))
+    assert state(model) == before
+    assert torch.equal(model.body[5].weight.grad, gradient)
+    assert torch.equal(x, inputs)
+    assert not x.requires_grad
+    assert torch.equal(torch.get_rng_state(), rng)
+
+
+@every_attack
+def test_modes_and_buffers_come_back_after_an_error_and_after_train_mode(attack):
+    model, (x, y) = Net(), batch()
+    model.train()
+    model.body[1].eval()
+    calls = 0
+
+    def fail(*_):
+        nonlocal calls
+        calls += 1
+        raise RuntimeError("out of memory, say")
+
+    before = state(model)
+    handle = model.body[4].register_forward_hook(fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        attack(model, x, y)
+    handle.remove()
+    assert calls == 1
+    assert state(model) == before
+
+    in_training = copy.copy(attack)
+    object.__setattr__(in_training, "training", True)
+    modes = []
+    handle = model.body[1].register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    in_training(model, x, y)
+    handle.remove()
+    assert modes
+    assert all(modes)
+    assert state(model) == before
+
+
+@every_attack
+def test_sees_the_model_in_eval_mode(attack):
+    model, (x, y) = Net().train(), batch()
+    source = torch.Generator().manual_seed(0)
+    in_train = attack(model, x, y, source)
+    in_eval = attack(model.eval(), x, y, source.manual_seed(0))
+    assert torch.equal(in_train, in_eval)
+
+
+@every_attack
+def test_works_under_no_grad_and_inference_mode(attack):
+    model, (x, y) = Net().eval(), batch()
+    source = torch.Generator().manual_seed(0)
+    expected = attack(model, x, y, source)
+    with torch.no_grad():
+        assert torch.equal(attack(model, x, y, source.manual_seed(0)), expected)
+    with torch.inference_mode():
+        assert torch.equal(attack(model, x * 1, y * 1, source.manual_seed(0)), expected)
+
+
+@every_attack
+def test_result_depends_on_the_sample_and_its_seed_alone(attack):
+    model, (x, y) = Net(torch.float64).eval(), batch(torch.float64)
+    seeds = torch.arange(6) + 10
+    together = attack(model, x, y, seeds)
+    alone = torch.cat([attack(model, x[i : i + 1], y[i : i + 1], seeds[i : i + 1]) for i in range(6)])
+    torch.testing.assert_close(alone, together)
+    order = torch.tensor([3, 1, 5, 0, 2, 4])
+    torch.testing.assert_close(attack(model, x[order], y[order], seeds[order]), together[order])
+    if isinstance(attack, PGD) and attack.random_start and isinstance(attack.threat, L2):
+        assert not torch.equal(attack(model, x, y, seeds + 1), together)
+
+
+@every_attack
+def test_pixels_at_the_ends_of_the_range_can_move(attack):
+    x, y = batch()
+    weight = torch.linspace(0.01, 0.02, 64)  # small, so that the softmax does not saturate
+    x[:] = 0.0
+    x[:, :, 4:] = 1.0
+    # Raising the loss wants every pixel to go inwards: up from 0, down from 1.
+    sign = torch.where(x[0].flatten() == 0, 1.0, -1.0)
+
+    def model(x):
+        score = (x.flatten(1) * weight * sign).sum(dim=1)
+        return torch.stack([-score, score], dim=1)
+
+    x_adv = attack(model, x, torch.zeros(6, dtype=torch.int64))
+    moved = (x_adv != x).flatten(1).sum(dim=1)
+    assert (moved >= (1 if isinstance(attack.threat, L1) else 60)).all()
+
+
+@every_attack
+def test_targeted_reaches_for_the_class(attack):
+    model, (x, y) = Net(torch.float64).eval(), batch(torch.float64)
+    target = (y + 1) % 3
+    towards = copy.copy(attack)
+    object.__setattr__(towards, "targeted", True)
+    loss = nn.CrossEntropyLoss()
+    assert loss(model(towards(model, x, target)), target) < loss(model(x), target) - 1e-3
+
+
+@every_attack
+def test_a_saturated_model_is_named_not_turned_into_nan(attack):
+    x, y = batch()
+
+    def model(x):
+        return torch.stack([x.flatten(1).sum(dim=1) * 0 + 1, x.flatten(1).sum(dim=1) * 0], dim=1)
+
+    y = torch.zeros_like(y)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        x_adv = attack(model, x, y)
+    assert x_adv.isfinite().all()
+    if not isinstance(attack, FGSM):
+        assert {w.category for w in said} == {MaskedGradientWarning}
+        assert "6 of 6 samples" in str(said[0].message)
+
+
+def test_a_gradient_that_is_not_finite_in_one_sample_spares_the_others():
+    model, (x, y) = Net().eval(), batch()
+    x[0] = 0
+
+    def risky(x):  # the square root has an infinite slope at 0
+        return model(x) + x.sum(dim=(1, 2, 3)).sqrt()[:, None] * torch.tensor([1.0, 0.0, 0.0])
+
+    x_adv = FGSM(Linf(0.1))(risky, x, y)
+    assert x_adv.isfinite().all()
+    assert torch.equal(x_adv[0], x[0])
+    assert torch.equal(x_adv[1:], FGSM(Linf(0.1))(risky, x[1:], y[1:]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: (x * 255, y), r"within \[0.0, 1.0\], got values from 0 to 255.*Normalize"),
+        (lambda x, y: (x.fill_(float("nan")), y), "must be finite"),
+        (lambda x, y: ((x * 255).to(torch.uint8), y), r"floating point.*uint8.*/ 255"),
+        (lambda x, y: (x[0, 0, 0], y), "a batch of at least one"),
+        (lambda x, y: (x[:0], y[:0]), "a batch of at least one"),
+        (lambda x, y: (x, y[:3]), r"int64 class numbers of shape \(6,\)"),
+        (lambda x, y: (x, y.float()), "int64 class numbers"),
+        (lambda x, y: (x, torch.nn.functional.one_hot(y)), "int64 class numbers"),
+        (lambda x, y: (x, y - 1), "class numbers from 0, got -1"),
+        (lambda x, y: (x, y.to("meta")), "move them to one device"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(change, message):
+    x, y = change(*batch())
+    # Called by itself, since in tests the annotations of the attack would refuse some of it first.
+    with pytest.raises(ValueError, match=message):
+        check_inputs(x, y, (0.0, 1.0))
+
+
+def test_labels_beyond_the_classes_are_refused():
+    x, y = batch()
+    with pytest.raises(ValueError, match="labels go up to 3, but the model has 3 classes"):
+        FGSM(Linf(0.1))(Net(), x, y + 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda x: x.flatten(1).sum(dim=1), r"logits of shape \[batch, classes\]"),
+        (lambda x: x.flatten(1).sum(dim=1, keepdim=True), r"return \[0, s\]"),
+        (lambda x: x.flatten(1)[:3], "logits of shape"),
+        (lambda x: x.detach().flatten(1), "does not depend on the input in a differentiable way"),
+    ],
+)
+def test_bad_models_are_refused(model, message):
+    with pytest.raises(ValueError, match=message):
+        BIM(Linf(0.1), steps=1)(model, *batch())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: PGD(Linf(8.0)), "write 8 / 255, not 8"),
+        (lambda: PGD(Linf(0.1), steps=0), "steps must be at least 1"),
+        (lambda: PGD(Linf(0.1), restarts=0), "restarts must be at least 1"),
+        (lambda: PGD(Linf(0.1), step_size=0.0), "step_size must be positive"),
+        (lambda: BIM(Linf(0.1), restarts=3), "restarts without a random start"),
+        (lambda: PGD(Linf(0.1), restarts=3, best=False), "only known with best=True"),
+        (lambda: PGD(Linf(0.1), bounds=(1.0, 0.0)), "lowest < highest"),
+    ],
+)
+def test_bad_settings_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_loss_that_reduces_is_refused():
+    with pytest.raises(ValueError, match="no mean, no sum"):
+        PGD(Linf(0.1), loss=nn.functional.cross_entropy)(Net(), *batch())
+
+
+def test_other_ranges_and_shapes_are_fine():
+    torch.manual_seed(0)
+    model = nn.Linear(5, 4)
+    x, y = 2 * torch.rand(7, 5) - 1, torch.randint(0, 4, (7,))
+    x_adv = PGD(Linf(0.5), bounds=(-1.0, 1.0), loss=margin_loss)(model, x, y)
+    assert x_adv.min() < -0.5
+    assert (x_adv - x).abs().max() <= 0.5 + 1e-6

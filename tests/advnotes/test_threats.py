@@ -1,0 +1,141 @@
+"""Projections, samples and steepest steps of the threats, against definitions and other solvers."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from scipy.optimize import minimize
+
+from advnotes.threats import L1, L2, Linf
+
+THREATS = [Linf, L2, L1]
+threats = st.sampled_from(THREATS)
+seeds = st.integers(0, 2**32)
+radii = st.floats(0.01, 5)
+
+
+def batch(seed: int, scale: float = 3.0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return scale * torch.randn(5, 2, 7, generator=generator, dtype=torch.float64)
+
+
+@given(threats, seeds, radii)
+def test_projection_is_inside_idempotent_and_keeps_what_is_inside(kind, seed, eps):
+    threat, delta = kind(eps), batch(seed)
+    projected = threat.project(delta)
+    assert (threat.norm(projected) <= eps * (1 + 1e-9)).all()
+    torch.testing.assert_close(threat.project(projected), projected)
+    inside = delta * (0.99 * eps / threat.norm(delta)).view(-1, 1, 1)
+    torch.testing.assert_close(threat.project(inside), inside)
+
+
+@given(threats, seeds, radii)
+def test_projection_does_not_move_points_apart(kind, seed, eps):
+    threat, one, other = kind(eps), batch(seed), batch(seed + 1)
+    before = (one - other).flatten(1).norm(dim=1)
+    after = (threat.project(one) - threat.project(other)).flatten(1).norm(dim=1)
+    assert (after <= before + 1e-9).all()
+
+
+@pytest.mark.parametrize("kind", THREATS)
+def test_projection_is_the_nearest_point(kind):
+    threat, delta = kind(1.0), torch.tensor([[2.0, -0.5, 0.9]], dtype=torch.float64)
+    nearest = minimize(
+        lambda v: ((v - delta[0].numpy()) ** 2).sum(),
+        np.full(3, 0.01),
+        constraints={"type": "ineq", "fun": lambda v: 1 - threat.norm(torch.tensor(v)[None]).item()},
+        options={"ftol": 1e-12, "maxiter": 500},
+    )
+    np.testing.assert_allclose(threat.project(delta)[0].numpy(), nearest.x, atol=2e-3)
+
+
+def test_l1_projection_is_euclidean_and_of_each_sample():
+    delta = torch.tensor([[3.0, 1.0, 0.0], [0.5, -0.5, 0.0]])
+    projected = L1(2.0).project(delta)
+    torch.testing.assert_close(projected, torch.tensor([[2.0, 0.0, 0.0], [0.5, -0.5, 0.0]]))
+    many = batch(0).float()
+    alone = torch.cat([L1(2.0).project(sample[None]) for sample in many])
+    torch.testing.assert_close(L1(2.0).project(many), alone, rtol=0, atol=0)
+
+
+@given(threats, seeds, radii)
+def test_samples_lie_in_the_ball_and_reach_its_outer_half(kind, seed, eps):
+    threat = kind(eps)
+    sample = threat.sample(batch(0), torch.Generator().manual_seed(seed))
+    norm = threat.norm(sample)
+    assert (norm <= eps * (1 + 1e-9)).all()
+    assert (norm > eps / 2).any()
+
+
+@pytest.mark.parametrize("kind", THREATS)
+@pytest.mark.parametrize("seeded", [False, True])
+def test_samples_are_uniform(kind, seeded):
+    # In two dimensions the share inside half the radius is a quarter of the volume, in every norm.
+    like = torch.zeros(20_000, 2)
+    source = torch.arange(20_000) if seeded else torch.Generator().manual_seed(0)
+    sample = kind(2.0).sample(like, source)
+    assert abs((kind(2.0).norm(sample) <= 1.0).float().mean() - 0.25) < 0.015
+    assert sample.mean(dim=0).abs().max() < 0.03
+    quadrants = ((sample > 0).long() * torch.tensor([1, 2])).sum(dim=1).bincount()
+    assert (quadrants / 20_000 - 0.25).abs().max() < 0.015
+
+
+@given(threats, seeds)
+@settings(max_examples=50)
+def test_no_direction_in_the_ball_gains_more_than_the_steepest(kind, seed):
+    threat = kind(1.0, share=1e-9) if kind is L1 else kind(1.0)
+    gradient = batch(seed)
+    best = (threat.steepest(gradient) * gradient).flatten(1).sum(dim=1)
+    other = threat.sample(gradient, torch.Generator().manual_seed(seed))
+    assert ((other * gradient).flatten(1).sum(dim=1) <= best + 1e-9).all()
+    torch.testing.assert_close(threat.norm(threat.steepest(gradient)), torch.ones(5, dtype=torch.float64))
+
+
+def test_the_steepest_step_of_l1_is_not_that_of_l2():
+    gradient = torch.tensor([[3.0, 4.0, 0.0]])
+    torch.testing.assert_close(L1(1.0).steepest(gradient), torch.tensor([[0.0, 1.0, 0.0]]))
+    torch.testing.assert_close(L2(1.0).steepest(gradient), torch.tensor([[0.6, 0.8, 0.0]]))
+
+
+@pytest.mark.parametrize("kind", [L1, L2])
+def test_what_the_range_blocks_takes_no_share_of_the_step(kind):
+    gradient = torch.tensor([[-9.0, 1.0, 1e-3]])
+    point = torch.tensor([[0.0, 0.5, 0.5]])
+    direction = kind(1.0).steepest(gradient, point, (0.0, 1.0))
+    assert direction[0, 0] == 0
+    assert direction[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("kind", THREATS)
+def test_zero_and_tiny_gradients_give_no_nan(kind):
+    gradient = torch.zeros(2, 4)
+    assert (kind(1.0).steepest(gradient) == 0).all()
+    gradient[1, 2] = 1e-38
+    torch.testing.assert_close(kind(1.0).steepest(gradient)[1], torch.tensor([0.0, 0.0, 1.0, 0.0]))
+
+
+@pytest.mark.parametrize("kind", THREATS)
+def test_one_radius_for_each_sample(kind):
+    delta, eps = batch(3), torch.tensor([0.1, 0.5, 1.0, 2.0, 100.0])
+    together = kind(eps).project(delta)
+    alone = torch.cat([kind(float(e)).project(d[None]) for e, d in zip(eps, delta, strict=True)])
+    torch.testing.assert_close(together, alone, rtol=1e-6, atol=1e-6)
+    with pytest.raises(ValueError, match="5 samples, but the batch has 2"):
+        kind(eps).project(delta[:2])
+
+
+@pytest.mark.parametrize("eps", [-1.0, float("nan"), float("inf"), torch.tensor([0.1, -0.1]), torch.ones(2, 2)])
+def test_bad_radii_are_refused(eps):
+    with pytest.raises(ValueError, match="finite radius >= 0"):
+        Linf(eps)
+
+
+def test_bad_share_is_refused():
+    with pytest.raises(ValueError, match="share must lie in"):
+        L1(1.0, share=0.0)
+
+
+def test_scaling():
+    assert Linf(0.4).scaled(0.5) == Linf(0.2)
+    assert L1(4.0, share=0.1).scaled(0.5) == L1(2.0, share=0.1)
