@@ -1,0 +1,167 @@
+"""What `make` does, for machines with and without make: `python tools/make.py help`.
+
+Needs nothing but Python 3.10 to 3.13. Everything is installed into .venv, from the pins in constraints.txt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+VERSIONS = ((3, 10), (3, 13))
+GREEN = ROOT / "_build" / "test.stamp"
+MADE = ("_build", "build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
+
+# Fast steps first: what fails, fails early. Each is a module of .venv with its arguments.
+TESTS = {
+    "ruff": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "mypy": ["mypy"],
+    "tests": ["pytest", "-q", "-n", "auto", "tests", "--ignore=tests/browser"],
+    "notebooks with papermill": ["advnotes.publish.cli", "run", "--profile", "smoke"],
+    "notebooks with nbval": ["advnotes.publish.cli", "verify", "--profile", "smoke"],
+    "site": ["advnotes.publish.cli", "book", "--profile", "smoke"],
+    "site in a browser": ["pytest", "-q", "tests/browser"],
+}
+
+
+def run(*command: str | Path) -> None:
+    """Run a command in the clone; end it when this is asked to end; leave with its exit code when it fails."""
+    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # tests run side by side, one thread each
+    process = subprocess.Popen([str(word) for word in command], cwd=ROOT, env={**os.environ, **threads})
+    try:
+        code = process.wait()
+    except BaseException:  # Ctrl-C reached it too; anything else has to be passed on
+        process.terminate()
+        process.wait()
+        raise
+    if code:
+        sys.exit(code if code > 0 else 128 - code)
+
+
+def digest(*parts: str | bytes) -> str:
+    """One hash of several texts or file contents."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(hashlib.sha256(part.encode() if isinstance(part, str) else part).digest())
+    return whole.hexdigest()
+
+
+def setup() -> None:
+    """Set up .venv from the pins; does nothing where it is up to date"""
+    if not VERSIONS[0] <= sys.version_info[:2] <= VERSIONS[1]:
+        low, high = (".".join(map(str, version)) for version in VERSIONS)
+        sys.exit(f"expected Python {low} to {high}, got {sys.version.split()[0]}: make PYTHON=python3.11 ...")
+    pins = (ROOT / "constraints.txt").read_bytes()
+    home = {"python": ".".join(map(str, sys.version_info[:2])), "place": str(VENV)}
+    want = {**home, "pins": digest(pins, (ROOT / "pyproject.toml").read_bytes())}
+    stamp = VENV / "advnotes.json"
+    have = json.loads(stamp.read_text(encoding="utf-8")) if stamp.is_file() else {}
+    if have == want and PYTHON.is_file():
+        return
+    print("setting up .venv from constraints.txt: some minutes the first time", flush=True)
+    inside = Path(sys.prefix).resolve() == VENV.resolve()
+    moved = have and {key: have.get(key) for key in home} != home
+    if not inside and (moved or not PYTHON.is_file()):  # it works for one Python and in one place only
+        run(sys.executable, "-m", "venv", "--clear", VENV)
+    stamp.unlink(missing_ok=True)
+    torch = re.search(rb"^torch==([\w.]+)", pins, re.MULTILINE)
+    if torch is None:
+        sys.exit("expected a line torch==... in constraints.txt, got none")
+    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-c", "constraints.txt"]
+    # torch comes first and by its exact version: a package that wants "torch" would else bring the newest one.
+    # TORCH_INDEX may name another index for it alone, as for the builds without CUDA.
+    index = ["--index-url", os.environ["TORCH_INDEX"]] if os.environ.get("TORCH_INDEX") else []
+    run(*pip, *index, f"torch=={torch[1].decode()}")
+    run(*pip, "-e", ".[test]")
+    stamp.write_text(json.dumps(want), encoding="utf-8")
+
+
+def tree() -> str:
+    """A hash of every file of the clone that git does not ignore, and of the environment."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+    )
+    if listing.returncode == 0:
+        paths = [ROOT / os.fsdecode(name) for name in listing.stdout.split(b"\0") if name]
+    else:  # unpacked from an archive
+        made = {*MADE, VENV.name, ".git", "__pycache__"}
+        paths = [p for p in ROOT.rglob("*") if not made & set(p.relative_to(ROOT).parts)]
+    files = sorted(path for path in paths if path.is_file())
+    parts = [part for path in files for part in (path.relative_to(ROOT).as_posix(), path.read_bytes())]
+    return digest(*parts, (VENV / "advnotes.json").read_bytes())
+
+
+def book(*arguments: str) -> None:
+    """Execute every chapter, score the claims and render the site (arguments: those of `advnotes book`)"""
+    setup()
+    run(PYTHON, "-m", "advnotes.publish.cli", "book", *arguments)
+
+
+def test() -> None:
+    """Run everything: linters, types, tests, the notebooks twice, the site in a browser (FORCE=1: again)"""
+    setup()
+    now = tree()
+    if not os.environ.get("FORCE") and GREEN.is_file() and GREEN.read_text(encoding="utf-8") == now:
+        print("unchanged since the last green run; FORCE=1 runs everything again")
+        return
+    took = {}
+    for name, command in TESTS.items():
+        print(f"== {name}", flush=True)
+        started = time.perf_counter()
+        run(PYTHON, "-m", *command)
+        took[name] = time.perf_counter() - started
+    GREEN.parent.mkdir(exist_ok=True)
+    GREEN.write_text(now, encoding="utf-8")
+    print("all green: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in took.items()))
+
+
+def clean() -> None:
+    """Remove what was made, but for .venv"""
+    for name in MADE:
+        shutil.rmtree(ROOT / name, ignore_errors=True)
+
+
+def help_() -> None:
+    """Show this"""
+    for name, target in TARGETS.items():
+        print(f"  {name:<6} {target.__doc__}")
+
+
+TARGETS = {"help": help_, "setup": setup, "book": book, "test": test, "clean": clean}
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """Leave by an exception, so that `run` ends what it started."""
+    sys.exit(128 + number)
+
+
+def main() -> None:
+    """Carry out one target."""
+    name, *arguments = sys.argv[1:] or ["help"]
+    if name not in TARGETS or (arguments and name != "book"):
+        help_()
+        sys.exit(f"no target is called {' '.join(sys.argv[1:])!r}")
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        TARGETS[name](*arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
