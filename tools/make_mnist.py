@@ -5,7 +5,7 @@
 
 The SHA-256 of each input is checked, the same input gives the same bytes (with the same liblzma), and the two
 files are replaced only once both are complete. Each zip member holds 1000 images, so that a reader unpacks no
-more than it asked for. LZMA, because deflate makes the file 14 % larger; it costs 5 ms more for each member.
+more than it asked for. LZMA, because deflate makes the file 14 % larger; a member takes 5 ms longer to unpack.
 """
 
 import argparse

@@ -26,7 +26,7 @@ DIGITS = splits_of(train=1258, validation=180, test=359)
 def bundle() -> Iterator[np.lib.npyio.NpzFile]:
     """The open bundle; damage is reported with the way to mend it."""
     try:
-        with np.load(BUNDLE) as members:
+        with BUNDLE.open("rb") as file, np.load(file) as members:
             yield members
     except (OSError, EOFError, KeyError, ValueError, LZMAError, zipfile.BadZipFile) as error:
         raise RuntimeError(

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from advnotes.data import bundled, digits, mnist
 from sklearn.datasets import load_digits
+
+from advnotes.data import bundled, digits, mnist
 
 CARD = json.loads(bundled.BUNDLE.with_suffix(".json").read_text())
 
@@ -19,10 +20,15 @@ def test_the_card_names_this_bundle_and_its_licence():
     assert CARD["licence"].startswith("CC BY-SA 3.0")
 
 
-@pytest.mark.parametrize(("split", "prefix"), [("train+validation", "train"), ("test", "t10k")])
-def test_every_pixel_and_label_is_the_original(split, prefix):
+@pytest.fixture(scope="module")
+def training() -> tuple[torch.Tensor, torch.Tensor]:
+    return mnist("train+validation")
+
+
+@pytest.mark.parametrize("prefix", ["train", "t10k"])
+def test_every_pixel_and_label_is_the_original(prefix, training):
     """The original IDX files, built again from what is loaded, have MNIST's own checksums."""
-    x, y = mnist(split)
+    x, y = training if prefix == "train" else mnist("test")
     assert x.dtype == torch.float32
     assert y.dtype == torch.int64
     pixels = x.mul(255).round_().to(torch.uint8).numpy()
@@ -35,8 +41,8 @@ def test_every_pixel_and_label_is_the_original(split, prefix):
     assert (x.min(), x.max()) == (0, 1)
 
 
-def test_validation_is_the_end_of_the_training_set():
-    x, y = mnist("train+validation")
+def test_validation_is_the_end_of_the_training_set(training):
+    x, y = training
     for split, rows in (("train", slice(0, 55_000)), ("validation", slice(55_000, 60_000))):
         part, labels = mnist(split)
         assert torch.equal(part, x[rows])

@@ -1,3 +1,4 @@
+import itertools
 from functools import partial
 
 import pytest
@@ -6,10 +7,11 @@ from accelerate import Accelerator, skip_first_batches
 from accelerate.data_loader import prepare_data_loader
 from accelerate.state import AcceleratorState
 from accelerate.utils import DataLoaderConfiguration
-from advnotes.data import Stream, batches, moons, ring
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
+
+from advnotes.data import Stream, batches, moons, ring
 
 
 @pytest.fixture
@@ -129,7 +131,7 @@ def test_two_processes_share_out_one_order():
     for _ in range(2):
         mine, theirs = (firsts(shard) for shard in shards)
         assert len(mine) == len(theirs) == 4
-        assert sorted(sum(mine + theirs, [])) == list(range(32))
+        assert sorted(itertools.chain(*mine, *theirs)) == list(range(32))
 
 
 def test_a_stream_draws_anew_and_follows_the_rng():

@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
-from advnotes.data import gaussians, grid, grid_centres, line, line_density, moons, ring, ring_centres
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from advnotes.data import gaussians, grid, grid_centres, line, line_density, moons, ring, ring_centres
 
 
 def seeded(seed: int = 0) -> torch.Generator:
