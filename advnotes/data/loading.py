@@ -88,23 +88,26 @@ class Stream:
     """Fresh samples at every step, for data that can be generated: each pass yields ``steps`` new batches.
 
         play(game, Stream(ring, batch_size=512, steps=2000), optimizers)
-        Stream(partial(ring, modes=25, generator=torch.Generator().manual_seed(0)), 512, 2000)
+        Stream(partial(ring, modes=25), 512, 2000, generator=torch.Generator().manual_seed(0))
 
-    A pass is determined by the state of the RNG that ``sample`` draws from, the global one where it names no
-    other.
+    A pass is determined by the state of the RNG when it starts: of ``generator``, which ``play`` keeps in its
+    checkpoints like that of a DataLoader, or else of the global one.
 
     Args:
-        sample: called with the number of rows; returns a tensor or a tuple of tensors.
+        sample: called with the number of rows, and with ``generator=`` where there is one; returns a tensor or a
+            tuple of tensors.
         batch_size: rows in a batch.
         steps: batches in a pass.
+        generator: the source of randomness; None: the global one.
 
     Raises:
         ValueError: where ``batch_size`` or ``steps`` is no positive int.
     """
 
-    sample: Callable[[int], Tensor | Batch]
+    sample: Callable[..., Tensor | Batch]
     batch_size: int
     steps: int
+    generator: torch.Generator | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "steps"):
@@ -116,6 +119,7 @@ class Stream:
         return self.steps
 
     def __iter__(self) -> Iterator[Batch]:
+        options = {} if self.generator is None else {"generator": self.generator}
         for _ in range(self.steps):
-            batch = self.sample(self.batch_size)
+            batch = self.sample(self.batch_size, **options)
             yield (batch,) if isinstance(batch, Tensor) else batch

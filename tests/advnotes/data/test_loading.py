@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 
 from advnotes.data import Stream, batches, moons, ring
+from advnotes.gan import GAN
+from advnotes.nets import mlp
+from advnotes.play import play
 
 
 @pytest.fixture
@@ -151,3 +154,32 @@ def test_a_stream_passes_tuples_on():
     x, y = next(iter(Stream(partial(moons, noise=0.0), batch_size=5, steps=1)))
     assert x.shape == (5, 2)
     assert y.shape == (5,)
+
+
+def fixed_stream(generator: torch.Generator | None) -> Stream:
+    return Stream(ring, batch_size=8, steps=4, generator=generator)
+
+
+def test_a_generator_drives_a_stream_and_the_global_rng_is_left_alone():
+    before = torch.get_rng_state()
+    passes = [torch.cat([x for (x,) in fixed_stream(torch.Generator().manual_seed(s))]) for s in (0, 0, 1)]
+    assert torch.equal(passes[0], passes[1])
+    assert not torch.equal(passes[0], passes[2])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["global", "own generator"])
+def test_play_goes_on_in_the_middle_of_a_stream(own, tmp_path):
+    def train(steps: int, folder: str) -> torch.Tensor:
+        torch.manual_seed(0)
+        game = GAN(mlp(2, 8, 2), mlp(2, 8, 1), latent_size=2)
+        optimizers = {name: torch.optim.SGD(net.parameters(), 0.1) for name, net in game.players.items()}
+        data = fixed_stream(torch.Generator().manual_seed(1) if own else None)
+        play(game, data, optimizers, steps=steps, checkpoint=tmp_path / folder, progress=False)
+        return torch.cat([parameter.detach().flatten() for parameter in game.parameters()])
+
+    at_once = train(11, "at once")
+    halfway = train(6, "in two")
+    in_two = train(11, "in two")
+    assert not torch.equal(halfway, in_two)
+    assert torch.equal(in_two, at_once)
