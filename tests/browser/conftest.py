@@ -1,0 +1,133 @@
+"""One headless Chromium for all browser tests, and one look at every page of the site, with everything noted."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+--disable-component-update --disable-sync""".split()
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+# Waits for formulas, for whatever the theme does in idle callbacks, and for colours that fade into each other.
+SETTLED = """async () => {
+    if (window.MathJax) await window.MathJax.startup.promise;
+    await new Promise(done => requestIdleCallback(done, {timeout: 1000}));
+    await Promise.all(document.getAnimations().map(animation => animation.finished));
+}"""
+# Without preload: axe would fetch the style sheets, which a page opened from disk may not.
+AXE = """async () => (await axe.run({resultTypes: ['violations'], preload: false})).violations.map(
+    v => `${v.id}: ${v.nodes.map(n => n.target.join(' ')).slice(0, 3).join(', ')}`)"""
+# What sticks out of the page, for the failure message.
+WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+    [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+    .map(e => `${e.tagName} ${e.className}`).slice(-5)"""
+
+
+@dataclass
+class Visit:
+    """What a page did when it was opened."""
+
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    violations: dict[str, list[str]] = field(default_factory=dict)
+    sideways: list[str] = field(default_factory=list)
+    formulas: tuple[int, int] = (0, 0)
+
+
+def chromium() -> str | None:
+    """A browser from ADVNOTES_CHROMIUM, else from the path; None is playwright's own."""
+    named = os.environ.get("ADVNOTES_CHROMIUM")
+    found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    return named or next((path for path in found if path), None)
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    folder = Path(os.environ.get("ADVNOTES_SITE", ROOT / "_build" / "smoke" / "html")).resolve()
+    if not (folder / "index.html").is_file():
+        pytest.fail(f"no site in {folder}: run `make test` or `advnotes book --profile smoke`", pytrace=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            launched = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        except Error as error:
+            pytest.fail(
+                "no Chromium could be started: install one, name it in ADVNOTES_CHROMIUM, or run "
+                f"`playwright install chromium`\n{error}",
+                pytrace=False,
+            )
+        yield launched
+        launched.close()
+
+
+def watched(context: BrowserContext, visit: Visit) -> Page:
+    """A page whose errors and requests are noted, and whose way to the network is barred."""
+    page = context.new_page()
+    page.on("console", lambda said: visit.errors.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    page.on("requestfailed", lambda request: visit.errors.append(f"failed: {request.url}"))
+
+    def bar(route: Route) -> None:
+        visit.requests.append(route.request.url)
+        route.abort()
+
+    page.route(re.compile("^(?!file:|data:|blob:|about:)"), bar)
+    return page
+
+
+def look(page: Page, visit: Visit, name: str) -> None:
+    page.evaluate(SETTLED)
+    page.evaluate(AXE_SCRIPT)
+    visit.violations[name] = page.evaluate(AXE)
+
+
+@pytest.fixture(scope="session")
+def visits(site: Path, browser: Browser) -> dict[str, Visit]:
+    """Every page opened from disk: on a desktop in light and dark, on a phone in dark."""
+    desktop = browser.new_context(viewport=DESKTOP, color_scheme="light")
+    phone = browser.new_context(viewport=PHONE, color_scheme="dark", is_mobile=True, has_touch=True)
+    found = {}
+    for path in sorted(site.rglob("*.html")):
+        # Left out: parts of the theme, and the redirect, which is gone before anything can be looked at.
+        if path == site / "index.html" or "_static" in path.parts:
+            continue
+        visit = found[path.relative_to(site).as_posix()] = Visit()
+        page = watched(desktop, visit)
+        page.goto(path.as_uri())
+        look(page, visit, "desktop, light")
+        written = page.locator("span.math, div.math").count()
+        visit.formulas = written, page.locator(":is(span, div).math > mjx-container").count()
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        look(page, visit, "desktop, dark")
+        page.close()
+        page = watched(phone, visit)
+        page.goto(path.as_uri())
+        look(page, visit, "phone, dark")
+        visit.sideways = page.evaluate(WIDE)
+        page.close()
+    return found
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh desktop page; the test fails where it logs an error or asks the network for something."""
+    visit = Visit()
+    context = browser.new_context(viewport=DESKTOP, color_scheme="light")
+    yield watched(context, visit)
+    context.close()
+    assert visit.errors == []
+    assert visit.requests == []

@@ -1,0 +1,81 @@
+"""The site as a reader meets it: opened from disk in a real browser, with no network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+Visits = dict[str, Any]  # conftest.Visit by page
+
+
+def test_no_page_logs_an_error(visits: Visits) -> None:
+    assert {page: visit.errors for page, visit in visits.items() if visit.errors} == {}
+
+
+def test_no_page_asks_the_network_for_anything(visits: Visits) -> None:
+    assert {page: visit.requests for page, visit in visits.items() if visit.requests} == {}
+
+
+@pytest.mark.parametrize("view", ["desktop, light", "desktop, dark", "phone, dark"])
+def test_axe_finds_no_violation(visits: Visits, view: str) -> None:
+    assert {page: visit.violations[view] for page, visit in visits.items() if visit.violations[view]} == {}
+
+
+def test_no_page_scrolls_sideways_on_a_phone(visits: Visits) -> None:
+    assert {page: visit.sideways for page, visit in visits.items() if visit.sideways} == {}
+
+
+def test_every_formula_is_typeset(visits: Visits) -> None:
+    assert {page: visit.formulas for page, visit in visits.items() if len(set(visit.formulas)) > 1} == {}
+    assert visits["book/notation.html"].formulas[0] > 20
+
+
+def test_index_leads_to_the_landing_page(page: Page, site: Path) -> None:
+    page.goto((site / "index.html").as_uri())
+    page.wait_for_url("**/book/intro.html")
+    expect(page.locator("h1").last).to_contain_text("Adversarial training")
+
+
+def test_search_finds_a_word_of_the_notation(page: Page, site: Path) -> None:
+    page.goto((site / "book" / "intro.html").as_uri())
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Wilson")
+    page.keyboard.press("Enter")
+    expect(page.locator("#search-results a", has_text="Notation")).to_be_visible()
+
+
+def test_the_button_changes_the_theme_and_the_choice_stays(page: Page, site: Path) -> None:
+    page.goto((site / "book" / "intro.html").as_uri())
+    html = page.locator("html")
+    background = "getComputedStyle(document.body).backgroundColor"
+    expect(html).to_have_attribute("data-theme", "light")
+    bright = page.evaluate(background)
+    while html.get_attribute("data-mode") != "dark":
+        page.locator(".article-header-buttons .theme-switch-button").click()
+    expect(html).to_have_attribute("data-theme", "dark")
+    assert page.evaluate(background) != bright
+    page.goto((site / "book" / "notation.html").as_uri())
+    expect(html).to_have_attribute("data-theme", "dark")
+
+
+def test_contents_open_on_a_phone(page: Page, site: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto((site / "book" / "intro.html").as_uri())
+    link = page.locator(".bd-sidebar-primary").get_by_role("link", name="Notation")
+    expect(link).not_to_be_in_viewport()
+    page.locator(".primary-toggle:visible").click()
+    link.click()
+    expect(page).to_have_url(re.compile("notation"))
+
+
+def test_a_folded_solution_opens(page: Page, site: Path) -> None:
+    page.goto((site / "book" / "attacks" / "fgsm.html").as_uri())
+    folded = page.locator("details.hide").first
+    code = folded.locator("pre").first
+    expect(code).not_to_be_visible()
+    folded.locator("summary").click()
+    expect(code).to_be_visible()
