@@ -10,16 +10,20 @@ __all__ = ["R1GAN", "r1_penalty"]
 
 
 def r1_penalty(discriminator: nn.Module, real: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
-    r"""Half the mean squared length of the discriminator's gradient at real samples.
+    r"""Half the mean squared length of the gradient of the discriminator's logit at real samples.
 
     .. math:: R_1 = \tfrac12\, \mathbb E_x \lVert \nabla_x \ell(x) \rVert_2^2
 
     (Mescheder, Geiger and Nowozin 2018, equation 9, without its factor gamma.) The length is taken of each sample
-    by itself. Differentiable, for a discriminator without normalisation across the batch.
+    by itself, and has the unit of one over the input's: a discriminator that spreads [0, 1] over [-1, 1] inside
+    has twice the gradient of one that is handed [-1, 1], so a quarter of the gamma does the same.
+
+    Differentiable in the discriminator's parameters, for one without normalisation across the batch.
     """
-    real = real.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
-    return 0.5 * gradient.flatten(1).square().sum(dim=1).mean()
+    with torch.enable_grad():  # so that it can also be measured where nothing is trained
+        real = real.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+        return 0.5 * gradient.flatten(1).square().sum(dim=1).mean()
 
 
 class R1GAN(GAN):
@@ -29,9 +33,10 @@ class R1GAN(GAN):
 
     Args:
         generator, discriminator, latent_size: as in :class:`~advnotes.gan.standard.GAN`.
-        gamma: the strength of the penalty, for the unit of the discriminator's input.
-        every: the penalty is taken in one of ``every`` turns and weighs as much more in it (the lazy
-            regularisation of Karras et al. 2019, section 3.1 of StyleGAN2).
+        gamma: the strength of the penalty, in the unit of the discriminator's input squared: a quarter of a
+            paper's value where the paper's images lie in [-1, 1] and these in [0, 1].
+        every: in training the penalty is taken in one of ``every`` turns and weighs as much more in it (lazy
+            regularisation: Karras et al. 2020, StyleGAN2, section 3.1). In eval mode every call takes it.
         samples: on how many samples of the batch it is taken; all where it is not given.
 
     Raises:
@@ -63,7 +68,9 @@ class R1GAN(GAN):
     def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
         """The GAN's loss, with the penalty where this turn takes it."""
         loss = super().discriminator_loss(real)
-        if self.moves % self.every == 0:
-            loss = loss + self.every * self.gamma * r1_penalty(self.discriminator, real[: self.samples])
-        self.moves += 1
+        every = self.every if self.training else 1  # what is measured between the moves must not count as one
+        if self.moves % every == 0:
+            loss = loss + every * self.gamma * r1_penalty(self.discriminator, real[: self.samples])
+        if self.training:
+            self.moves += 1
         return loss

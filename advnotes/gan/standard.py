@@ -25,14 +25,20 @@ class GAN(Game):
 
     Args:
         generator: maps latent vectors ``[batch, latent_size]`` to samples.
-        discriminator: maps samples to one logit each, ``[batch, 1]`` or ``[batch]``.
+        discriminator: maps samples to one logit each, ``[batch, 1]`` or ``[batch]``: no sigmoid at its end.
         latent_size: the number of latent coordinates, drawn from a standard normal.
+
+    Raises:
+        ValueError: where ``latent_size`` is less than 1; where the discriminator does not give one logit to each
+            sample.
     """
 
     turns = ("discriminator", "generator")
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, latent_size: int) -> None:
         super().__init__()
+        if latent_size < 1:
+            raise ValueError(f"expected a latent_size of at least 1, got {latent_size}")
         self.generator = generator
         self.discriminator = discriminator
         self.latent_size = latent_size
@@ -41,11 +47,21 @@ class GAN(Game):
         """Cross-entropy of telling real samples from generated ones; labels in the batch are not looked at."""
         with torch.no_grad():  # the generator does not move in this turn
             fake = self.sample(len(real))
-        return F.softplus(-self.discriminator(real)).mean() + F.softplus(self.discriminator(fake)).mean()
+        return F.softplus(-self.logit(real)).mean() + F.softplus(self.logit(fake)).mean()
 
     def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
         """Minus the log-probability that the discriminator gives to generated samples of being real."""
-        return F.softplus(-self.discriminator(self.sample(len(real)))).mean()
+        return F.softplus(-self.logit(self.sample(len(real)))).mean()
+
+    def logit(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
+        r"""The discriminator's logit :math:`\ell(x) = \log D(x) - \log(1 - D(x))` of each sample."""
+        logits: Tensor = self.discriminator(x)
+        if logits.numel() != len(x):
+            raise ValueError(
+                f"expected one logit for each of {len(x)} samples, got shape {tuple(logits.shape)}: "
+                "end the discriminator with one output"
+            )
+        return logits.flatten()
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n ..."]:
         """Generate ``n`` samples, on the generator's device."""
@@ -66,4 +82,4 @@ class MinimaxGAN(GAN):
 
     def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
         r""":math:`-\mathbb E_z\, \mathrm{softplus}(\ell(G(z)))`, which is :math:`\mathbb E_z \log(1 - D(G(z)))`."""
-        return -F.softplus(self.discriminator(self.sample(len(real)))).mean()
+        return -F.softplus(self.logit(self.sample(len(real)))).mean()

@@ -1,0 +1,163 @@
+"""The GAN's two losses against closed forms, its two generators against each other, and what a turn leaves alone."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from advnotes.data import line, line_density
+from advnotes.gan import GAN, MinimaxGAN
+from advnotes.nets import digit_discriminator, digit_generator, mlp
+
+
+class Constant(nn.Module):
+    """A discriminator that gives the same logit to everything."""
+
+    def __init__(self, logit: float) -> None:
+        super().__init__()
+        self.level = nn.Parameter(torch.tensor(logit))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.level.expand(len(x), 1)
+
+
+def linear_game(kind: type[GAN], logit: float = 0.0, slope: float = 1.0) -> GAN:
+    """One-dimensional: G(z) = z + shift, and the logit is slope * x + logit."""
+    generator, discriminator = nn.Linear(1, 1), nn.Linear(1, 1)
+    with torch.no_grad():
+        generator.weight.fill_(1.0)
+        generator.bias.zero_()
+        discriminator.weight.fill_(slope)
+        discriminator.bias.fill_(logit)
+    return kind(generator, discriminator, latent_size=1)
+
+
+@given(st.floats(-30, 30))
+def test_losses_of_a_discriminator_that_says_the_same_of_everything(logit: float) -> None:
+    gan = GAN(nn.Linear(2, 1), Constant(logit), latent_size=2)
+    real = torch.zeros(8, 1)
+    d = torch.sigmoid(torch.tensor(logit, dtype=torch.float64))
+    minus_log_d, minus_log_rest = -F.logsigmoid(torch.tensor([logit, -logit], dtype=torch.float64))
+    assert d > 0
+    torch.testing.assert_close(
+        gan.discriminator_loss(real).double(), minus_log_d + minus_log_rest, rtol=1e-5, atol=1e-6
+    )
+    torch.testing.assert_close(gan.generator_loss(real).double(), minus_log_d, rtol=1e-5, atol=1e-6)
+    minimax = MinimaxGAN(nn.Linear(2, 1), Constant(logit), latent_size=2)
+    torch.testing.assert_close(minimax.generator_loss(real).double(), -minus_log_rest, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("logit", [-1e4, 1e4])
+def test_the_surest_discriminator_gives_finite_losses(logit: float) -> None:
+    for kind in (GAN, MinimaxGAN):
+        gan = kind(nn.Linear(2, 1), Constant(logit), latent_size=2)
+        assert torch.isfinite(gan.discriminator_loss(torch.zeros(4, 1)))
+        assert torch.isfinite(gan.generator_loss(torch.zeros(4, 1)))
+
+
+def test_at_the_equilibrium_the_discriminators_loss_is_log_4() -> None:
+    gan = GAN(nn.Linear(2, 1), Constant(0.0), latent_size=2)
+    assert gan.discriminator_loss(torch.zeros(4, 1)).item() == pytest.approx(math.log(4))
+
+
+def test_no_discriminator_does_better_than_p_over_p_plus_q() -> None:
+    """Proposition 1: the loss at D* is 2 log 2 - 2 JSD(p, q), and any other logit has a higher one."""
+    x = torch.linspace(-12, 12, 20_001, dtype=torch.float64)
+    p, q = line_density(x), line_density(x, means=[0.5], sigmas=[1.0], weights=None)
+    dx = x[1] - x[0]
+
+    def loss(logit: Tensor) -> Tensor:
+        return (p * F.softplus(-logit) + q * F.softplus(logit)).sum() * dx
+
+    best = p.log() - q.log()
+    middle = (p + q) / 2
+    divergence = 0.5 * ((p * (p / middle).log()).sum() + (q * (q / middle).log()).sum()) * dx
+    assert loss(best).item() == pytest.approx(2 * math.log(2) - 2 * divergence.item(), abs=1e-9)
+    for other in (best + 0.1, best - 0.1, 1.1 * best, best + torch.sin(x) / 10):
+        assert loss(other) > loss(best)
+
+
+def test_the_discriminators_loss_estimates_the_integral() -> None:
+    torch.manual_seed(0)
+    gan = linear_game(GAN, logit=0.3, slope=-0.7)
+    x = torch.linspace(-12, 12, 20_001, dtype=torch.float64)
+    p, q = line_density(x), line_density(x, means=[0.0], sigmas=[1.0], weights=None)
+    logit = 0.3 - 0.7 * x
+    exact = ((p * F.softplus(-logit) + q * F.softplus(logit)).sum() * (x[1] - x[0])).item()
+    assert gan.discriminator_loss(line(200_000)).item() == pytest.approx(exact, abs=0.01)
+
+
+@given(st.floats(-8, 8))
+def test_both_generators_want_the_same_but_by_how_much_depends_on_d(logit: float) -> None:
+    """On one sample the two gradients are parallel, D(G(z)) and 1 - D(G(z)) times the same vector."""
+    gradients = []
+    for kind in (GAN, MinimaxGAN):
+        game = linear_game(kind, logit)
+        torch.manual_seed(3)
+        loss = game.generator_loss(torch.zeros(1, 1))
+        gradients.append(torch.autograd.grad(loss, game.generator.bias)[0].item())
+    torch.manual_seed(3)
+    d = torch.sigmoid(game.logit(game.sample(1))).item()
+    assert gradients[0] == pytest.approx(-(1 - d), rel=1e-3)
+    assert gradients[1] == pytest.approx(-d, rel=1e-3)
+
+
+def test_both_generators_rest_where_the_discriminator_is_flat_and_nowhere_else() -> None:
+    for slope, rests in ((0.0, True), (1.0, False)):
+        for kind in (GAN, MinimaxGAN):
+            game = linear_game(kind, logit=-2.0, slope=slope)
+            gradients = torch.autograd.grad(
+                game.generator_loss(torch.zeros(64, 1)), [*game.generator.parameters()]
+            )
+            assert all((g == 0).all() for g in gradients) is rests
+
+
+def test_minimax_is_zero_sum_for_the_generator() -> None:
+    """The generator's share of the value: its loss is minus the discriminator's term on generated samples."""
+    game = linear_game(MinimaxGAN, logit=0.4)
+    torch.manual_seed(1)
+    generated = game.sample(32)
+    torch.manual_seed(1)
+    assert game.generator_loss(torch.zeros(32, 1)) == -F.softplus(game.logit(generated)).mean()
+
+
+def test_the_discriminators_turn_leaves_no_gradient_at_the_generator() -> None:
+    gan = GAN(digit_generator(8, 16), digit_discriminator(16), latent_size=8)
+    gan.discriminator_loss(torch.rand(4, 1, 28, 28)).backward()
+    assert all(parameter.grad is None for parameter in gan.generator.parameters())
+    assert all(parameter.grad is not None for parameter in gan.discriminator.parameters())
+
+
+def test_labels_in_the_batch_change_nothing() -> None:
+    gan = GAN(mlp(2, 4, 1), mlp(1, 4, 1), latent_size=2)
+    real = torch.randn(8, 1)
+    for player in gan.players:
+        torch.manual_seed(0)
+        alone = gan(player, real)
+        torch.manual_seed(0)
+        assert gan(player, real, torch.arange(8)) == alone
+
+
+def test_samples_repeat_with_a_generator_and_leave_the_global_one_alone() -> None:
+    gan = GAN(mlp(2, 4, 1), mlp(1, 4, 1), latent_size=2)
+    before = torch.get_rng_state()
+    first = gan.sample(5, torch.Generator().manual_seed(7))
+    assert torch.equal(first, gan.sample(5, torch.Generator().manual_seed(7)))
+    assert first.shape == (5, 1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
+def test_a_discriminator_with_more_than_one_output_is_refused(player: str) -> None:
+    gan = GAN(mlp(2, 4, 1), mlp(1, 4, 10), latent_size=2)
+    with pytest.raises(ValueError, match=r"one logit for each of 8 samples, got shape \(8, 10\)"):
+        gan(player, torch.randn(8, 1))
+
+
+def test_a_latent_size_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="latent_size of at least 1, got 0"):
+        GAN(mlp(2, 4, 1), mlp(1, 4, 1), latent_size=0)
