@@ -34,6 +34,8 @@ class Measurement:
     def text(self) -> str:
         """The mean, the range where there is one, and the seeds that it is over."""
         show = self.format.format
+        if len(self.measured) == 1 and len(self.seeds) > 1:  # a value that no seed decides
+            return show(self.measured[0])
         seeds = _span(self.seeds)
         low, high = show(min(self.measured)), show(max(self.measured))
         spread = f"{low} to {high}, " if low != high else ""

@@ -1,0 +1,93 @@
+"""A book in a temporary folder: a table of contents, profiles, and notebooks that take no time."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def cell(kind: str, source: str, name: str, *tags: str) -> dict[str, Any]:
+    code = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    return {"cell_type": kind, "id": name, "metadata": {"tags": list(tags)}, "source": source, **code}
+
+
+class Book:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "book" / "profiles").mkdir(parents=True)
+        (root / "book" / "intro.md").write_text("# Introduction\n")
+        (root / "constraints.txt").write_text("torch==0\n")
+        (root / "conftest.py").write_text((REPOSITORY / "conftest.py").read_text())
+        self.names: list[str] = []
+
+    def add(self, name: str, *sources: str, parameters: str = 'profile = "laptop"\nsize = 3') -> Path:
+        """A chapter: title, parameters cell, then these code cells."""
+        cells = [cell("markdown", f"# Title of {name}", "title"), cell("code", parameters, "p", "parameters")]
+        cells += [cell("code", source, f"c{i}") for i, source in enumerate(sources)]
+        kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
+        notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+        path = self.root / "book" / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(notebook))
+        if name not in self.names:
+            self.names.append(name)
+        pages = "".join(f"      - file: book/{name}\n" for name in self.names)
+        toc = f"format: jb-book\nroot: book/intro\nparts:\n  - caption: Part\n    chapters:\n{pages}"
+        (self.root / "_toc.yml").write_text(toc)
+        return path
+
+    def profile(self, name: str, text: str) -> None:
+        (self.root / "book" / "profiles" / f"{name}.yml").write_text(text)
+
+    def made(self) -> list[str]:
+        """Every file under _build."""
+        build = self.root / "_build"
+        return sorted(path.relative_to(build).as_posix() for path in build.rglob("*") if path.is_file())
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The command line, as a user starts it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "advnotes.publish.cli", *arguments],
+            cwd=self.root,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        )
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Book:
+    return Book(tmp_path)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    return wait_until
+
+
+@pytest.fixture
+def gone() -> Callable[[int], bool]:
+    def is_gone(pid: int) -> bool:
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    return is_gone

@@ -1,0 +1,159 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advnotes.publish import cli
+from advnotes.publish.worker import Result
+
+
+@pytest.fixture
+def call(book: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The command line in this process, with execution and rendering replaced: gives the exit code."""
+    book.add("a/one", "x = 1")
+    book.add("a/two", "x = 1")
+    book.errors = {}
+    book.claims = []
+
+    def perform(plans: Any, finished: Any, **options: Any) -> list[Result]:
+        import json
+
+        from advnotes.publish.run import CLAIM, keep
+
+        book.options = options
+        results = []
+        for p in plans:
+            if not p.reason:
+                continue
+            notebook = json.loads(p.chapter.text)
+            made = book.claims if p.chapter.name == "a/one" else []
+            notebook["cells"][1]["outputs"] = [{"data": {CLAIM: found}} for found in made]
+            error = book.errors.get(p.chapter.name)
+            result = Result(
+                p.chapter.name, notebook=None if error else json.dumps(notebook), error=error, cell=3
+            )
+            keep(p, result)
+            finished(p, result)
+            results.append(result)
+        return results
+
+    def bind(root: Path, profile: str) -> Path:
+        book.bound = profile
+        return root / "index.html"
+
+    monkeypatch.setattr("advnotes.publish.run.run", perform)
+    monkeypatch.setattr("advnotes.publish.bind.bind", bind)
+    monkeypatch.chdir(book.root)
+
+    def command(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["advnotes", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return int(stopped.value.code or 0)
+
+    return command
+
+
+def claim(verdict: str, known: str | None = None) -> dict[str, Any]:
+    return {
+        "statement": "FGSM breaks it",
+        "paper": "89%",
+        "where": "section 4",
+        "measured": [0.5],
+        "seeds": [0],
+        "format": "{:.0%}",
+        "bound": ">= 80%",
+        "verdict": verdict,
+        "known": known,
+        "profile": "laptop",
+        "device": "cpu",
+    }
+
+
+def test_list_tells_what_has_to_be_executed(book: Any, call: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("list", "--names") == 0
+    assert capsys.readouterr().out == "a/one\na/two\n"
+    assert call("run", "a/one") == 0
+    assert call("list") == 0
+    one, two = capsys.readouterr().out.splitlines()[-2:]
+    assert "current" in one
+    assert "not run yet" in two
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "a/tow"), "did you mean a/two"),
+        (("run", "--profile", "fast"), "no profile is called 'fast'"),
+        (("run", "--profile", "smoke"), "no parameter 'sise'"),
+        (("book", "--profile", "smoke"), "no parameter 'sise'"),
+        (("verify", "a/one"), "sise"),
+        (("score", "--profile", "none"), "no profile"),
+    ],
+)
+def test_a_mistake_in_the_call_is_told_before_anything_runs(
+    book: Any, call: Any, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book.profile("smoke", "a/one: {sise: 1}")
+    assert call(*arguments) == 2
+    assert message in capsys.readouterr().err
+    assert book.made() == []
+
+
+def test_a_failed_chapter_shows_its_cell_and_the_others_go_on(
+    book: Any, call: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book.errors = {"a/one": "\x1b[31mZeroDivisionError\x1b[0m [red]"}
+    assert call("book", "-j", "2") == 1
+    out = capsys.readouterr().out
+    assert "a/one in cell 3" in out
+    assert "ZeroDivisionError" in out
+    assert "[red]" in out
+    assert "executed   a/two" in out
+    assert not hasattr(book, "bound")
+    assert book.options["jobs"] == 2
+    book.errors = {}
+    assert call("book") == 0
+    out = capsys.readouterr().out
+    assert "unchanged  a/two" in out
+    assert "executed   a/one" in out
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "message"),
+    [
+        (claim("holds"), 0, "1 claims: 1 hold"),
+        (claim("not judged"), 0, "1 not judged"),
+        (claim("not reproduced"), 1, "not listed as known"),
+        (claim("not reproduced", known="too small"), 0, "known: too small"),
+        (claim("holds", known="too small"), 0, "holds, though listed as known not to reproduce"),
+    ],
+)
+def test_a_claim_that_does_not_hold_is_told_unless_known(
+    book: Any, call: Any, found: dict[str, Any], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book.claims = [found]
+    assert call("book") == code
+    out = capsys.readouterr().out
+    assert message in out
+    assert f"The book is at {book.root / 'index.html'}" in out  # also where a claim does not hold
+    assert book.bound == "laptop"
+    assert call("score") == code
+
+
+def test_binding_alone(book: Any, call: Any) -> None:
+    assert call("bind", "--profile", "smoke") == 0
+    assert book.bound == "smoke"
+
+
+def test_one_chapter_at_a_time_on_a_gpu(book: Any, call: Any) -> None:
+    book.profile("gpu", "")
+    assert call("run", "--profile", "gpu") == 0
+    assert book.options["jobs"] == 1
+
+
+def test_outside_a_book_the_command_says_so(
+    call: Any, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert call("list") == 2

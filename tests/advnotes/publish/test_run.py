@@ -1,0 +1,277 @@
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import distributed
+import pytest
+
+from advnotes import claims
+from advnotes.publish import run as module
+from advnotes.publish.chapters import installed_package, select
+from advnotes.publish.imports import Package
+from advnotes.publish.run import Plan, perform, plan, read_stamp, run, stamp_of, write
+from advnotes.publish.worker import Job, Result, machine_path
+
+CLAIM = """
+from IPython.display import display
+display({"application/vnd.advnotes.claim+json": {"device": "a device"}, "text/plain": "claim"}, raw=True)
+"""
+
+
+def execute(book: Any, profile: str = "laptop", **options: Any) -> dict[str, Result]:
+    force = options.pop("force", False)
+    results = run(plan(select(book.root), profile, force=force), **options)
+    return {result.chapter: result for result in results}
+
+
+def reasons(book: Any, profile: str = "laptop") -> dict[str, str]:
+    return {p.chapter.name: p.reason for p in plan(select(book.root), profile)}
+
+
+def test_the_whole_life_of_chapters(book: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Executed once, again only for a reason; the same bytes each time; failures stay apart."""
+    package = book.root / "advnotes"
+    package.mkdir()
+    for name in ("__init__", "used", "unused"):
+        (package / f"{name}.py").write_text("")
+    monkeypatch.setattr("advnotes.publish.chapters.installed_package", lambda: Package(package))
+    imports = "if not profile:\n    from advnotes import used\n"
+    good = f"print(profile, size)\n{imports}for i in range(3): print(i, flush=True)"
+    book.add("a/good", good, CLAIM)
+    book.add("a/bad", "x = 1", "1 / 0", "print('never')")
+    book.profile("smoke", "a/good: {size: 1}\n")
+    assert reasons(book) == {"a/good": "not run yet", "a/bad": "not run yet"}
+
+    seen: list[str] = []
+    results = execute(book, "smoke", jobs=2, finished=lambda p, result: seen.append(p.chapter.name))
+    assert sorted(seen) == ["a/bad", "a/good"]
+    assert "ZeroDivisionError" in (results["a/bad"].error or "")
+    assert results["a/bad"].cell == 4
+    assert book.made() == ["smoke/book/a/good.ipynb", "smoke/book/a/good.json"]
+
+    executed = select(book.root, ["a/good"])[0].executed("smoke")
+    text = executed.read_text()
+    notebook = json.loads(text)
+    assert "papermill" not in text
+    assert str(book.root) not in text
+    injected = notebook["cells"][2]
+    assert (injected["id"], injected["metadata"]["tags"]) == (
+        "injected-parameters",
+        ["injected-parameters", "remove-cell"],
+    )
+    (printed,) = notebook["cells"][3]["outputs"]
+    assert "".join(printed["text"]) == "smoke 1\n0\n1\n2\n"
+    stamp = read_stamp(executed)
+    assert stamp is not None
+    assert stamp["device"] == "a device"
+    assert stamp["profile"] == "smoke"
+    assert stamp["parameters"] == {"profile": "smoke", "size": 1}
+    assert stamp["seconds"] > 0
+
+    # The next call runs what is missing, and nothing else; a failure mended is a change like any other.
+    assert reasons(book, "smoke") == {"a/good": "", "a/bad": "not run yet"}
+    book.add("a/bad", "x = 1")
+    assert set(execute(book, "smoke")) == {"a/bad"}
+    assert execute(book, "smoke") == {}
+    (package / "unused.py").write_text("x = 1")
+    assert reasons(book, "smoke") == {"a/good": "", "a/bad": ""}
+    (package / "used.py").write_text("x = 1")
+    assert reasons(book, "smoke") == {"a/good": "changed: modules", "a/bad": ""}
+
+    # Executed again: the same file to the byte.
+    assert set(execute(book, "smoke")) == {"a/good"}
+    assert executed.read_text() == text
+
+    # A copy that was written over is not taken for ours.
+    executed.write_text(text.replace("smoke 1", "smoke 2"))
+    assert reasons(book, "smoke")["a/good"] == "not run yet"
+
+
+def test_what_a_chapter_can_do_wrong(book: Any) -> None:
+    book.add("a/dead", "import os, signal", "os.kill(os.getpid(), 9)", "print('never')")
+    book.add("a/slow", "x = 1", "while True: pass")
+    book.add(
+        "a/leak", "from pathlib import Path", "print('ok')", "Path.home() / 'x'", "import sys; sys.prefix"
+    )
+    book.add("a/exit", "raise SystemExit(3)")
+    results = execute(book, jobs=4, timeout=4)
+    found = {name: (result.cell, (result.error or "").split(":")[0]) for name, result in results.items()}
+    assert found["a/dead"] == (4, "DeadKernelError")
+    assert found["a/slow"] == (4, "CellTimeoutError")
+    assert found["a/leak"][0] == 5
+    assert "path of this machine" in found["a/leak"][1]
+    assert found["a/exit"][0] == 3
+    assert book.made() == []
+
+
+def test_paths_are_looked_for_in_outputs_only_and_not_in_pictures() -> None:
+    def outputs(data: dict[str, str]) -> Any:
+        import nbformat
+
+        output = nbformat.v4.new_output("display_data", data=data)
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("/here/there/x", outputs=[output])])
+
+    assert machine_path(outputs({"text/plain": "see https://host/here/there/x"}), "/here/there") is None
+    assert machine_path(outputs({"image/png": "AA+/here/there/x"}), "/here/there") is None
+    assert machine_path(outputs({"text/html": "<a>/here/there/x</a>"}), "/here/there") == (1, "/here/there/x")
+
+
+def test_a_failure_keeps_the_copy_before_it(book: Any) -> None:
+    book.add("a/one", "x = 1")
+    execute(book)
+    before = book.made()
+    book.add("a/one", "1 / 0")
+    execute(book)
+    assert book.made() == before
+    assert reasons(book) == {"a/one": "changed: notebook"}
+
+
+@pytest.mark.parametrize("stop", ["SIGINT", "SIGTERM", "SIGKILL"] if os.name == "posix" else ["SIGTERM"])
+def test_a_run_that_is_stopped_leaves_no_process_and_no_file(
+    book: Any, stop: str, until: Callable[..., None], gone: Callable[[int], bool]
+) -> None:
+    """The chapter's kernel starts a process of its own, which must go too."""
+    code = f"""
+import os, subprocess, sys
+from pathlib import Path
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+Path({str(book.root / "pids.new")!r}).write_text(f"{{os.getpid()}} {{os.getppid()}} {{child.pid}}")
+os.replace({str(book.root / "pids.new")!r}, {str(book.root / "pids")!r})
+child.wait()
+"""
+    book.add("a/one", code)
+    book.add("a/two", "x = 1")
+    command = book.start("run", "-j", "1")
+    until((book.root / "pids").exists)
+    pids = [int(pid) for pid in (book.root / "pids").read_text().split()]
+    assert not any(gone(pid) for pid in pids)
+    command.send_signal(getattr(signal, stop))
+    command.communicate(timeout=60)
+    until(lambda: all(gone(pid) for pid in pids), 20)
+    assert command.returncode == {"SIGINT": 130, "SIGTERM": 128 + 15, "SIGKILL": -9}[stop]
+    assert book.made() == []
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "folder" / "file.json"
+    write(path, "old")
+
+    def full(descriptor: int) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        write(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in path.parent.iterdir()] == ["file.json"]
+
+
+def test_what_a_killed_run_left_is_swept_away(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f".one.ipynb.{dead.pid}.tmp"
+    used = tmp_path / f".two.ipynb.{os.getpid()}.tmp"
+    for path in (left, used):
+        path.write_text("half")
+    module.sweep(tmp_path)
+    assert (left.exists(), used.exists()) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backend": "loky"}, "threading, dask, ray"),
+        ({"jobs": 0}, "at least one"),
+        ({"scheduler": "x"}, "--backend"),
+    ],
+)
+def test_options_are_checked_before_anything_runs(book: Any, options: dict[str, Any], message: str) -> None:
+    book.add("a/one", "x = 1")
+    with pytest.raises(ValueError, match=message):
+        execute(book, **options)
+    assert book.made() == []
+
+
+def test_a_worker_that_cannot_start_says_why(book: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(book.root))
+    (book.root / "papermill.py").write_text("raise RuntimeError('a broken installation')")
+    book.add("a/one", "x = 1")
+    assert "a broken installation" in (execute(book)["a/one"].error or "")
+
+
+def test_two_dask_workers_execute_side_by_side_and_stop_together(
+    book: Any, until: Callable[..., None], gone: Callable[[int], bool]
+) -> None:
+    meet = """
+import time
+from pathlib import Path
+root = Path("../..")
+(root / mine).touch()
+while not (root / other).exists(): time.sleep(0.05)
+"""
+    parameters = 'profile = "laptop"\nmine = "{}"\nother = "{}"'
+    book.add("a/one", meet, parameters=parameters.format("1", "2"))
+    book.add("a/two", meet, parameters=parameters.format("2", "1"))
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster:
+        far = {"jobs": 2, "backend": "dask", "scheduler": cluster.scheduler_address}
+        results = execute(book, **far)
+        assert {name: result.error for name, result in results.items()} == {"a/one": None, "a/two": None}
+        assert reasons(book) == {"a/one": "", "a/two": ""}
+
+        # Other modules there than here: refused, for the stamp would not tell the truth.
+        (p,) = plan(select(book.root, ["a/one"]), "laptop", force=True)
+        strange = replace(p, fingerprint=replace(p.fingerprint, modules="other"))
+        (refused,) = run([strange], **far)
+        assert "other advnotes modules" in (refused.error or "")
+
+        # Stopping here stops there.
+        pid = book.root / "pid"
+        book.add("a/one", "import os, time; open('../../pid', 'w').write(str(os.getpid()))\ntime.sleep(300)")
+        wait = "import time, os\nwhile not (os.path.exists('../../pid') and open('../../pid').read()): time.sleep(0.1)"
+        book.add("a/two", wait)
+
+        def stop(p: Plan, result: Result) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            execute(book, **far, finished=stop)
+        until(lambda: gone(int(pid.read_text())), 20)
+
+
+def test_the_same_versions_are_asked_of_a_cluster(book: Any) -> None:
+    source = book.add("a/one", "x = 1").read_text()
+    p = plan(select(book.root), "laptop")[0]
+    assert installed_package().name == "advnotes"
+    job = Job(
+        "a/one", source, {}, str(book.root), str(book.root), 9, modules=p.fingerprint.modules, pins="Python 2"
+    )
+    assert "this worker has Python" in (perform(job).error or "")
+
+
+def test_a_run_that_has_ended_starts_nothing_more(book: Any) -> None:
+    source = book.add("a/one", "x = 1").read_text()
+    module.end_run("over")
+    job = Job("a/one", source, {}, str(book.root), str(book.root), 9, run="over")
+    assert perform(job).error == "interrupted"
+
+
+def test_the_stamp_lies_beside_the_copy_and_belongs_to_it(tmp_path: Path) -> None:
+    copy = tmp_path / "one.ipynb"
+    copy.write_text("{}")
+    assert read_stamp(copy) is None
+    stamp_of(copy).write_text("{half")
+    assert read_stamp(copy) is None
+    stamp_of(copy).write_text(json.dumps({"sha256": hashlib.sha256(b"{}").hexdigest()}))
+    assert read_stamp(copy) is not None
+
+
+def test_claims_are_known_by_the_type_that_chapters_give_them() -> None:
+    assert module.CLAIM == claims.MIME

@@ -1,0 +1,172 @@
+"""tools/make.py, with what it would run replaced by a list of what it would have run."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    spec = importlib.util.spec_from_file_location("make", REPOSITORY / "tools" / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name in ("constraints.txt", "pyproject.toml"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(module, "PYTHON", tmp_path / ".venv" / "python")
+    monkeypatch.setattr(module, "GREEN", tmp_path / "_build" / "test.stamp")
+    module.ran = []
+
+    def run(*command: str | Path) -> None:
+        module.ran.append(" ".join(map(str, command)))
+        if "venv" in command:
+            (tmp_path / ".venv").mkdir(exist_ok=True)
+            (tmp_path / ".venv" / "python").touch()
+        if module.ran[-1].endswith(module.fails):
+            sys.exit(3)
+
+    module.fails = "nothing fails"
+    monkeypatch.setattr(module, "run", run)
+    monkeypatch.delenv("TORCH_INDEX", raising=False)
+    monkeypatch.delenv("FORCE", raising=False)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / ".gitignore").write_text("_build/\n.venv/\n")
+    return module
+
+
+def test_the_environment_is_set_up_once(make: ModuleType) -> None:
+    make.setup()
+    create, torch, rest = make.ran
+    assert " -m venv --clear " in create
+    assert torch.endswith("-c constraints.txt torch==2.13.0")
+    assert rest.endswith("-c constraints.txt -e .[test]")
+    make.setup()
+    assert len(make.ran) == 3
+
+
+def test_other_pins_are_installed_into_the_same_environment(make: ModuleType) -> None:
+    make.setup()
+    make.ran.clear()
+    with (make.ROOT / "constraints.txt").open("a") as file:
+        file.write("another==1\n")
+    make.setup()
+    assert len(make.ran) == 2
+    assert not any("venv --clear" in line for line in make.ran)
+
+
+def test_another_place_or_python_gets_another_environment(make: ModuleType) -> None:
+    make.setup()
+    make.ran.clear()
+    stamp = make.VENV / "advnotes.json"
+    stamp.write_text(stamp.read_text().replace(str(make.VENV), "/moved/from/here"))
+    make.setup()
+    assert " -m venv --clear " in make.ran[0]
+
+
+def test_an_interrupted_set_up_is_gone_on_with(make: ModuleType) -> None:
+    make.fails = "-e .[test]"
+    with pytest.raises(SystemExit):
+        make.setup()
+    make.fails = "nothing fails"
+    make.ran.clear()
+    make.setup()
+    assert [line.split()[-1] for line in make.ran] == ["torch==2.13.0", ".[test]"]
+
+
+def test_torch_may_come_from_another_index(make: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_INDEX", "https://example.org/cpu")
+    make.setup()
+    assert "--index-url https://example.org/cpu torch==" in make.ran[1]
+    assert "example" not in make.ran[2]
+
+
+def test_a_python_that_the_pins_do_not_cover_is_refused(
+    make: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(make, "VERSIONS", ((3, 90), (3, 95)))
+    with pytest.raises(SystemExit, match=r"expected Python 3\.90 to 3\.95"):
+        make.setup()
+    assert make.ran == []
+
+
+def test_green_tests_are_not_repeated_until_something_changes(
+    make: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make.setup()
+    make.ran.clear()
+    make.fails = "-q tests/browser"
+    with pytest.raises(SystemExit) as stopped:
+        make.test()
+    assert stopped.value.code == 3
+    assert len(make.ran) == len(make.TESTS)  # the browser comes last
+    make.fails = "nothing fails"
+    make.test()
+    make.ran.clear()
+
+    make.test()
+    assert make.ran == []
+    assert "unchanged since the last green run" in capsys.readouterr().out
+    (make.ROOT / "_build" / "made").write_text("ignored")
+    make.test()
+    assert make.ran == []
+    monkeypatch.setenv("FORCE", "1")
+    make.test()
+    assert len(make.ran) == len(make.TESTS)
+    monkeypatch.delenv("FORCE")
+    make.ran.clear()
+    (make.ROOT / "new.py").write_text("x = 1")
+    make.test()
+    assert len(make.ran) == len(make.TESTS)
+
+
+def test_a_tree_without_git_has_a_hash_too(make: ModuleType) -> None:
+    make.setup()
+    shutil.rmtree(make.ROOT / ".git")
+    before = make.tree()
+    assert make.tree() == before
+    (make.ROOT / "new.py").write_text("x = 1")
+    assert make.tree() != before
+
+
+def test_clean_keeps_the_environment(make: ModuleType) -> None:
+    make.setup()
+    (make.ROOT / "_build").mkdir()
+    make.clean()
+    assert not (make.ROOT / "_build").exists()
+    assert make.VENV.exists()
+
+
+def test_the_book_takes_the_command_lines_options(make: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["make.py", "book", "-j", "4"])
+    make.main()
+    assert make.ran[-1].endswith("-m advnotes.publish.cli book -j 4")
+
+
+@pytest.mark.parametrize("arguments", [["bok"], ["test", "-x"]])
+def test_an_unknown_target_is_refused(
+    make: ModuleType, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["make.py", *arguments])
+    with pytest.raises(SystemExit, match="no target"):
+        make.main()
+    assert make.ran == []
+
+
+@pytest.mark.parametrize("command", [["make"], [sys.executable, "tools/make.py"]])
+def test_help_lists_the_targets(command: list[str]) -> None:
+    if not shutil.which(command[0]):
+        command = [sys.executable, "tools/make.py", "help"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    listed = [line.split()[0] for line in done.stdout.splitlines()]
+    assert listed == ["help", "setup", "book", "test", "clean"]
