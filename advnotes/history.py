@@ -106,7 +106,7 @@ class State:
     Attributes:
         game: the bare game, in eval mode for the time of the callback.
         step: how many rounds have been played.
-        epoch: how many times the data has been read to its end.
+        epoch: which reading of the data is under way, from 0; ``epochs`` once all of them are over.
         averages: the exponential moving averages by player, in eval mode as well.
         history: the record so far.
     """

@@ -195,7 +195,7 @@ class _Table:
             for mover in seats.values():  # a state that was loaded on the CPU follows its parameters
                 mover.optimizer.load_state_dict(mover.optimizer.state_dict())
         self._part_noise()
-        self._wrapped = self._wrap(game)
+        self._wrapped = game
         averages(ema, seats)
         self.history.averages = {name: m.average.module for name, m in seats.items() if m.average is not None}
 
@@ -207,28 +207,29 @@ class _Table:
         if not self.accelerator.is_main_process:
             rng.seed(first + self.accelerator.process_index)
 
-    def _wrap(self, game: nn.Module) -> nn.Module:
-        """The whole game behind one door, so that every loss of every player is seen by what averages gradients."""
+    def _wrap(self) -> None:
+        """Put the whole game behind one door, so that what averages gradients sees every loss of every player."""
         if self.world == 1:
-            return game
-        self._only(None)
+            return
         for mover in self.seats.values():
             _require(mover.parameters, True)
         # Not by accelerator.prepare_model: it would patch game.forward for its own mixed precision and keep the
         # game alive. Buffers stay apart: sent round before a second forward of the same turn, they would overwrite
         # what the first one's backward still needs.
-        return DistributedDataParallel(
-            game,
+        self._wrapped = DistributedDataParallel(
+            self._wrapped,
             device_ids=None if self.device.type == "cpu" else [self.device.index],
             find_unused_parameters=True,
             broadcast_buffers=False,
         )
+        self._only(None)
 
     @contextmanager
     def seated(self) -> Iterator[None]:
         """Leave every parameter's ``requires_grad`` as it was found, and no gradients behind."""
         try:
             self._only(None)
+            self._wrap()
             yield
         finally:
             self._restore_flags()
@@ -328,14 +329,15 @@ class _Table:
         if not self._pending:
             return
         rounds, began = len(self._pending_epochs), self._pending_epochs
-        values = torch.stack([loss.double() for loss in self._pending])
+        values = torch.stack(self._pending)
+        values = values if values.dtype is torch.float64 else values.float()
         if self.world > 1:
             # The clock of the first process decides for all when the next look is.
             pace = rounds / max(time.perf_counter() - self._looked, 1e-9)
             wait = min(max(1.0, pace * _LOOK), 2.0 * rounds)
             told = gather(torch.cat([values, values.new_tensor([wait])])[None])
             values, self._look_at = told[:, :-1].mean(0), self.step + int(told[0, -1])
-        table = values.cpu().reshape(rounds, len(self.columns))
+        table = values.cpu().double().reshape(rounds, len(self.columns))
         self._pending, self._pending_epochs, self._looked = [], [], time.perf_counter()
         bad = (~table.isfinite()).nonzero()
         good = rounds if len(bad) == 0 else int(bad[0, 0])

@@ -19,7 +19,7 @@ def capture(device: torch.device) -> dict[str, Any]:
         "torch": torch.get_rng_state(),
     }
     if device.type != "cpu":
-        states[device.type] = torch.get_device_module(device).get_rng_state(device)
+        states[device.type] = torch.get_device_module(device).get_rng_state(*_index(device))
     return states
 
 
@@ -30,7 +30,7 @@ def restore(states: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(states["torch"])
     # A checkpoint that was made on another kind of device has no state for this one: its stream starts anew.
     if device.type in states:
-        torch.get_device_module(device).set_rng_state(states[device.type], device)
+        torch.get_device_module(device).set_rng_state(states[device.type], *_index(device))
 
 
 def seed(value: int) -> None:
@@ -48,3 +48,8 @@ def preserved(device: torch.device) -> Iterator[None]:
         yield
     finally:
         restore(states, device)
+
+
+def _index(device: torch.device) -> tuple[torch.device, ...]:
+    """The argument that says which device is meant; Apple's GPU is always the only one and takes none."""
+    return () if device.type == "mps" else (device,)

@@ -25,8 +25,7 @@ class Snapshots:
 
     Files of a checkpoint: ``header.json`` (what it is of), ``game.safetensors`` (the game's whole ``state_dict``),
     ``average-<player>.safetensors``, ``training.json`` and ``.safetensors`` (optimizers, schedules, history), and
-    for each process ``process-<rank>.json`` and ``.safetensors`` (random numbers, place in the data, and, but for
-    the first process, its own buffers).
+    for each process ``process-<rank>.json`` and ``.safetensors`` (random numbers, place in the data, buffers).
 
     Attributes:
         last: the last good checkpoint that this run wrote or read.

@@ -1,0 +1,86 @@
+"""Real processes, really killed: a resumed run ends bit for bit as one that was never interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+SCRIPT = Path(__file__).with_name("long_run.py")
+STEPS = 40
+
+
+def command(processes: int, *arguments: object) -> list[str]:
+    """A command line for the script in so many processes."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [sys.executable, *(launcher if processes > 1 else []), str(SCRIPT), *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    """One thread for each process, on the CPU, as a launcher of its own would find it."""
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ACCELERATE_", "TORCHELASTIC"))
+    }
+    return own | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
+
+
+def run(processes: int, folder: Path, steps: int) -> list[dict[str, Any]]:
+    """Let the script run to its end; what each process ended with."""
+    out = folder.with_suffix(f".{steps}.out")
+    done = subprocess.run(
+        command(processes, folder, out, steps), env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(Path(f"{out}.{rank}").read_text()) for rank in range(processes)]
+
+
+def kill_amidst(processes: int, folder: Path, steps: int, after: int) -> None:
+    """Start the script, and kill all of its processes once it has a checkpoint from ``after`` on."""
+    # A pause in every loss gives the time to hit it between the first checkpoint and the end.
+    process = psutil.Popen(
+        command(processes, folder, folder.with_suffix(".never"), steps, 0.03),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 240
+    while not any(int(entry.name[5:]) >= after for entry in folder.glob("step-*")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline, "no checkpoint came"
+        time.sleep(0.01)
+    # The launcher gives its workers sessions of their own, so each is killed by itself, the launcher first.
+    family = [process, *process.children(recursive=True)]
+    for member in family:
+        member.kill()
+    psutil.wait_procs(family, timeout=30)
+    assert not list(folder.parent.glob("*.never.*")), "the run ended before it was killed"
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_killed_and_resumed_equals_never_interrupted(processes: int, tmp_path: Path) -> None:
+    whole = run(processes, tmp_path / "whole", STEPS + 7)
+    kill_amidst(processes, tmp_path / "killed", STEPS, after=10)
+    (tmp_path / "killed" / ".step-00000999.partial").mkdir()  # what a kill amidst a checkpoint leaves
+    run(processes, tmp_path / "killed", STEPS)
+    assert sorted(entry.name for entry in (tmp_path / "killed").iterdir()) == [
+        "step-00000035",
+        "step-00000040",
+    ]
+    assert run(processes, tmp_path / "killed", STEPS + 7) == whole, "also with more steps than at first"
+
+    if processes > 1:
+        first, second = whole
+        assert first["weights"] == second["weights"], "the ranks drifted apart"
+        assert first["optimizers"] == second["optimizers"]
+        assert first["history"] == second["history"]
+        assert first["buffers"] != second["buffers"], "each process has batches of its own"
+        assert first["noise"] != second["noise"], "each process has noise of its own"
