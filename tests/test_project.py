@@ -1,0 +1,311 @@
+"""What has to agree across files: pins, versions, addresses, notebooks, public names."""
+
+import ast
+import importlib.util
+import inspect
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import advnotes
+from advnotes.publish.chapters import chapters
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+REPOSITORY = "https://github.com/advnotes/advnotes"
+SITE = "https://advnotes.github.io/advnotes/"
+PINS = [
+    Requirement(line)
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+]
+NOTEBOOKS = sorted(
+    path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
+)
+MODULES = {"data", "gan", "metrics", "nets", "plots", "robust", "zoo"}
+
+PLATFORMS = {
+    "Linux": dict(sys_platform="linux", platform_system="Linux", os_name="posix", platform_machine="x86_64"),
+    "macOS": dict(sys_platform="darwin", platform_system="Darwin", os_name="posix", platform_machine="arm64"),
+    "Windows": dict(sys_platform="win32", platform_system="Windows", os_name="nt", platform_machine="AMD64"),
+}
+
+
+def environment(python: str, platform: str) -> dict[str, str]:
+    return {
+        "python_version": python,
+        "python_full_version": f"{python}.5",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        **PLATFORMS[platform],
+    }
+
+
+def applies(requirement: Requirement, where: dict[str, str]) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": "", **where})
+
+
+def pinned(name: str, where: dict[str, str]) -> list[Version]:
+    """The versions that constraints.txt gives to a package there."""
+    found = [pin for pin in PINS if canonicalize_name(pin.name) == canonicalize_name(name)]
+    return [Version(next(iter(pin.specifier)).version) for pin in found if applies(pin, where)]
+
+
+# Pins
+
+
+def test_every_pin_is_one_exact_version() -> None:
+    for pin in PINS:
+        assert [spec.operator for spec in pin.specifier] == ["=="], pin
+
+
+def test_constraints_name_the_script_that_makes_them() -> None:
+    first = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()[0]
+    (script,) = re.findall(r"tools/[\w.]+", first)
+    assert load(script).HEADER.strip() == first
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_pins_satisfy_every_dependency_and_extra(python: str, platform: str) -> None:
+    where = environment(python, platform)
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *(line for lines in extras.values() for line in lines)]
+    for requirement in map(Requirement, wanted):
+        if canonicalize_name(requirement.name) == PROJECT["name"]:
+            assert requirement.extras <= set(extras)
+        elif applies(requirement, where):
+            versions = pinned(requirement.name, where)
+            assert len(versions) == 1, f"{requirement} has the pins {versions}"
+            assert versions[0] in requirement.specifier, f"{requirement} is pinned to {versions[0]}"
+
+
+def test_everything_that_the_test_extra_pulls_in_is_pinned_and_fits_the_others() -> None:
+    here: dict[str, str] = {}  # the markers' own values for this interpreter
+    waiting, seen = [Requirement("advnotes[test]")], set()
+    while waiting:
+        requirement = waiting.pop()
+        key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
+        if key[0] != "advnotes":
+            versions = pinned(requirement.name, here)
+            assert len(versions) == 1, f"{requirement} has the pins {versions}"
+            assert requirement.specifier.contains(versions[0], prereleases=True), (
+                f"{requirement}: {versions[0]}"
+            )
+        if key in seen:
+            continue
+        seen.add(key)
+        for line in distribution(requirement.name).requires or []:
+            needed = Requirement(line)
+            # The CPU build of torch wants fewer packages than the one on PyPI; neither wants one that is unpinned.
+            if any(applies(needed, {"extra": extra}) for extra in ("", *requirement.extras)):
+                waiting.append(needed)
+    assert len(seen) > 100
+
+
+def test_conda_installs_the_same() -> None:
+    *conda, pip = CONDA["dependencies"]
+    (torch,) = [pin for pin in PINS if pin.name == "torch"]
+    assert pip == {"pip": ["-c constraints.txt", str(torch), "-e .[test]"]}
+    assert "pip" in conda
+    (python,) = [line.removeprefix("python=") for line in conda if line.startswith("python=")]
+    assert Version(python) in SpecifierSet(PROJECT["requires-python"])
+    assert str(torch) == load("tools/pin.py").TORCH
+
+
+# Version, addresses, licences
+
+
+def test_the_version_agrees_everywhere() -> None:
+    version = PROJECT["version"]
+    assert CITATION["version"] == version
+    assert CONFIG["repository"]["branch"] == f"v{version}"
+    assert distribution("advnotes").version == version
+    for path in texts():
+        found = set(re.findall(r"advnotes(?:\.git)?@v([\w.]+\w)", path.read_text(encoding="utf-8")))
+        assert found <= {version}, path
+
+
+def test_the_addresses_agree_everywhere() -> None:
+    assert PROJECT["urls"] == {"Homepage": SITE, "Repository": REPOSITORY}
+    assert (CITATION["repository-code"], CITATION["url"]) == (REPOSITORY, SITE)
+    assert (CONFIG["repository"]["url"], CONFIG["html"]["baseurl"]) == (REPOSITORY, SITE)
+    for path in texts():
+        text = path.read_text(encoding="utf-8")
+        owners = re.findall(r"(?:github\.com|colab\.research\.google\.com/github)/([\w.-]+/advnotes)\b", text)
+        assert set(owners) <= {"advnotes/advnotes"}, path
+        assert set(re.findall(r"https?://[\w.-]+\.github\.io/[\w.-]*", text)) <= {SITE.rstrip("/")}, path
+
+
+def test_licences_name_what_they_cover() -> None:
+    card = json.loads((ROOT / "advnotes" / "data" / "mnist.json").read_text(encoding="utf-8"))
+    text = (ROOT / "LICENSE-text").read_text(encoding="utf-8")
+    assert "https://creativecommons.org/licenses/by/4.0/legalcode" in text
+    assert card["licence"].startswith("CC BY-SA 3.0")
+    assert "advnotes/data/mnist.npz" in text
+    assert "CC BY-SA 3.0" in text
+    assert PROJECT["license"].split(" AND ") == [CITATION["license"], "CC-BY-SA-3.0"]
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
+
+
+# Notebooks
+
+
+def test_the_table_of_contents_lists_every_notebook() -> None:
+    assert sorted(chapter.source for chapter in chapters(ROOT)) == NOTEBOOKS
+
+
+def test_notebooks_are_stripped() -> None:
+    command = [sys.executable, "-m", "nbstripout", "--verify", "--keep-id", *NOTEBOOKS]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + "\nstrip them: nbstripout --keep-id book/*/*.ipynb"
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.relative_to(ROOT / "book").with_suffix("").as_posix())
+def notebook(request: pytest.FixtureRequest) -> Any:
+    return nbformat.read(request.param, as_version=nbformat.NO_CONVERT)
+
+
+def code(notebook: Any, tag: str | None = None) -> list[str]:
+    return [
+        cell.source
+        for cell in notebook.cells
+        if cell.cell_type == "code" and (tag is None or tag in cell.metadata.get("tags", []))
+    ]
+
+
+def test_a_notebook_is_valid_and_its_cells_keep_their_names(notebook: Any) -> None:
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+def test_a_notebook_follows_the_pattern(notebook: Any) -> None:
+    assert notebook.cells[0].cell_type == "markdown"
+    title, *rest = notebook.cells[0].source.splitlines()
+    assert title.startswith("# ")
+    assert any(re.fullmatch(r"\*[^*].*\*", line) for line in rest), (
+        "no line with paper, run time and hardware"
+    )
+    assert code(notebook)[0] == (
+        "import importlib.util\n\n"
+        'if importlib.util.find_spec("advnotes") is None:'
+        "  # on Colab, say: fetch the release that this page belongs to\n"
+        f'    %pip install -q "advnotes @ git+{REPOSITORY}@v{PROJECT["version"]}"'
+    )
+    (parameters,) = code(notebook, "parameters")
+    assert parameters.startswith('profile = "laptop"\n')
+    assert len(code(notebook, "solution")) >= 2
+    assert all("hide-cell" in cell.metadata.tags for cell in notebook.cells if "solution" in tags(cell))
+
+
+def tags(cell: Any) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+def test_a_notebook_states_claims(notebook: Any) -> None:
+    source = "\n".join(
+        line for cell in code(notebook)[1:] for line in cell.splitlines() if line[:1] not in "%!"
+    )
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    assert sum(isinstance(call.func, ast.Name) and call.func.id == "claim" for call in calls) >= 3
+
+
+def test_a_notebook_has_no_absolute_paths(notebook: Any) -> None:
+    absolute = r"(?<![\w.:/~-])/(?:home|root|tmp|work|Users|usr|mnt|content|opt|var)\b|\b[A-Z]:\\"
+    for cell in notebook.cells:
+        assert not re.search(absolute, cell.source), cell.source
+
+
+# Public names
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    heavy = {"torch", "numpy", "pandas", "matplotlib", "scipy", "sklearn", "accelerate"}
+    script = f"import advnotes, sys; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_public_names_are_those_of_the_stub() -> None:
+    stub = ast.parse((ROOT / "advnotes" / "__init__.pyi").read_text(encoding="utf-8"))
+    imported = [a.name for node in stub.body if isinstance(node, ast.ImportFrom) for a in node.names]
+    assert sorted(imported) == sorted(advnotes.__all__)
+    assert set(advnotes.__all__) <= set(dir(advnotes))
+
+
+@pytest.mark.parametrize("name", advnotes.__all__)
+def test_a_public_name_is_there_and_documented(name: str) -> None:
+    thing = getattr(advnotes, name)
+    assert isinstance(thing, ModuleType) == (name in MODULES)
+    doc = inspect.cleandoc(thing.__doc__ or "")
+    assert doc
+    assert not doc.startswith(f"{name}("), "a dataclass without a docstring of its own"
+
+
+@pytest.mark.parametrize("name", sorted(set(advnotes.__all__) - MODULES))
+def test_a_public_name_is_in_the_api_page(name: str) -> None:
+    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    modules = set(re.findall(r"^\.\. automodule:: ([\w.]+)", page, re.MULTILINE))
+    thing = getattr(advnotes, name)
+    shown = [m for m in modules if getattr(importlib.import_module(m), name, None) is thing]
+    assert shown, f"book/api.md shows no module with {name}, which is defined in {thing.__module__}"
+
+
+def test_a_function_is_not_hidden_by_the_module_of_its_name() -> None:
+    script = (
+        "import advnotes.play; from advnotes.play import History; import advnotes; advnotes.play.__code__"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def load(script: str) -> Any:
+    """A script of tools/ as a module."""
+    spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def texts() -> list[Path]:
+    """Every text file of the project in which a version or an address may stand."""
+    suffixes = {
+        ".py",
+        ".pyi",
+        ".md",
+        ".yml",
+        ".toml",
+        ".ipynb",
+        ".html",
+        ".js",
+        ".css",
+        ".cff",
+        ".json",
+        ".bib",
+    }
+    folders = ("advnotes", "book", "benchmarks", "examples", "tools", ".github")
+    inside = [path for folder in folders for path in (ROOT / folder).rglob("*")]
+    return [path for path in [*ROOT.glob("*"), *inside] if path.is_file() and path.suffix in suffixes]
