@@ -46,9 +46,7 @@ def use_style() -> None:
             "axes.facecolor": "none",
             "axes.grid": True,
             "axes.labelcolor": INK,
-            "axes.prop_cycle": cycler(
-                color=[COLOURS[c] for c in ("a", "b", "random", "robust", "neutral")]
-            ),
+            "axes.prop_cycle": cycler(color=[COLOURS[c] for c in ("a", "b", "random", "robust", "neutral")]),
             "axes.spines.right": False,
             "axes.spines.top": False,
             "axes.titlecolor": INK,
@@ -139,7 +137,7 @@ def image_grid(
         for c in range(columns):
             ax = grid[r, c]
             ax.imshow(
-                images[r, c].detach().cpu(),
+                images[r, c].detach().cpu().numpy(),
                 cmap="RdBu_r" if r in centred else "gray",
                 vmin=-span if r in centred else 0,
                 vmax=span,

@@ -2,6 +2,7 @@
 
 from dataclasses import KW_ONLY, dataclass
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -24,8 +25,8 @@ class PGD(Attack):
 
     Args:
         steps: gradients taken in each restart, at least 1.
-        step_size: the length :math:`\alpha` of a step in the unit of the input; 2.5 eps / steps where it is not
-            given, which reaches the edge from anywhere in the ball and can still turn round there.
+        step_size: the length :math:`\alpha` of a step in the unit of the input, or one for each sample. Where it is
+            not given, 2.5 eps / steps, which reaches the edge from anywhere in the ball and can turn round there.
         restarts: how many random starts to try.
         random_start: begin at a random point of the ball instead of at ``x``.
         momentum: the factor :math:`\mu` of MI-FGSM (Dong et al. 2018); 0 is plain ascent.
@@ -41,7 +42,7 @@ class PGD(Attack):
 
     _: KW_ONLY
     steps: int = 20
-    step_size: float | None = None
+    step_size: float | Tensor | None = None
     restarts: int = 1
     random_start: bool = True
     momentum: float = 0.0
@@ -53,7 +54,7 @@ class PGD(Attack):
         for name in ("steps", "restarts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.step_size is not None and not self.step_size > 0:
+        if self.step_size is not None and not bool((torch.as_tensor(self.step_size) > 0).all()):
             raise ValueError(f"step_size must be positive, got {self.step_size}")
         if self.restarts > 1 and not self.random_start:
             raise ValueError("restarts without a random start would all be the same: set random_start=True")
@@ -84,7 +85,6 @@ class PGD(Attack):
             reached = climbed if reached is None else reached.better_of(climbed)
         assert reached is not None
         return reached.point
-
 
 
 @dataclass(frozen=True)

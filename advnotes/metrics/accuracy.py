@@ -56,7 +56,8 @@ class Proportion:
         z, n, p = 1.959964, self.total, self.value
         centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
         half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-        return max(0.0, centre - half), min(1.0, centre + half)
+        # At 0 and at n of n the end is exactly p, up to rounding.
+        return max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half))
 
     def __str__(self) -> str:
         return f"{self.value:.1%} [{self.low:.1%}, {self.high:.1%}]"

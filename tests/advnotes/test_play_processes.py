@@ -12,13 +12,30 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
+
+from advnotes.checkpoint import CheckpointError
+from advnotes.game import Game
+from advnotes.play import play
 
 SCRIPT = Path(__file__).with_name("long_run.py")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "train_distributed.py"
 STEPS = 40
 
 
+class Alone(Game):
+    turns = ("model",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = torch.nn.Linear(3, 1)
+
+    def model_loss(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x).mean()
+
+
 def command(processes: int, *arguments: object) -> list[str]:
-    """A command line for the script in so many processes."""
+    """A command line for the long run in so many processes."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     return [sys.executable, *(launcher if processes > 1 else []), str(SCRIPT), *map(str, arguments)]
 
@@ -84,3 +101,44 @@ def test_killed_and_resumed_equals_never_interrupted(processes: int, tmp_path: P
         assert first["history"] == second["history"]
         assert first["buffers"] != second["buffers"], "each process has batches of its own"
         assert first["noise"] != second["noise"], "each process has noise of its own"
+
+
+def test_two_processes_play_as_one(tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    script = Path(__file__).with_name("pair_run.py")
+    folder = tmp_path / "pair"
+    done = subprocess.run(
+        [*launcher, str(script), str(folder)], env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("all checks of 2 processes") == 2
+
+    game = Alone()
+    optimizer = torch.optim.SGD(game.parameters())
+    with pytest.raises(CheckpointError, match=r"2 process\(es\) wrote it and 1 are running"):
+        play(game, [torch.ones(4, 3)], optimizer, steps=2, checkpoint=folder, progress=False)
+
+
+@pytest.mark.parametrize("launcher", ["torch.distributed.run", "accelerate.commands.launch"])
+def test_the_example_runs_under_both_launchers(launcher: str, tmp_path: Path) -> None:
+    options = ["--nproc-per-node=2", "--standalone"]
+    if launcher.startswith("accelerate"):
+        options = [
+            "--cpu",
+            "--num_processes=2",
+            "--num_machines=1",
+            "--mixed_precision=bf16",
+            "--dynamo_backend=no",
+        ]
+    arguments = ["--steps", "6", "--size", "512", "--checkpoint", str(tmp_path / "run")]
+    done = subprocess.run(
+        [sys.executable, "-m", launcher, *options, str(EXAMPLE), *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 process(es)" in done.stdout
+    assert (tmp_path / "run" / "step-00000006" / "game.safetensors").is_file()

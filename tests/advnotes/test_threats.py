@@ -125,7 +125,9 @@ def test_one_radius_for_each_sample(kind):
         kind(eps).project(delta[:2])
 
 
-@pytest.mark.parametrize("eps", [-1.0, float("nan"), float("inf"), torch.tensor([0.1, -0.1]), torch.ones(2, 2)])
+@pytest.mark.parametrize(
+    "eps", [-1.0, float("nan"), float("inf"), torch.tensor([0.1, -0.1]), torch.ones(2, 2)]
+)
 def test_bad_radii_are_refused(eps):
     with pytest.raises(ValueError, match="finite radius >= 0"):
         Linf(eps)

@@ -18,9 +18,16 @@ THREATS = [Linf(0.1), L2(0.8), L1(4.0)]
 ATTACKS = [
     attack
     for threat in THREATS
-    for attack in (FGSM(threat), BIM(threat, steps=5), PGD(threat, steps=4, restarts=2), PGD(threat, momentum=0.9))
+    for attack in (
+        FGSM(threat),
+        BIM(threat, steps=5),
+        PGD(threat, steps=4, restarts=2),
+        PGD(threat, momentum=0.9),
+    )
 ]
-every_attack = pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: f"{type(a).__name__}-{type(a.threat).__name__}")
+every_attack = pytest.mark.parametrize(
+    "attack", ATTACKS, ids=lambda a: f"{type(a).__name__}-{type(a.threat).__name__}"
+)
 
 
 class Net(nn.Module):
@@ -30,7 +37,12 @@ class Net(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.body = nn.Sequential(
-            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(4 * 36, 3)
+            nn.Conv2d(1, 4, 3),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Flatten(),
+            nn.Linear(4 * 36, 3),
         ).to(dtype)
 
     def forward(self, x):
@@ -48,7 +60,10 @@ def batch(dtype: torch.dtype = torch.float32, n: int = 6) -> tuple[torch.Tensor,
 def state(model: nn.Module) -> bytes:
     return pickle.dumps(
         [
-            [(n, p.detach().numpy().tobytes(), p.grad is None, p.requires_grad) for n, p in model.named_parameters()],
+            [
+                (n, p.detach().numpy().tobytes(), p.grad is None, p.requires_grad)
+                for n, p in model.named_parameters()
+            ],
             [(n, b.numpy().tobytes()) for n, b in model.named_buffers()],
             [(n, m.training) for n, m in model.named_modules()],
         ]
@@ -155,7 +170,7 @@ def test_result_depends_on_the_sample_and_its_seed_alone(attack):
 
 @every_attack
 def test_pixels_at_the_ends_of_the_range_can_move(attack):
-    x, y = batch()
+    x, _ = batch()
     weight = torch.linspace(0.01, 0.02, 64)  # small, so that the softmax does not saturate
     x[:] = 0.0
     x[:, :, 4:] = 1.0
@@ -183,12 +198,12 @@ def test_targeted_reaches_for_the_class(attack):
 
 @every_attack
 def test_a_saturated_model_is_named_not_turned_into_nan(attack):
-    x, y = batch()
+    x, _ = batch()
 
     def model(x):
         return torch.stack([x.flatten(1).sum(dim=1) * 0 + 1, x.flatten(1).sum(dim=1) * 0], dim=1)
 
-    y = torch.zeros_like(y)
+    y = torch.zeros(6, dtype=torch.int64)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         x_adv = attack(model, x, y)

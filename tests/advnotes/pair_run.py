@@ -1,0 +1,165 @@
+"""Checks that need several processes at once, for the tests to launch: `torchrun --nproc-per-node 2 pair_run.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset, WeightedRandomSampler
+
+from advnotes.game import Game
+from advnotes.play import NonFiniteLoss, play
+from advnotes.reader import Reader
+
+
+class Pull(Game):
+    """Two players at once: each is pulled to where the data and the other one are."""
+
+    turns = (("a", "b"),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b, self.idle = nn.Linear(3, 2), nn.Linear(3, 2), nn.Linear(3, 2)
+
+    def a_loss(self, x: Tensor) -> Tensor:
+        return (self.a(x) - self.b(x) - self.idle(x)).square().mean()
+
+    def b_loss(self, x: Tensor) -> Tensor:
+        return (self.b(x) - self.a(x).tanh()).square().mean() + self.log(x)
+
+    def log(self, x: Tensor) -> Tensor:
+        return x.new_zeros(())
+
+
+class Breaks(Pull):
+    def log(self, x: Tensor) -> Tensor:
+        return (x[0, 0] - 90).clamp(max=1.0).sqrt() * 0  # nan where the first entry is below 90
+
+
+def sgd(game: Game) -> dict[str, torch.optim.Optimizer]:
+    return {name: torch.optim.SGD(player.parameters(), lr=0.1) for name, player in game.players.items()}
+
+
+def everywhere(values: object) -> list[object]:
+    """What each process has."""
+    found: list[object] = [None] * dist.get_world_size()
+    dist.all_gather_object(found, values)
+    return found
+
+
+def check_that_two_processes_are_one_with_a_batch_of_twice_the_size(accelerator: Accelerator) -> None:
+    torch.manual_seed(5)
+    x = torch.randn(12, 8, 3)
+    together = Pull()
+    history = play(together, list(x), sgd(together), epochs=2, accumulate={"b": 3}, progress=False)
+    # Player b reads three batches a round and a the first of these, so each process plays 2 * 6 / 3 rounds.
+    assert history.steps == 4, history.steps
+    alone = Pull()
+    optimizers = sgd(alone)
+    for step in range(4):
+        pairs = [x[2 * i : 2 * i + 2].flatten(0, 1) for i in [3 * step % 6 + k for k in range(3)]]
+        for optimizer in optimizers.values():
+            optimizer.zero_grad()
+        inputs = list(alone.a.parameters()), list(alone.b.parameters())
+        gradients = torch.autograd.grad(alone.a_loss(pairs[0]), inputs[0])
+        others = torch.autograd.grad(torch.stack([alone.b_loss(pair) for pair in pairs]).mean(), inputs[1])
+        for parameter, gradient in zip(sum(inputs, []), gradients + others, strict=True):
+            parameter.grad = gradient
+        for optimizer in optimizers.values():
+            optimizer.step()
+    for mine, theirs in zip(together.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def check_that_a_game_can_be_played_on(accelerator: Accelerator) -> None:
+    game = Pull()
+    data = [torch.randn(4, 3) for _ in range(4)]
+    play(game, data, sgd(game), steps=3, progress=False)
+    play(game, data, sgd(game), steps=3, progress=False)
+    first, second = everywhere([parameter.tolist() for parameter in game.parameters()])
+    assert first == second
+    assert all(parameter.requires_grad for parameter in game.parameters())
+
+
+def check_shares(accelerator: Accelerator) -> None:
+    rows = TensorDataset(torch.arange(23))
+    weighted = WeightedRandomSampler([1.0] * 23, 23, replacement=False)
+    loaders = [
+        DataLoader(rows, batch_size=3, shuffle=True),
+        DataLoader(rows, batch_size=3, sampler=weighted),
+        DataLoader(rows, batch_size=None, sampler=BatchSampler(RandomSampler(rows), 3, drop_last=False)),
+    ]
+    for loader in loaders:
+        reader = Reader(loader, accelerator, remember=False)
+        assert len(reader) == 4
+        epochs: list[list[int]] = []
+        for epoch in range(2):
+            seen: list[int] = []
+            while reader.ready(epoch + 1):
+                seen += reader.take()[0].tolist()
+            first, second = everywhere(seen)
+            assert isinstance(first, list)
+            assert isinstance(second, list)
+            assert len({*first, *second}) == len(first) + len(second) == 23, (first, second)
+            epochs.append(first)
+        assert epochs[0] != epochs[1], "each epoch has its own order"
+
+
+def check_that_one_process_stops_all(accelerator: Accelerator) -> None:
+    game, x = Breaks(), torch.full((10, 4, 3), 95.0)
+    x[5] = 0  # the second process's third batch
+    try:
+        play(game, list(x), sgd(game), steps=5, progress=False)
+    except NonFiniteLoss as stop:
+        assert everywhere((stop.step, stop.player)) == [(3, "b")] * 2
+        assert stop.history.steps == 2
+    else:
+        raise AssertionError("not stopped")
+
+
+def check_that_metrics_reach_all(accelerator: Accelerator) -> None:
+    game, calls = Pull(), []
+    data = [torch.ones(4, 3)] * 2
+    history = play(
+        game,
+        data,
+        sgd(game),
+        steps=2,
+        callbacks=[lambda state: calls.append(state.step) or {"seen": float(state.step)}],
+        progress=False,
+    )
+    assert history.metrics == [{"step": 2, "seen": 2.0}]
+    assert everywhere(calls) == [[2], []]
+
+
+def check_that_errors_of_the_first_reach_all(accelerator: Accelerator, folder: Path) -> None:
+    game, data = Pull(), [torch.ones(4, 3)] * 2
+    play(game, data, sgd(game), steps=2, checkpoint=folder, progress=False)
+    try:
+        play(game, data, sgd(game), steps=2, checkpoint=folder, resume=False, progress=False)
+    except ValueError as error:
+        assert all("is not empty" in str(text) for text in everywhere(str(error)))
+    else:
+        raise AssertionError("not refused")
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    accelerator = Accelerator()
+    check_that_two_processes_are_one_with_a_batch_of_twice_the_size(accelerator)
+    check_that_a_game_can_be_played_on(accelerator)
+    check_shares(accelerator)
+    check_that_one_process_stops_all(accelerator)
+    check_that_metrics_reach_all(accelerator)
+    check_that_errors_of_the_first_reach_all(accelerator, Path(sys.argv[1]))
+    print("all checks of", accelerator.num_processes, "processes")
+    accelerator.end_training()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Losses of single samples."""
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given
+
+from advnotes.losses import cross_entropy, margin, margin_loss
+
+
+def test_margin_of_negative_logits():
+    assert margin(torch.tensor([[-1.0, -5.0, -9.0]]), torch.tensor([0])).item() == 4
+    assert margin(torch.tensor([[-1.0, -5.0, -9.0]]), torch.tensor([2])).item() == -8
+
+
+@given(st.integers(0, 10_000), st.integers(2, 6), st.floats(-50, 50))
+def test_margin_is_positive_where_the_prediction_is_right_and_does_not_see_a_shift(seed, classes, shift):
+    torch.manual_seed(seed)
+    logits, y = torch.randn(9, classes).double(), torch.randint(0, classes, (9,))
+    assert torch.equal(margin(logits, y) > 0, logits.argmax(1) == y)
+    torch.testing.assert_close(margin(logits + shift, y), margin(logits, y))
+    assert torch.equal(margin_loss(logits, y), -margin(logits, y))
+
+
+def test_margin_wants_two_classes():
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        margin(torch.zeros(3, 1), torch.zeros(3, dtype=torch.int64))
+
+
+def test_cross_entropy_is_of_each_sample_and_stable():
+    logits, y = torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 0])
+    torch.testing.assert_close(cross_entropy(logits, y), torch.tensor([0.0, 1000.0]))

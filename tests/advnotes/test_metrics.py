@@ -1,0 +1,76 @@
+"""Accuracy with its interval, and mode coverage."""
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given
+from scipy.stats import binomtest
+from torch import nn
+
+from advnotes.attacks import FGSM, PGD
+from advnotes.metrics import Proportion, accuracy, mode_coverage, robust_accuracy
+from advnotes.threats import Linf
+
+
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilsons_interval_is_scipys(pair):
+    ours, theirs = Proportion(*pair), binomtest(*pair).proportion_ci(method="wilson")
+    assert ours.low == pytest.approx(theirs.low, abs=1e-6)
+    assert ours.high == pytest.approx(theirs.high, abs=1e-6)
+    assert ours.low <= ours.value <= ours.high
+
+
+def test_proportion_reads_well_and_refuses_nonsense():
+    assert str(Proportion(50, 100)) == "50.0% [40.4%, 59.6%]"
+    for count, total in ((3, 2), (-1, 2), (0, 0)):
+        with pytest.raises(ValueError, match="0 <= count <= total"):
+            Proportion(count, total)
+
+
+def flat(seed: int = 0) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(16, 3))
+    x = torch.rand(50, 1, 4, 4)
+    return model.train(), x, model.eval()(x).argmax(1)
+
+
+def test_accuracy_is_of_the_model_in_eval_mode_and_leaves_it_in_train_mode():
+    model, x, y = flat()
+    model.train()
+    assert float(accuracy(model, x, y, batch_size=7)) == 1
+    assert model.training
+    y[:5] = (y[:5] + 1) % 3
+    assert accuracy(model, x, y) == Proportion(45, 50)
+
+
+def test_robust_accuracy_counts_what_is_wrong_without_the_attack_as_wrong():
+    model, x, y = flat()
+    y[:5] = (y[:5] + 1) % 3
+    # This one brings every sample to the class that is asked for: it helps those that were wrong.
+    assert robust_accuracy(model, FGSM(Linf(1e-6)), x, y) == Proportion(45, 50)
+    assert robust_accuracy(model, PGD(Linf(0.9)), x, y).count < 10
+
+
+def test_robust_accuracy_with_per_sample_seeds_does_not_see_the_batch_size():
+    model, x, y = flat()
+    attack, seeds = PGD(Linf(0.05), steps=2), torch.arange(50)
+    results = {robust_accuracy(model, attack, x, y, batch_size=n, generator=seeds).count for n in (1, 7, 50)}
+    assert len(results) == 1
+    assert 0 < results.pop() < 50
+
+
+def test_targeted_and_empty_are_refused():
+    model, x, y = flat()
+    with pytest.raises(ValueError, match="targeted=False"):
+        robust_accuracy(model, FGSM(Linf(0.1), targeted=True), x, y)
+    with pytest.raises(ValueError, match="at least one"):
+        accuracy(model, x[:0], y[:0])
+
+
+def test_mode_coverage():
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    samples = torch.tensor([[0.1, 0.0], [0.0, -0.1], [10.0, 0.2], [5.0, 5.0]])
+    assert mode_coverage(samples, centres, 0.3) == (2, 0.75)
+    assert mode_coverage(samples, centres, 0.15) == (1, 0.5)
+    with pytest.raises(ValueError, match="positive radius"):
+        mode_coverage(samples[:0], centres, 0.3)

@@ -1,0 +1,44 @@
+"""The named networks: shapes, sizes, and normalisation inside."""
+
+import pytest
+import torch
+
+from advnotes import nets
+
+
+@pytest.mark.parametrize(
+    ("network", "parameters"),
+    [
+        (nets.small_cnn(), 166_406),
+        (nets.madry_cnn(), 3_274_634),
+        (nets.digit_discriminator(), 533_505),
+    ],
+)
+def test_digits_in_logits_out(network, parameters):
+    logits = network(torch.rand(3, 1, 28, 28))
+    assert logits.shape == (3, 1 if parameters == 533_505 else 10)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+
+
+def test_the_generator_makes_images_in_their_range():
+    images = nets.digit_generator(latent_size=7)(5 * torch.randn(4, 7))
+    assert images.shape == (4, 1, 28, 28)
+    assert images.min() >= 0
+    assert images.max() <= 1
+
+
+def test_normalize_is_a_layer_with_buffers():
+    layer = nets.Normalize([0.5, 0.2], [0.25, 0.1])
+    x = torch.rand(3, 2, 4, 4)
+    torch.testing.assert_close(layer(x)[:, 1], (x[:, 1] - 0.2) / 0.1)
+    assert set(layer.state_dict()) == {"mean", "std"}
+    for mean, std in (([0.5], [0.0]), ([0.5, 0.5], [1.0])):
+        with pytest.raises(ValueError, match="as many means as positive"):
+            nets.Normalize(mean, std)
+
+
+def test_mlp():
+    network = nets.mlp(3, 8, 8, 2, activation=torch.nn.Tanh)
+    assert [type(layer).__name__ for layer in network] == ["Linear", "Tanh", "Linear", "Tanh", "Linear"]
+    with pytest.raises(ValueError, match="at least an input and an output"):
+        nets.mlp(3)

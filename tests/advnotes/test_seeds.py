@@ -1,0 +1,74 @@
+"""One seed gives one result, wherever the sample stands."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from advnotes.seeds import seed_all, stamp, start, uniform
+
+
+def test_seed_all_seeds_every_generator():
+    def draw():
+        return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
+
+    seed_all(3)
+    first = draw()
+    assert draw() != first
+    seed_all(3)
+    assert draw() == first
+
+
+def test_per_sample_numbers_are_uniform_and_independent():
+    seeds = torch.arange(2000)
+    u = uniform(torch.zeros(2000, 1, dtype=torch.float64), 50, seeds)
+    assert u.min() > 0
+    assert u.max() < 1
+    assert abs(u.mean() - 0.5) < 0.004
+    assert abs(u.var() - 1 / 12) < 0.002
+    counts = torch.histc(u, bins=20, min=0, max=1)
+    assert ((counts - 5000) ** 2 / 5000).sum() < 45  # chi-square, 19 degrees of freedom: p about 0.0007
+    centred = u - 0.5
+    neighbours = (centred[1:] * centred[:-1]).mean() * 12, (centred[:, 1:] * centred[:, :-1]).mean() * 12
+    assert max(map(abs, neighbours)) < 0.015
+
+
+def test_streams_and_negative_seeds_differ_and_repeat():
+    like, seeds = torch.zeros(3, 1), torch.tensor([-5, 0, 2**62])
+    one, two = uniform(like, 8, seeds, stream=0), uniform(like, 8, seeds, stream=1)
+    assert not torch.equal(one, two)
+    assert torch.equal(one, uniform(like, 8, seeds, stream=0))
+    assert len({tuple(row.tolist()) for row in torch.cat([one, two])}) == 6
+    # Written down once, so that results stay the same from release to release and from device to device.
+    torch.testing.assert_close(
+        uniform(torch.zeros(1, 1), 3, torch.tensor([0])),
+        torch.tensor([[0.33805245, 0.26913029, 0.27156657]]),
+        rtol=0,
+        atol=1e-6,
+    )
+
+
+def test_a_generator_leaves_the_global_one_alone():
+    state = torch.get_rng_state()
+    uniform(torch.zeros(2, 1), 4, torch.Generator().manual_seed(0))
+    assert torch.equal(torch.get_rng_state(), state)
+    uniform(torch.zeros(2, 1), 4)
+    assert not torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("seeds", [torch.arange(3), torch.zeros(2), torch.zeros(2, 1, dtype=torch.int64)])
+def test_bad_per_sample_seeds_are_refused(seeds):
+    with pytest.raises(ValueError, match=r"int64 tensor of shape \(2,\)"):
+        uniform(torch.zeros(2, 1), 4, seeds)
+
+
+def test_start_says_where_we_are(capsys):
+    threads = torch.get_num_threads()
+    try:
+        device = start(0, threads=1)
+    finally:
+        torch.set_num_threads(threads)
+    assert device.type in ("cpu", "cuda")
+    assert capsys.readouterr().out.strip().startswith("advnotes ")
+    assert torch.__version__ in stamp()
