@@ -70,7 +70,17 @@ def _nbval(root: Path, due: dict[str, Path], jobs: int) -> dict[str, list[str]]:
         report = Path(scratch) / "report.xml"
         command = [sys.executable, "-m", "advnotes.publish.guard", "pytest", "--nbval", "--quiet"]
         command += ["--tb=short", f"--junitxml={report}", "-o", "junit_family=xunit1", "--rootdir", str(root)]
-        command += ["-p", "no:cacheprovider", "-n", str(min(jobs, len(due))), "--dist", "loadfile"]
+        # Not the tests' own settings: shapes are not checked in kernels, and that hook must come before any import.
+        command += [
+            "-o",
+            "addopts=",
+            "-p",
+            "no:cacheprovider",
+            "-n",
+            str(min(jobs, len(due))),
+            "--dist",
+            "loadfile",
+        ]
         command += [os.path.relpath(copy, root) for copy in due.values()]
         process = subprocess.Popen(
             command,

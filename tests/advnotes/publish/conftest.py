@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -26,7 +27,8 @@ class Book:
         (root / "book" / "profiles").mkdir(parents=True)
         (root / "book" / "intro.md").write_text("# Introduction\n")
         (root / "constraints.txt").write_text("torch==0\n")
-        (root / "conftest.py").write_text((REPOSITORY / "conftest.py").read_text())
+        for name in ("conftest.py", "pyproject.toml"):  # what pytest reads when it runs in the clone
+            shutil.copy(REPOSITORY / name, root)
         self.names: list[str] = []
 
     def add(self, name: str, *sources: str, parameters: str = 'profile = "laptop"\nsize = 3') -> Path:
