@@ -1,0 +1,81 @@
+"""The shared ascent by itself, as a game without classes uses it."""
+
+import warnings
+
+import pytest
+import torch
+
+from advnotes.ascend import Ascent, MaskedGradientWarning, ascend
+from advnotes.threats import L2, Linf
+
+
+def peak(at: torch.Tensor):
+    """A concave loss with its top at ``at`` and no notion of winning."""
+    return lambda x: (-(x - at).square().flatten(1).sum(dim=1), None)
+
+
+@pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
+def test_finds_the_top_inside_the_ball_and_the_edge_nearest_to_a_top_outside(bounds):
+    x = torch.full((2, 3), 0.5, dtype=torch.float64)
+    top = torch.tensor([[0.6, 0.5, 0.45], [0.9, 0.5, 0.5]], dtype=torch.float64)
+    found = ascend(peak(top), x, L2(0.2), steps=200, step_size=0.01, bounds=bounds)
+    expected = torch.tensor([[0.6, 0.5, 0.45], [0.7, 0.5, 0.5]], dtype=torch.float64)
+    torch.testing.assert_close(found.point, expected, atol=0.011, rtol=0)
+    torch.testing.assert_close(found.loss, peak(top)(found.point)[0])
+    assert not found.won.any()
+
+
+def test_unbounded_inputs_may_leave_the_unit_interval():
+    x = torch.zeros(1, 2)
+    found = ascend(peak(torch.full((1, 2), -9.0)), x, Linf(3.0), steps=3, step_size=3.0, bounds=None)
+    torch.testing.assert_close(found.point, torch.full((1, 2), -3.0))
+
+
+def test_without_best_the_last_point_comes_back_unevaluated():
+    calls = []
+
+    def objective(x):
+        calls.append(1)
+        return x.sum(dim=1), None
+
+    found = ascend(objective, torch.zeros(2, 2), Linf(0.5), steps=3, step_size=0.1, best=False)
+    assert len(calls) == 3
+    assert found.loss.isnan().all()
+    torch.testing.assert_close(found.point, torch.full((2, 2), 0.3))
+
+
+def test_winning_comes_before_a_higher_loss_and_a_number_before_none():
+    def make(loss, won):
+        return Ascent(torch.tensor([[loss]]), torch.tensor([loss]), torch.tensor([won]))
+
+    nan = float("nan")
+    for one, other, best in [
+        (make(5.0, False), make(1.0, True), 1.0),
+        (make(1.0, True), make(5.0, False), 1.0),
+        (make(1.0, True), make(2.0, True), 2.0),
+        (make(2.0, False), make(1.0, False), 2.0),
+        (make(nan, False), make(1.0, False), 1.0),
+        (make(1.0, False), make(nan, False), 1.0),
+    ]:
+        assert one.better_of(other).loss.item() == best
+        assert one.better_of(other).point.item() == best
+    assert make(5.0, False).better_of(make(1.0, True)).won.item()
+
+
+def test_a_sample_that_is_won_does_not_count_as_masked():
+    def objective(x):  # the second sample has no gradient, but is won from the start
+        return x.sum(dim=1) * torch.tensor([1.0, 0.0]), torch.tensor([False, True])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MaskedGradientWarning)
+        ascend(objective, torch.zeros(2, 2), Linf(0.5), steps=3, step_size=0.1)
+    with pytest.warns(MaskedGradientWarning, match="1 of 2 samples"):
+        ascend(lambda x: (objective(x)[0], None), torch.zeros(2, 2), Linf(0.5), steps=3, step_size=0.1)
+
+
+def test_a_step_size_for_each_sample():
+    x = torch.zeros(2, 2)
+    found = ascend(
+        lambda x: (x.sum(dim=1), None), x, Linf(1.0), steps=1, step_size=torch.tensor([0.1, 0.4]), best=False
+    )
+    torch.testing.assert_close(found.point, torch.tensor([[0.1, 0.1], [0.4, 0.4]]))
