@@ -1,5 +1,7 @@
 """Adversarial training: the min-max game between a model and an attack."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -8,15 +10,19 @@ from torch import Tensor, nn
 from advnotes.attacks.attack import Attack
 from advnotes.game import Game
 
-__all__ = ["AdversarialTraining"]
+__all__ = ["AdversarialTraining", "Perturb"]
+
+#: ``attack(model, x, y) -> x_adv``: an :class:`Attack`, or any other way of moving inputs (a rotation, noise). It
+#: must leave the model as it found it and return a tensor without a graph.
+Perturb = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 class AdversarialTraining(Game):
     r"""Train a model on the worst inputs that an attack finds.
 
     .. math::
-        \min_\theta\; \mathbb E_{x, y}\Bigl[\, s \max_{\lVert\delta\rVert \le \epsilon} L(\theta, x + \delta, y)
-        + (1 - s)\, L(\theta, x, y) \Bigr]
+        \min_\theta\; \mathbb E_{x, y}\Bigl[\, s \max_{\delta \in \Delta} L(f_\theta(x + \delta), y)
+        + (1 - s)\, L(f_\theta(x), y) \Bigr]
 
     With share :math:`s = 1` this is Madry et al. 2017, equation 2.1; with :math:`s = 1/2` and FGSM it is the mix of
     Goodfellow et al. 2014, section 6; with :math:`s = 0` it is ordinary training, the control. By Danskin's theorem
@@ -24,35 +30,50 @@ class AdversarialTraining(Game):
 
     Args:
         model: maps inputs to logits.
-        attack: makes the adversarial inputs; in eval or train mode as its own ``training`` says.
+        attack: makes the adversarial inputs; an :class:`~advnotes.attacks.Attack` sees the model in eval mode
+            unless it has ``training=True``, and the pass that trains is made in the model's own mode, so that
+            batch statistics are taken from that pass alone. None where ``share`` is 0.
         share: the weight :math:`s` of the adversarial loss, in [0, 1].
-        warmup: the number of turns over which the attack's threat grows linearly from nothing to its full size.
-            Without it, networks of small capacity stay at chance for large eps.
+        warmup: the number of losses over which the attack's threat grows linearly from nothing to its full size:
+            the steps of the optimizer, times the batches that each of them accumulates. Without it, networks of
+            small capacity stay at chance for large eps. It wants an attack that can be ``scaled``. In eval mode
+            the attack has its full size and no loss is counted.
 
     Raises:
-        ValueError: where ``share`` or ``warmup`` is out of range.
+        ValueError: where ``share`` or ``warmup`` is out of range, or the attack is missing or cannot be scaled.
     """
 
     turns = ("model",)
     moves: Tensor
 
-    def __init__(self, model: nn.Module, attack: Attack, share: float = 1.0, warmup: int = 0) -> None:
+    def __init__(self, model: nn.Module, attack: Perturb | None, share: float = 1.0, warmup: int = 0) -> None:
         super().__init__()
         if not 0 <= share <= 1:
             raise ValueError(f"share must lie in [0, 1], got {share}")
         if warmup < 0:
-            raise ValueError(f"warmup must be a number of turns >= 0, got {warmup}")
+            raise ValueError(f"warmup must be a number of losses >= 0, got {warmup}")
+        if share > 0 and not callable(attack):
+            raise ValueError(
+                f"a share of {share} wants an attack such as PGD(Linf(0.3), steps=7), got {attack!r}"
+            )
+        if share > 0 and warmup and not isinstance(attack, Attack):
+            raise ValueError(
+                f"warm-up wants an advnotes Attack, whose threat can be scaled, got {attack!r}: set warmup=0, or "
+                "derive it from Attack"
+            )
         self.model = model
         self.attack = attack
         self.share = share
         self.warmup = warmup
-        # A buffer, so that a resumed run goes on where the warm-up was. Losses taken, so one for each turn.
+        # A buffer, so that a resumed run goes on where the warm-up was.
         self.register_buffer("moves", torch.zeros((), dtype=torch.int64))
 
     def model_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
-        """The mixed loss of a batch of inputs in their natural range."""
-        if self.share == 0:
+        """The mixed loss of a batch of inputs in their natural range; in train mode, one move of the warm-up."""
+        if self.attack is None or self.share == 0:
             return F.cross_entropy(self.model(x), y)
+        if self.training:
+            self.moves += 1
         x_adv = self.current_attack()(self.model, x, y)
         if self.share == 1:
             return F.cross_entropy(self.model(x_adv), y)
@@ -60,9 +81,14 @@ class AdversarialTraining(Game):
         clean, adversarial = self.model(torch.cat([x, x_adv])).chunk(2)
         return (1 - self.share) * F.cross_entropy(clean, y) + self.share * F.cross_entropy(adversarial, y)
 
-    def current_attack(self) -> Attack:
-        """The attack at its present size; counts a move."""
-        self.moves += 1
-        if self.moves >= self.warmup:
-            return self.attack
-        return self.attack.scaled(self.moves.item() / self.warmup)
+    def current_attack(self) -> Perturb:
+        """The attack at its present size.
+
+        Raises:
+            ValueError: where there is none, as without an adversary.
+        """
+        if self.attack is None:
+            raise ValueError("this game has no attack: it was made with share=0 and attack=None")
+        if isinstance(self.attack, Attack) and self.training and self.moves < self.warmup:
+            return self.attack.scaled(self.moves.item() / self.warmup)
+        return self.attack
