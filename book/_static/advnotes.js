@@ -2,3 +2,33 @@
 if (location.protocol === "file:") {
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 }
+
+// What the programs that write the pages get wrong for a screen reader.
+document.addEventListener("DOMContentLoaded", () => {
+  // docutils: a role that has been withdrawn, inside a list whose items are not all items.
+  for (const element of document.querySelectorAll(".citation-list, .citation[role]")) {
+    element.removeAttribute("role");
+  }
+  // Sphinx: a signature's lines are descriptions without a term.
+  for (const line of document.querySelectorAll("dt.sig dl, dt.sig dd")) {
+    const span = document.createElement("span");
+    span.className = "advnotes-sig-lines";
+    span.append(...line.childNodes);
+    line.replaceWith(span);
+  }
+  // pandas: the empty corner of a table is no heading.
+  for (const corner of document.querySelectorAll("table.dataframe th:empty")) {
+    corner.replaceWith(document.createElement("td"));
+  }
+});
+
+// A formula within a line does not break; one that is wider than its column gets a line, and a scroll bar, of its own.
+window.addEventListener("load", async () => {
+  await window.MathJax?.startup.promise;
+  for (const formula of document.querySelectorAll("span.math > mjx-container")) {
+    const column = formula.closest("p, li, dd, td, th, dt, figcaption");
+    if (column && !column.matches("td, th") && formula.offsetWidth > column.clientWidth) {
+      formula.classList.add("advnotes-wide");
+    }
+  }
+});

@@ -20,12 +20,14 @@ def test_no_page_asks_the_network_for_anything(visits: Visits) -> None:
     assert {page: visit.requests for page, visit in visits.items() if visit.requests} == {}
 
 
-@pytest.mark.parametrize("view", ["desktop, light", "desktop, dark", "phone, dark"])
+@pytest.mark.parametrize("view", ["desktop, dark", "phone, light"])
 def test_axe_finds_no_violation(visits: Visits, view: str) -> None:
-    assert {page: visit.violations[view] for page, visit in visits.items() if visit.violations[view]} == {}
+    seen = {page: visit.violations[view] for page, visit in visits.items() if view in visit.violations}
+    assert len(seen) >= 12
+    assert {page: violations for page, violations in seen.items() if violations} == {}
 
 
-def test_no_page_scrolls_sideways_on_a_phone(visits: Visits) -> None:
+def test_no_page_scrolls_sideways(visits: Visits) -> None:
     assert {page: visit.sideways for page, visit in visits.items() if visit.sideways} == {}
 
 

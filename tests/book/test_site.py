@@ -1,0 +1,146 @@
+"""The files of the site, read without a browser: links, pictures, launch buttons, downloads, and the landing page's code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+import advnotes
+from advnotes.publish.chapters import Chapter, chapters
+
+ROOT = Path(__file__).parents[2]
+CHAPTERS = chapters(ROOT)
+PAGES = sorted(path.stem for path in (ROOT / "book").glob("*.md"))
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    folder = Path(os.environ.get("ADVNOTES_SITE", ROOT / "_build" / "smoke" / "html")).resolve()
+    if not (folder / "index.html").is_file():
+        pytest.fail(f"no site in {folder}: run `make test` or `advnotes book --profile smoke`", pytrace=False)
+    return folder
+
+
+@cache
+def soup(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf8"), "html.parser")
+
+
+@cache
+def anchors(path: Path) -> frozenset[str]:
+    return frozenset(element["id"] for element in soup(path).find_all(id=True)) | {"", "top"}
+
+
+def pages(site: Path) -> list[Path]:
+    return [path for path in sorted(site.rglob("*.html")) if "_static" not in path.relative_to(site).parts]
+
+
+def test_every_page_of_the_book_is_in_the_site(site: Path) -> None:
+    wanted = {f"book/{name}.html" for name in PAGES + [chapter.name for chapter in CHAPTERS]}
+    assert wanted <= {path.relative_to(site).as_posix() for path in pages(site)}
+
+
+def test_the_table_of_contents_lists_every_page() -> None:
+    listed = set(re.findall(r"book/\S+", (ROOT / "_toc.yml").read_text(encoding="utf8")))
+    sources = {path.relative_to(ROOT).with_suffix("") for path in (ROOT / "book").rglob("*.ipynb")}
+    written = {source.as_posix() for source in sources if ".ipynb_checkpoints" not in source.parts}
+    assert listed == written | {f"book/{name}" for name in PAGES}
+
+
+def test_no_link_inside_the_site_is_broken(site: Path) -> None:
+    broken = set()
+    for page in pages(site):
+        for element in soup(page).find_all(["a", "link", "img", "script", "source", "iframe"]):
+            link = element.get("href") or element.get("src")
+            parts = urlsplit(link or "")
+            if not link or parts.scheme in {"http", "https", "mailto", "data"} or parts.netloc:
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            inside = target == site or site in target.parents
+            if not inside or not target.is_file():
+                broken.add(f"{page.relative_to(site)}: {link}")
+            elif target.suffix == ".html" and unquote(parts.fragment) not in anchors(target):
+                broken.add(f"{page.relative_to(site)}: {link}")
+    assert sorted(broken) == []
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+    loaded = {
+        f"{page.relative_to(site)}: {element.get('src') or element.get('href')}"
+        for page in pages(site)
+        for element in soup(page).select("script[src], img[src], iframe[src], link[rel~=stylesheet], link[rel~=icon]")
+        if re.match(r"(https?:)?//", element.get("src") or element.get("href"))
+    }
+    assert loaded == set()
+
+
+def test_every_picture_in_a_text_says_what_it_shows(site: Path) -> None:
+    pictures = [(page, image) for page in pages(site) for image in soup(page).select("article img")]
+    assert len(pictures) > len(CHAPTERS)
+    silent = [
+        f"{page.relative_to(site)}: {image['src']}"
+        for page, image in pictures
+        if len(image.get("alt", "")) < 15 or image["alt"].endswith(".png")
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+def test_a_chapter_opens_in_colab_at_the_release(site: Path, chapter: Chapter) -> None:
+    repository = "https://colab.research.google.com/github/advnotes/advnotes/blob"
+    links = [a["href"] for a in soup(site / f"book/{chapter.name}.html").select("a.advnotes-colab")]
+    assert links == [f"{repository}/v{advnotes_version()}/book/{chapter.name}.ipynb"]
+    assert f"advnotes@v{advnotes_version()}" in "".join(cell["source"] for cell in chapter.cells[:3])
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+def test_the_download_of_a_chapter_is_the_executed_notebook(site: Path, chapter: Chapter) -> None:
+    page = site / f"book/{chapter.name}.html"
+    (link,) = {a["href"] for a in soup(page).select("a.btn-download-source-button")}
+    notebook = json.loads((page.parent / link).read_text(encoding="utf8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in code)
+    assert any("image/png" in output.get("data", {}) for cell in code for output in cell["outputs"])
+
+
+def test_the_scorecard_is_filled_in(site: Path) -> None:
+    card = soup(site / "book/scorecard.html")
+    methods = {a["href"] for a in card.select("table td:first-child a")}
+    assert methods == {f"{chapter.name}.html" for chapter in CHAPTERS}
+
+
+def test_the_api_page_has_every_public_name(site: Path) -> None:
+    documented = {anchor.rsplit(".")[-1] for anchor in anchors(site / "book/api.html")}
+    assert set(advnotes.__all__) - documented == set()
+
+
+def test_the_references_are_complete() -> None:
+    entries = re.findall(r"@\w+\{([^,]+),\n(.*?)\n\}", (ROOT / "book/references.bib").read_text("utf8"), re.DOTALL)
+    keys = [key for key, _ in entries]
+    assert len(keys) == len(set(keys)) > 12
+    for key, fields in entries:
+        assert {"title", "author", "year"} <= set(re.findall(r"^  (\w+) = ", fields, re.MULTILINE)), key
+
+
+def test_the_code_of_the_landing_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "book/intro.md").read_text(encoding="utf8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code, found = re.subn(r"size=\d+", "size=32", code)
+    assert found == 1
+    exec(code, {})
+    natural, robust = (float(share) for share in re.findall(r"^([\d.]+)%", capsys.readouterr().out, re.MULTILINE))
+    assert natural < 20 < 70 < robust
+
+
+def advnotes_version() -> str:
+    """The version that the configuration, the package and the citation must agree on."""
+    branch: str = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))["repository"]["branch"]
+    return branch.removeprefix("v")
