@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,12 +25,16 @@ from advnotes import rng
 from advnotes.game import Game
 from advnotes.history import History, NonFiniteLoss, State
 from advnotes.mover import Mover, averages, check_ema, movers
+from advnotes.reader import Batch, Reader
 from advnotes.snapshot import Snapshots
-from advnotes.stream import Batch, Stream
 
 __all__ = ["History", "NonFiniteLoss", "State", "play"]
 
 Callback = Callable[[State], Mapping[str, float] | None]
+
+# How DistributedDataParallel is told, before and since torch 2.13, to leave buffers alone during training.
+_NEW = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+_APART: dict[str, Any] = {"forward_sync_buffers" if _NEW else "broadcast_buffers": False}
 
 # Losses come to the host about so often (in seconds): each time the host has to wait for the device.
 _LOOK = 0.5
@@ -119,15 +125,15 @@ def play(
         raise ValueError(f'precision is "float32" or "bfloat16", got {precision!r}.')
     seats = movers(bare, optimizers, schedules, accumulate, clip)
     check_ema(ema, list(seats))
-    accelerator = accelerator or Accelerator()
-    stream = Stream(data, accelerator, remember=checkpoint is not None)
+    accelerator = _found(accelerator)
+    reader = Reader(data, accelerator, remember=checkpoint is not None)
     if checkpoint is not None and getattr(data, "persistent_workers", False):
         warnings.warn(
             "workers that persist carry their random numbers over the end of an epoch: a run resumed from its "
             "checkpoint will not repeat them exactly. Make the DataLoader with persistent_workers=False.",
             stacklevel=2,
         )
-    table = _Table(game, bare, seats, stream, accelerator, _precision(precision, accelerator), callbacks, ema)
+    table = _Table(game, bare, seats, reader, accelerator, _precision(precision, accelerator), callbacks, ema)
     if checkpoint is not None:
         table.snapshots = Snapshots(Path(checkpoint), keep, accelerator, table)
     with table.seated():
@@ -135,6 +141,20 @@ def play(
             table.snapshots.resume() if resume else table.snapshots.require_empty()
         table.play(epochs, steps, callback_every, checkpoint_every, progress)
     return table.history
+
+
+def _found(given: Accelerator | None) -> Accelerator:
+    """Where to run: what was given, or what accelerate finds, several processes on CPUs included."""
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    # Without a GPU accelerate joins the processes of torchrun only where it is told to use the CPU.
+    bare = not (torch.cuda.is_available() or torch.xpu.is_available())
+    accelerator = given or Accelerator(cpu=started > 1 and bare)
+    if accelerator.num_processes != started:
+        raise ValueError(
+            f"{started} processes were started, but accelerate was set up for {accelerator.num_processes}: without "
+            "GPUs make it with Accelerator(cpu=True) before anything else does, or leave accelerator= out."
+        )
+    return accelerator
 
 
 def _precision(asked: str | None, accelerator: Accelerator) -> torch.dtype:
@@ -167,13 +187,13 @@ class _Table:
         game: nn.Module,
         bare: Game,
         seats: dict[str, Mover],
-        stream: Stream,
+        reader: Reader,
         accelerator: Accelerator,
         dtype: torch.dtype,
         callbacks: Sequence[Callback],
         ema: Mapping[str, float] | None,
     ) -> None:
-        self.game, self.seats, self.stream, self.accelerator = bare, seats, stream, accelerator
+        self.game, self.seats, self.reader, self.accelerator = bare, seats, reader, accelerator
         self.dtype, self.callbacks = dtype, callbacks
         self.world, self.device = accelerator.num_processes, accelerator.device
         turns = [(turn,) if isinstance(turn, str) else turn for turn in bare.turns]
@@ -220,7 +240,7 @@ class _Table:
             self._wrapped,
             device_ids=None if self.device.type == "cpu" else [self.device.index],
             find_unused_parameters=True,
-            broadcast_buffers=False,
+            **_APART,
         )
         self._only(None)
 
@@ -245,13 +265,13 @@ class _Table:
         progress: bool,
     ) -> None:
         """Round after round until ``epochs`` or ``steps`` are reached."""
-        if (steps is not None and self.step > steps) or (epochs is not None and self.stream.epoch > epochs):
+        if (steps is not None and self.step > steps) or (epochs is not None and self.reader.epoch > epochs):
             raise ValueError(
-                f"the checkpoint is at step {self.step} in epoch {self.stream.epoch}, beyond steps={steps}, "
+                f"the checkpoint is at step {self.step} in epoch {self.reader.epoch}, beyond steps={steps}, "
                 f"epochs={epochs}: ask for more, or use another folder."
             )
         with self._bar(epochs, steps, progress) as bar:
-            while (steps is None or self.step < steps) and self.stream.ready(epochs):
+            while (steps is None or self.step < steps) and self.reader.ready(epochs):
                 self._round()
                 if self._due():
                     self._look(bar)
@@ -269,7 +289,7 @@ class _Table:
     def _round(self) -> None:
         """One turn after another."""
         self.step += 1
-        self._pending_epochs.append(self.stream.epoch)
+        self._pending_epochs.append(self.reader.epoch)
         drawn: list[Batch] = []
         read = dict.fromkeys(self.seats, 0)
         for turn in self.turns:
@@ -279,7 +299,7 @@ class _Table:
                 self._only(mover)
                 for piece in range(mover.accumulate):
                     if read[mover.name] == len(drawn):
-                        drawn.append(self.stream.take())
+                        drawn.append(self.reader.take())
                     batch = drawn[read[mover.name]]
                     read[mover.name] += 1
                     self._gradient(mover, batch, last=piece == mover.accumulate - 1)
@@ -375,7 +395,7 @@ class _Table:
         row: dict[str, float] = {}
         if self.accelerator.is_main_process:
             self._restore_flags()
-            state = State(self.game, self.step, self.stream.epoch, self.history.averages, self.history)
+            state = State(self.game, self.step, self.reader.epoch, self.history.averages, self.history)
             watched = [
                 module for top in (self.game, *self.history.averages.values()) for module in top.modules()
             ]
@@ -404,12 +424,17 @@ class _Table:
     def _bar(self, epochs: int | None, steps: int | None, progress: bool) -> tqdm[Any]:
         """The progress bar, or a silent one."""
         total = steps
-        if epochs is not None and len(self.stream):
-            rounds = math.ceil(len(self.stream) * epochs / self.draws)
+        if epochs is not None and len(self.reader):
+            rounds = math.ceil(len(self.reader) * epochs / self.draws)
             total = rounds if steps is None else min(rounds, steps)
-        silent: dict[str, Any] = {} if progress and self.accelerator.is_main_process else {"disable": True}
+        # tqdm itself reads the variable only once, when it is imported.
+        silent = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
         bar: tqdm[Any] = tqdm(
-            total=total, initial=self.step, desc=type(self.game).__name__, unit="step", **silent
+            total=total,
+            initial=self.step,
+            desc=type(self.game).__name__,
+            unit="step",
+            disable=silent or not progress or not self.accelerator.is_main_process,
         )
         return bar
 

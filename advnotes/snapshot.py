@@ -160,7 +160,7 @@ class Snapshots:
             buffer.copy_(value)
         table.history.load_state_dict(training["history"])
         table.step, table.measured = header["step"], training["measured"]
-        table.stream.load_state_dict(own["place"])
+        table.reader.load_state_dict(own["place"])
         rng.restore(own["random"], self.accelerator.device)
         self.last, self.saved = entry, table.step
 
@@ -206,7 +206,7 @@ class Snapshots:
     def _process(self) -> dict[str, Any]:
         """What differs from process to process."""
         return {
-            "place": self.table.stream.state_dict(),
+            "place": self.table.reader.state_dict(),
             "random": rng.capture(self.accelerator.device),
             "buffers": self._buffers(),
         }

@@ -16,7 +16,7 @@ from advnotes import rng
 Batch = tuple[Tensor, ...]
 
 
-class Stream:
+class Reader:
     """The batches of ``data``, epoch after epoch, on the accelerator's device.
 
     With several processes each gets its own share. For a DataLoader with a map-style dataset the first process
