@@ -14,8 +14,15 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, sync_playwright
 
 ROOT = Path(__file__).parents[2]
-FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync""".split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 # Waits for formulas, for whatever the theme does in idle callbacks, and for colours that fade into each other.
@@ -103,7 +110,9 @@ def visits(site: Path, browser: Browser) -> dict[str, Visit]:
     """Every page opened from disk, on a desktop in dark and on a phone in light."""
     views = {
         "desktop, dark": browser.new_context(viewport=DESKTOP, color_scheme="dark"),
-        "phone, light": browser.new_context(viewport=PHONE, color_scheme="light", is_mobile=True, has_touch=True),
+        "phone, light": browser.new_context(
+            viewport=PHONE, color_scheme="light", is_mobile=True, has_touch=True
+        ),
     }
     found = {}
     for path in sorted(site.rglob("*.html")):

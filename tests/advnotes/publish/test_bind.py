@@ -1,0 +1,165 @@
+"""Binding, on a book of one chapter with the real book's configuration."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+
+from advnotes.publish import bind as module
+from advnotes.publish.bind import bind, describe_figures, stage
+
+ROOT = Path(__file__).parents[3]
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+ALT = "A single pixel, which says that the adversary has won."
+TOC = """format: jb-book
+root: book/intro
+chapters:
+- file: book/part/one
+- file: book/scorecard
+"""
+
+
+def figure(alt: str | None = ALT) -> Any:
+    described = {} if alt is None else {"image/png": {"alt": alt}}
+    return nbformat.v4.new_output(
+        "display_data", {"image/png": PIXEL, "text/plain": "figure"}, metadata=described
+    )
+
+
+def chapter(*outputs: Any, tags: tuple[str, ...] = ()) -> Any:
+    code = nbformat.v4.new_code_cell(
+        "draw()", id="draw", metadata={"tags": list(tags)}, outputs=list(outputs)
+    )
+    code.execution_count = 1 if outputs else None
+    settings = nbformat.v4.new_code_cell('profile = "laptop"', id="set", metadata={"tags": ["parameters"]})
+    cells = [nbformat.v4.new_markdown_cell("# One\n\nA chapter.", id="title"), settings, code]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+
+
+def write_book(root: Path) -> None:
+    """Sources of a small book, and its chapter as executed at the laptop profile."""
+    for name in ("_config.yml", "constraints.txt", "book/references.bib", "book/scorecard.md"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    for name in ("_static", "_templates", "images"):
+        shutil.copytree(ROOT / "book" / name, root / "book" / name)
+    (root / "_toc.yml").write_text(TOC)
+    (root / "book/intro.md").write_text(
+        "# Book\n\n```{figure} images/landing.png\n:alt: Nothing yet, truly.\n```\n"
+    )
+    for folder in ("book/part", "book/profiles", "_build/laptop/book/part"):
+        (root / folder).mkdir(parents=True)
+    (root / "book/profiles/smoke.yml").write_text("{}")
+    nbformat.write(chapter(), root / "book/part/one.ipynb")
+    nbformat.write(chapter(figure(), tags=("landing",)), root / "_build/laptop/book/part/one.ipynb")
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("book")
+    write_book(root)
+    assert bind(root) == root / "_build/html/index.html"
+    return root
+
+
+@pytest.fixture
+def no_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the site was rendered again")
+
+    monkeypatch.setattr(module, "render", refuse)
+
+
+def page(root: Path, name: str) -> BeautifulSoup:
+    return BeautifulSoup((root / "_build/html" / name).read_text(encoding="utf8"), "html.parser")
+
+
+def test_a_figure_has_its_alt_text(book: Path) -> None:
+    assert [image["alt"] for image in page(book, "book/part/one.html").select("article img")] == [ALT]
+
+
+def test_the_landing_page_shows_the_tagged_figure(book: Path) -> None:
+    (image,) = page(book, "book/intro.html").select("article img")
+    assert image["alt"] == ALT
+    assert (book / "_build/html/book" / image["src"]).read_bytes() == base64.b64decode(PIXEL)
+    assert "Nothing yet" in (book / "book/intro.md").read_text()
+
+
+def test_the_download_has_the_outputs(book: Path) -> None:
+    notebook = json.loads((book / "_build/html/_sources/book/part/one.ipynb").read_text())
+    assert notebook["cells"][2]["outputs"]
+
+
+def test_index_leads_to_the_first_page(book: Path) -> None:
+    (link,) = page(book, "index.html").select("a")
+    assert link["href"] == "book/intro.html"
+
+
+def test_only_what_pages_use_of_mathjax_is_kept(book: Path) -> None:
+    mathjax = book / "_build/html/_static/mathjax"
+    assert (mathjax / "tex-chtml.js").is_file()
+    assert list((mathjax / "output/chtml/fonts/woff-v2").glob("*.woff"))
+    assert sum(path.stat().st_size for path in mathjax.rglob("*") if path.is_file()) < 7_000_000
+
+
+def test_nothing_is_rendered_where_nothing_changed(book: Path, no_rendering: None) -> None:
+    assert bind(book).is_file()
+
+
+def test_a_stop_between_the_two_renames_is_mended(book: Path, no_rendering: None) -> None:
+    (book / "_build/html").rename(book / "_build/html.old")
+    assert bind(book).is_file()
+    assert not (book / "_build/html.old").exists()
+
+
+def test_a_failed_build_leaves_the_old_site_whole(book: Path) -> None:
+    intro = book / "book/intro.md"
+    text, before = intro.read_text(), module.contents(book / "_build/html")
+    intro.write_text(text + "\n[](no-such-page.md)\n")
+    with pytest.raises(RuntimeError, match="no-such-page"):
+        bind(book)
+    intro.write_text(text)
+    assert module.contents(book / "_build/html") == before
+
+
+def test_jupyter_book_alone_says_that_outputs_are_missing_and_bind_puts_them_back(book: Path) -> None:
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
+    subprocess.run([*command, "-W", "--keep-going"], cwd=book, check=True, capture_output=True)
+    bare = page(book, "book/part/one.html")
+    assert "make book" in bare.select_one(".bd-header-announcement").text
+    assert not bare.select("article img")
+    bind(book)
+    filled = page(book, "book/part/one.html")
+    assert filled.select_one(".bd-header-announcement") is None
+    assert filled.select("article img")
+
+
+def test_a_chapter_that_was_not_executed_says_so(tmp_path: Path) -> None:
+    write_book(tmp_path)
+    notebook = json.loads(stage(tmp_path, "smoke")["book/part/one.ipynb"])
+    assert "not been executed at the smoke profile" in "".join(notebook["cells"][1]["source"])
+
+
+@pytest.mark.parametrize(
+    "outputs", [[figure(None)], [figure(""), figure()], [figure(), figure("Another sentence.")]]
+)
+def test_a_figure_without_its_own_alt_text_is_refused(outputs: list[Any]) -> None:
+    with pytest.raises(ValueError, match=r"part/one, cell draw: expected one alt text"):
+        describe_figures(chapter(*outputs), "part/one")
+
+
+def test_a_missing_place_on_a_page_is_reported(tmp_path: Path) -> None:
+    write_book(tmp_path)
+    (tmp_path / "book/scorecard.md").write_text("# Scorecard\n")
+    with pytest.raises(ValueError, match=r"scorecard\.md: expected one place"):
+        stage(tmp_path, "laptop")
