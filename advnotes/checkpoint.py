@@ -88,10 +88,16 @@ def save(folder: Path, name: str, tree: Mapping[str, Any]) -> None:
 
 
 def load(folder: Path, name: str) -> dict[str, Any]:
-    """What :func:`save` wrote, its tensors on the CPU."""
+    """What :func:`save` wrote, its tensors on the CPU.
+
+    Raises:
+        ValueError: where the file holds something else.
+    """
     file = folder / f"{name}.safetensors"
     tensors = load_tensors(folder, name) if file.exists() else {}
-    tree: dict[str, Any] = decode(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")), tensors)
+    tree = decode(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")), tensors)
+    if not isinstance(tree, dict):
+        raise ValueError(f"{name}.json holds a {type(tree).__name__} where a dictionary is expected")
     return tree
 
 
@@ -201,6 +207,8 @@ def decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         return [decode(item, tensors) for item in value]
     if not isinstance(value, dict):
         return value
+    if not value:
+        raise ValueError("an empty object is not a kind of value that a checkpoint has")
     kind, content = next(iter(value.items()))
     if kind == "float":
         return float(content)
