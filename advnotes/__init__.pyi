@@ -4,9 +4,9 @@ from .attacks import BIM, FGSM, PGD, Attack
 from .claims import Claims, at_least, at_most, between
 from .game import Game
 from .gan import GAN, R1GAN, MinimaxGAN
+from .loop import History, NonFiniteLoss, play
 from .losses import cross_entropy, margin, margin_loss
 from .metrics import accuracy, mode_coverage, robust_accuracy
-from .play import History, NonFiniteLoss, play
 from .robust import AdversarialTraining
 from .seeds import seed_all, start
 from .threats import L1, L2, Linf, Threat

@@ -3,7 +3,6 @@
 import os
 import platform
 import random
-import warnings
 
 import numpy as np
 import torch
@@ -36,8 +35,6 @@ def start(seed: int, threads: int = 1) -> torch.device:
     """
     from advnotes import plots
 
-    # accelerate imports tqdm's notebook bar, which asks for widgets that a chapter does not use.
-    warnings.filterwarnings("ignore", message="IProgress not found")
     seed_all(seed)
     torch.set_num_threads(threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

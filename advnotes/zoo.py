@@ -77,8 +77,8 @@ def train(name: str) -> Trained:
     """
     from advnotes.attacks import FGSM, PGD
     from advnotes.data import batches, mnist
+    from advnotes.loop import play
     from advnotes.metrics import accuracy, robust_accuracy
-    from advnotes.play import play
     from advnotes.robust import AdversarialTraining
     from advnotes.seeds import seed_all, stamp
     from advnotes.threats import Linf

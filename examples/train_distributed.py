@@ -16,8 +16,8 @@ from accelerate import PartialState
 
 from advnotes import GAN, PGD, AdversarialTraining, Game, Linf, accuracy, play, robust_accuracy
 from advnotes.data import batches, mnist
+from advnotes.loop import State
 from advnotes.nets import digit_discriminator, digit_generator, small_cnn
-from advnotes.play import State
 
 
 def adversarial_training() -> Game:

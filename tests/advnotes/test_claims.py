@@ -72,7 +72,8 @@ def test_a_notebook_gets_an_output_of_its_own_type():
         "from IPython.testing.globalipapp import start_ipython; ip = start_ipython();"
         "from IPython.utils.capture import capture_output;"
         "from advnotes.claims import *;\n"
-        "with capture_output() as c:\n   Claims(profile='laptop', seeds=[0])('s', measured=1, bound=at_least(0), where='w')\n"
+        "with capture_output() as c:\n"
+        "    Claims(profile='laptop', seeds=[0])('s', measured=1, bound=at_least(0), where='w')\n"
         "print(sorted(c.outputs[0].data))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

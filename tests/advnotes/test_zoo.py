@@ -32,5 +32,7 @@ def test_weights_are_small():
 
 
 def test_training_an_unknown_network_is_refused():
-    with pytest.raises(ValueError, match="the zoo has mnist_natural, mnist_robust, mnist_judge; got 'resnet'"):
+    with pytest.raises(
+        ValueError, match="the zoo has mnist_natural, mnist_robust, mnist_judge; got 'resnet'"
+    ):
         zoo.train("resnet")

@@ -125,7 +125,9 @@ def test_cross_entropy_is_blind_on_saturated_logits_and_the_margin_is_not():
 
     def robust(loss):
         with (
-            pytest.warns(UserWarning, match="gradient that was zero") if loss is cross_entropy else nullcontext()
+            pytest.warns(UserWarning, match="gradient that was zero")
+            if loss is cross_entropy
+            else nullcontext()
         ):
             x_adv = PGD(Linf(0.3), steps=20, loss=loss)(saturated, x, y, torch.arange(200))
         return (net(x_adv).argmax(1) == y).float().mean()

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from advnotes.data import Stream, batches, moons, ring
 from advnotes.gan import GAN
+from advnotes.loop import play
 from advnotes.nets import mlp
-from advnotes.play import play
 
 
 @pytest.fixture

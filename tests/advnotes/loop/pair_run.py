@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset, WeightedRandomSampler
 
 from advnotes.game import Game
-from advnotes.play import NonFiniteLoss, play
-from advnotes.reader import Reader
+from advnotes.loop import NonFiniteLoss, play
+from advnotes.loop.reader import Reader
 
 
 class Pull(Game):

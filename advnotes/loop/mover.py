@@ -26,7 +26,7 @@ class Average:
     def __init__(self, player: nn.Module, decay: float) -> None:
         self.module = copy.deepcopy(player).requires_grad_(False)
         self.decay = decay
-        self._update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        self._update = get_ema_multi_avg_fn(decay)
         mine = [*self.module.parameters(), *self.module.buffers()]
         theirs = [*player.parameters(), *player.buffers()]
         self._groups: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}

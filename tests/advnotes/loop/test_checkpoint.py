@@ -27,8 +27,8 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from advnotes import checkpoint
-from advnotes.checkpoint import SUMS, CheckpointError
+from advnotes.loop import checkpoint
+from advnotes.loop.checkpoint import SUMS, CheckpointError
 
 
 @pytest.fixture

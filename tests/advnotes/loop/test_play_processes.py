@@ -14,9 +14,9 @@ import psutil
 import pytest
 import torch
 
-from advnotes.checkpoint import CheckpointError
 from advnotes.game import Game
-from advnotes.play import play
+from advnotes.loop import play
+from advnotes.loop.checkpoint import CheckpointError
 
 SCRIPT = Path(__file__).with_name("long_run.py")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "train_distributed.py"

@@ -24,10 +24,10 @@ from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, MultiStepLR, ReduceLROnPlateau, StepLR
 from torch.utils.data import DataLoader, TensorDataset
 
-from advnotes.checkpoint import CheckpointError
 from advnotes.game import Game
-from advnotes.history import History
-from advnotes.play import NonFiniteLoss, State, play
+from advnotes.loop import NonFiniteLoss, State, play
+from advnotes.loop.checkpoint import CheckpointError
+from advnotes.loop.history import History
 
 
 class Fit(Game):
@@ -483,7 +483,7 @@ def test_losses_are_not_asked_for_at_every_step(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Tensor, "cpu", lambda self: asked.append(self.shape) or original(self))
     monkeypatch.setattr(Tensor, "item", lambda self: pytest.fail("a loss was asked for"))
     monkeypatch.setattr(
-        sys.modules["advnotes.play"], "_LOOK", 1e9
+        sys.modules["advnotes.loop.play"], "_LOOK", 1e9
     )  # the package has the function of that name
     quiet(game, pairs(), SGD(game.parameters(), lr=0.01), steps=50)
     assert asked == [torch.Size([50])]

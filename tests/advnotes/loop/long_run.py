@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from advnotes.game import Game
-from advnotes.play import State, play
+from advnotes.loop import State, play
 
 
 class Points(Dataset[Tensor]):

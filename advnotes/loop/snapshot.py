@@ -11,11 +11,11 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
-from advnotes import checkpoint, rng
-from advnotes.checkpoint import CheckpointError
+from advnotes.loop import checkpoint, rng
+from advnotes.loop.checkpoint import CheckpointError
 
 if TYPE_CHECKING:
-    from advnotes.play import _Table
+    from advnotes.loop.play import _Table
 
 FORMAT = 1
 

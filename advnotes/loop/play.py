@@ -21,12 +21,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from advnotes import rng
 from advnotes.game import Game
-from advnotes.history import History, NonFiniteLoss, State
-from advnotes.mover import Mover, averages, check_ema, movers
-from advnotes.reader import Batch, Reader
-from advnotes.snapshot import Snapshots
+from advnotes.loop import rng
+from advnotes.loop.history import History, NonFiniteLoss, State
+from advnotes.loop.mover import Mover, averages, check_ema, movers
+from advnotes.loop.reader import Batch, Reader
+from advnotes.loop.snapshot import Snapshots
 
 __all__ = ["History", "NonFiniteLoss", "State", "play"]
 
@@ -318,7 +318,7 @@ class _Table:
             if not isinstance(loss, Tensor) or loss.dim() != 0 or not loss.requires_grad:
                 raise ValueError(_odd(mover.name, loss))
             self._pending.append(loss.detach())
-            (loss if mover.accumulate == 1 else loss / mover.accumulate).backward()  # type: ignore[no-untyped-call]
+            (loss if mover.accumulate == 1 else loss / mover.accumulate).backward()
 
     def _only(self, mover: Mover | None) -> None:
         """Let the gradient reach the parameters of one player and of nobody else."""

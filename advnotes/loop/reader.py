@@ -11,7 +11,7 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler, IterableDataset
 
-from advnotes import rng
+from advnotes.loop import rng
 
 Batch = tuple[Tensor, ...]
 
