@@ -16,9 +16,13 @@ document.addEventListener("DOMContentLoaded", () => {
     span.append(...line.childNodes);
     line.replaceWith(span);
   }
-  // pandas: the empty corner of a table is no heading.
-  for (const corner of document.querySelectorAll("table.dataframe th:empty")) {
-    corner.replaceWith(document.createElement("td"));
+  // Markdown and pandas: an empty corner of a table is no heading.
+  for (const corner of document.querySelectorAll("thead th")) {
+    if (corner.textContent.trim() === "" && !corner.querySelector("img")) {
+      const cell = document.createElement("td");
+      cell.className = corner.className;
+      corner.replaceWith(cell);
+    }
   }
 });
 
