@@ -203,11 +203,12 @@ def test_a_notebook_is_valid_and_its_cells_keep_their_names(notebook: Any) -> No
 
 def test_a_notebook_follows_the_pattern(notebook: Any) -> None:
     assert notebook.cells[0].cell_type == "markdown"
-    title, *rest = notebook.cells[0].source.splitlines()
-    assert title.startswith("# ")
-    assert any(re.fullmatch(r"\*[^*].*\*", line) for line in rest), (
-        "no line with paper, run time and hardware"
-    )
+    opening = notebook.cells[0].source
+    assert opening.startswith("# ")
+    details = re.search(r"^\*[^*].*?\*$", opening, re.MULTILINE | re.DOTALL)
+    assert details, "no paragraph in italics with paper, run time and hardware"
+    assert "laptop" in details[0]
+    assert "GPU" in details[0]
     assert code(notebook)[0] == (
         "import importlib.util\n\n"
         'if importlib.util.find_spec("advnotes") is None:'
@@ -273,8 +274,14 @@ def test_a_public_name_is_in_the_api_page(name: str) -> None:
     assert shown, f"book/api.md shows no module with {name}, which is defined in {thing.__module__}"
 
 
-def test_a_function_is_not_hidden_by_the_module_of_its_name() -> None:
-    script = "import advnotes.loop.play; from advnotes import play; play.__code__"
+def test_no_module_hides_a_public_name() -> None:
+    script = f"""
+import importlib, pkgutil, types, advnotes
+for module in pkgutil.walk_packages(advnotes.__path__, "advnotes."):
+    importlib.import_module(module.name)
+modules = {{name for name in advnotes.__all__ if isinstance(getattr(advnotes, name), types.ModuleType)}}
+assert modules == {MODULES}, modules
+"""
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
