@@ -1,6 +1,7 @@
 """Clean and robust accuracy, each with the interval that its number of samples allows."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -78,7 +79,7 @@ def accuracy(
 
 def robust_accuracy(
     model: Model,
-    attack: Attack | None,
+    attack: Attack | Callable[..., Tensor] | None,
     x: Float[Tensor, "batch ..."],
     y: Int[Tensor, " batch"],
     *,
@@ -89,7 +90,7 @@ def robust_accuracy(
 
     Args:
         model, x, y, batch_size: as in :func:`accuracy`.
-        attack: called on each batch. A sample that is wrong without it counts as wrong.
+        attack: an :class:`~advnotes.attacks.Attack`, or whatever is called as ``attack(model, x, y, generator)``. A sample that is wrong without it counts as wrong.
         generator: the attack's randomness; per-sample seeds are divided along with the samples.
 
     Raises:
@@ -97,7 +98,7 @@ def robust_accuracy(
     """
     if len(x) != len(y) or len(x) == 0:
         raise ValueError(f"expected as many labels as samples, and at least one: got {len(x)} and {len(y)}")
-    if attack is not None and attack.targeted:
+    if getattr(attack, "targeted", False):
         raise ValueError(
             "robust accuracy is about leaving the true class: give an attack with targeted=False"
         )
