@@ -90,7 +90,8 @@ def robust_accuracy(
 
     Args:
         model, x, y, batch_size: as in :func:`accuracy`.
-        attack: an :class:`~advnotes.attacks.Attack`, or whatever is called as ``attack(model, x, y, generator)``. A sample that is wrong without it counts as wrong.
+        attack: an :class:`~advnotes.attacks.Attack`, or whatever is called as ``attack(model, x, y, generator)``. A
+            sample that is wrong without it counts as wrong.
         generator: the attack's randomness; per-sample seeds are divided along with the samples.
 
     Raises:
