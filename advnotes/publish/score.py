@@ -7,9 +7,9 @@ Claims are read from the outputs of executed chapters. A GPU's measurements are 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -194,16 +194,19 @@ def _verdict(row: Row) -> str:
     return verdict
 
 
-def _table(rows: Iterable[Row], profile: str) -> list[str]:
-    head = ["Method", "Claim", "Where", "Paper", f"Ours, {profile}", "Ours, GPU", "Bound", "Verdict"]
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+def _chapter(rows: list[Row], profile: str) -> list[str]:
+    """One chapter's heading and table."""
+    head = ["Verdict", "Claim", "Paper", f"Ours, {profile}", "Ours, GPU", "Bound"]
+    lines = ["", f"## [{_cell(rows[0].title)}]({rows[0].chapter}.ipynb)", ""]
+    lines += [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
     for row in rows:
         cells = [
-            f"[{_cell(row.title)}]({row.chapter}.ipynb)",
-            *map(_cell, (row.statement, row.where, row.paper, row.here.text)),
+            _verdict(row),
+            _cell(row.statement),
+            _cell(f"{row.paper} [{row.where}]"),
+            _cell(row.here.text),
             _cell(row.gpu.text) if row.gpu else "not run",
             _cell(row.bound),
-            _verdict(row),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -215,7 +218,7 @@ def scorecard_markdown(root: Path, profile: str = book.LAPTOP) -> str:
 
 
 def markdown(card: Scorecard) -> str:
-    """A scorecard in Markdown: a summary, the table, and what did not reproduce and why."""
+    """A scorecard in Markdown: a summary, what did not reproduce and why, then a table for each chapter."""
     if not card.rows:
         return "No claim has been measured yet: `advnotes book` executes the chapters and fills this page.\n"
     lines = [f"{card.summary}.", ""]
@@ -223,9 +226,8 @@ def markdown(card: Scorecard) -> str:
         lines += [f"GPU: {', '.join(devices)}.", ""]
     if card.missing:
         lines += [f"Not executed since they were changed: {', '.join(card.missing)}.", ""]
-    lines += _table(card.rows, card.profile)
     if failed := card.having(FAILS):
-        lines += ["", "## What did not reproduce", ""]
+        lines += ["## What did not reproduce", ""]
         for row in failed:
             why = row.known or "No reason is known yet."
             lines.append(
@@ -235,4 +237,6 @@ def markdown(card: Scorecard) -> str:
     if card.surprises:
         lines += ["", "## What was not expected to hold, and does", ""]
         lines += [f"- [{_cell(row.title)}]({row.chapter}.ipynb): {row.statement}" for row in card.surprises]
+    for _, rows in groupby(card.rows, key=lambda row: row.chapter):
+        lines += _chapter(list(rows), card.profile)
     return "\n".join(lines) + "\n"

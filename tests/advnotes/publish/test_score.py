@@ -62,7 +62,8 @@ def test_a_scorecard_counts_and_tells_what_was_not_expected(book: Any) -> None:
 
     page = markdown(card)
     assert page.startswith(card.summary)
-    assert "| [Title of a/one](a/one.ipynb) | holds | Goodfellow 2014, section 4 | 89.4% error |" in page
+    assert "\n## [Title of a/one](a/one.ipynb)\n" in page
+    assert "| holds | holds | 89.4% error [Goodfellow 2014, section 4] | 90.0% (seed 0) | not run |" in page
     assert "a ReLU net, not maxout" in page.split("## What did not reproduce")[1]
     assert "holds after all" in page.split("## What was not expected to hold")[1]
     assert "a/three" in page
