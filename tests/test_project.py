@@ -314,3 +314,17 @@ def texts() -> list[Path]:
     folders = ("advnotes", "book", "benchmarks", "examples", "tools", ".github")
     inside = [path for folder in folders for path in (ROOT / folder).rglob("*")]
     return [path for path in [*ROOT.glob("*"), *inside] if path.is_file() and path.suffix in suffixes]
+
+
+def test_the_readmes_lines_do_what_they_say() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    # The same lines at a size for a test: a few batches instead of four epochs over all digits.
+    for full, small in (
+        ('mnist("train")', 'mnist("train", size=512)'),
+        ("epochs=4", "epochs=1"),
+        ("size=1000", "size=50"),
+    ):
+        assert full in code
+        code = code.replace(full, small)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"[\d.]+% \[[\d.]+%, [\d.]+%\]\n", done.stdout)
