@@ -115,8 +115,9 @@ def test_the_download_of_a_chapter_is_the_executed_notebook(site: Path, chapter:
 
 def test_the_scorecard_is_filled_in(site: Path) -> None:
     card = soup(site / "book/scorecard.html")
-    methods = {a["href"] for a in card.select("table td:first-child a")}
-    assert methods == {f"{chapter.name}.html" for chapter in CHAPTERS}
+    linked = {a["href"] for a in card.select("#scorecard a.internal")}
+    assert linked >= {f"{chapter.name}.html" for chapter in CHAPTERS}
+    assert len(card.select("#scorecard tbody tr")) >= 3 * len(CHAPTERS)
 
 
 def test_the_api_page_has_every_public_name(site: Path) -> None:
