@@ -29,11 +29,19 @@ TESTS = {
     "ruff": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
-    "tests": ["pytest", "-q", "-n", "auto", "tests", "--ignore=tests/browser"],
+    "tests": [
+        "pytest",
+        "-q",
+        "-n",
+        "auto",
+        "tests",
+        "--ignore=tests/browser",
+        "--ignore=tests/book/test_site.py",
+    ],
     "notebooks with papermill": ["advnotes.publish.cli", "run", "--profile", "smoke"],
     "notebooks with nbval": ["advnotes.publish.cli", "verify", "--profile", "smoke"],
     "site": ["advnotes.publish.cli", "book", "--profile", "smoke"],
-    "site in a browser": ["pytest", "-q", "tests/browser"],
+    "site in a browser": ["pytest", "-q", "tests/book/test_site.py", "tests/browser"],
 }
 
 

@@ -87,8 +87,9 @@ def batches(
 class Stream:
     """Fresh samples at every step, for data that can be generated: each pass yields ``steps`` new batches.
 
-        play(game, Stream(ring, batch_size=512, steps=2000), optimizers)
-        Stream(partial(ring, modes=25), 512, 2000, generator=torch.Generator().manual_seed(0))
+    Example:
+        >>> play(game, Stream(ring, batch_size=512, steps=2000), optimizers)
+        >>> Stream(partial(ring, modes=25), 512, 2000, generator=torch.Generator().manual_seed(0))
 
     A pass is determined by the state of the RNG when it starts: of ``generator``, which ``play`` keeps in its
     checkpoints like that of a DataLoader, or else of the global one.

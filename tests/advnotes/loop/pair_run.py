@@ -152,7 +152,8 @@ def main() -> None:
     check_that_one_process_stops_all(accelerator)
     check_that_metrics_reach_all(accelerator)
     check_that_errors_of_the_first_reach_all(accelerator, Path(sys.argv[1]))
-    print("all checks of", accelerator.num_processes, "processes")
+    # In one piece, or the lines of two processes may run into each other.
+    sys.stdout.write(f"all checks of {accelerator.num_processes} processes\n")
     accelerator.end_training()
 
 

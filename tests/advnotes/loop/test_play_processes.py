@@ -19,7 +19,7 @@ from advnotes.loop import play
 from advnotes.loop.checkpoint import CheckpointError
 
 SCRIPT = Path(__file__).with_name("long_run.py")
-EXAMPLE = Path(__file__).parents[2] / "examples" / "train_distributed.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "train_distributed.py"
 STEPS = 40
 
 

@@ -24,6 +24,7 @@ TOC = """format: jb-book
 root: book/intro
 chapters:
 - file: book/part/one
+- file: book/how-to-read
 - file: book/scorecard
 """
 
@@ -59,6 +60,9 @@ def write_book(root: Path) -> None:
     )
     for folder in ("book/part", "book/profiles", "_build/laptop/book/part"):
         (root / folder).mkdir(parents=True)
+    (root / "book/how-to-read.md").write_text(
+        "# How to read\n\n## Claims and verdicts\n\nThey are told apart.\n"
+    )
     (root / "book/profiles/smoke.yml").write_text("{}")
     nbformat.write(chapter(), root / "book/part/one.ipynb")
     nbformat.write(chapter(figure(), tags=("landing",)), root / "_build/laptop/book/part/one.ipynb")
