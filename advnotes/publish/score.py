@@ -232,7 +232,7 @@ def markdown(card: Scorecard) -> str:
             why = row.known or "No reason is known yet."
             lines.append(
                 f"- [{_cell(row.title)}]({row.chapter}.ipynb): {' '.join(row.statement.split())}. "
-                f"The paper has {row.paper} ({row.where}), we have {row.here.text}. {why}"
+                f"Paper: {row.paper} [{row.where}]; here: {row.here.text}; bound: {row.bound}. {why}"
             )
     if card.surprises:
         lines += ["", "## What was not expected to hold, and does", ""]
