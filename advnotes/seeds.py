@@ -66,7 +66,8 @@ def uniform(
     """Uniform numbers in the open interval (0, 1): ``size`` of them for each sample of ``like``.
 
     Args:
-        like: gives the number of samples, the dtype and the device.
+        like: gives the number of samples, the device and the dtype: float64, or float32 for any other, since the
+            numbers of a half precision are too few, and the highest of them would be rounded to 1.
         size: how many numbers each sample gets.
         source: see :data:`Source`.
         stream: with one seed for each sample, which independent draw to take; otherwise unused, as a generator
@@ -75,18 +76,18 @@ def uniform(
     Raises:
         ValueError: where per-sample seeds are not an int64 tensor with one seed for each sample.
     """
-    shape = (len(like), size)
+    shape, dtype = (len(like), size), torch.promote_types(like.dtype, torch.float32)
     if isinstance(source, Tensor):
         if source.dtype != torch.int64 or source.shape != (len(like),):
             raise ValueError(
                 f"per-sample seeds must be an int64 tensor of shape ({len(like)},), "
                 f"got {source.dtype} of shape {tuple(source.shape)}"
             )
-        return _hashed(source.to(like.device), size, stream).to(like.dtype)
+        return _hashed(source.to(like.device), size, stream).to(dtype)
     device = like.device if source is None else source.device
-    numbers = torch.rand(shape, generator=source, dtype=like.dtype, device=device)
+    numbers = torch.rand(shape, generator=source, dtype=dtype, device=device)
     # rand may return 0, whose logarithm and normal quantile are infinite.
-    return numbers.clamp_min(torch.finfo(like.dtype).eps / 4).to(like.device)
+    return numbers.clamp_min(torch.finfo(dtype).eps / 4).to(like.device)
 
 
 def _hashed(seeds: Tensor, size: int, stream: int) -> Tensor:

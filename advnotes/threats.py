@@ -107,7 +107,8 @@ class Linf(Threat):
     def sample(  # noqa: D102
         self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
     ) -> Float[Tensor, "batch ..."]:
-        return (2 * uniform(x, x[0].numel(), generator, stream).view_as(x) - 1) * self.radius(x)
+        u = uniform(x, x[0].numel(), generator, stream).view_as(x)
+        return ((2 * u - 1) * self.radius(x)).to(x.dtype)
 
     def steepest(  # noqa: D102
         self,
@@ -138,7 +139,7 @@ class L2(Threat):
         u = uniform(x, size + 1, generator, stream)
         normal = torch.special.ndtri(u[:, :size])
         length = u[:, size:] ** (1 / size) / torch.linalg.vector_norm(normal, dim=1, keepdim=True)
-        return (normal * length).view_as(x) * self.radius(x)
+        return ((normal * length).view_as(x) * self.radius(x)).to(x.dtype)
 
     def steepest(  # noqa: D102
         self,
@@ -184,7 +185,8 @@ class L1(Threat):
         :math:`\tau` is found by sorting each sample's entries (Duchi et al. 2008, figure 1):
         (3, 1, 0) becomes (2, 0, 0) for radius 2.
         """
-        size = delta.flatten(1).abs()
+        # Sums over all coordinates want more than the bits of a half precision.
+        size = delta.flatten(1).abs().to(torch.promote_types(delta.dtype, torch.float32))
         radius = torch.as_tensor(self.radius(delta), dtype=size.dtype, device=size.device).reshape(-1, 1)
         ordered = size.sort(dim=1, descending=True).values
         rank = torch.arange(1, size.shape[1] + 1, device=size.device)
@@ -196,7 +198,7 @@ class L1(Threat):
             delta.flatten(1),
             delta.flatten(1).sign() * (size - tau).clamp_min(0),
         )
-        return projected.view_as(delta)
+        return projected.to(delta.dtype).view_as(delta)
 
     def sample(  # noqa: D102
         self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
@@ -205,8 +207,9 @@ class L1(Threat):
         size = x[0].numel()
         u = uniform(x, 2 * size + 1, generator, stream)
         spacing = -u[:, : size + 1].log()
-        sign = torch.where(u[:, size + 1 :] < 0.5, -1.0, 1.0).to(x)
-        return (sign * spacing[:, :size] / spacing.sum(dim=1, keepdim=True)).view_as(x) * self.radius(x)
+        sign = torch.where(u[:, size + 1 :] < 0.5, -1.0, 1.0).to(u)
+        point = (sign * spacing[:, :size] / spacing.sum(dim=1, keepdim=True)).view_as(x)
+        return (point * self.radius(x)).to(x.dtype)
 
     def steepest(  # noqa: D102
         self,

@@ -141,3 +141,26 @@ def test_bad_share_is_refused():
 def test_scaling():
     assert Linf(0.4).scaled(0.5) == Linf(0.2)
     assert L1(4.0, share=0.1).scaled(0.5) == L1(2.0, share=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("seeded", [False, True])
+@pytest.mark.parametrize("kind", THREATS)
+def test_half_precision_samples_and_projections_are_those_of_float32_rounded(kind, seeded, dtype):
+    like = torch.zeros(40, 784)
+    source = torch.arange(40) if seeded else torch.Generator().manual_seed(0)
+    sample = kind(2.0).sample(like.to(dtype), source)
+    assert sample.dtype == dtype
+    exact = kind(2.0).sample(like, source if seeded else torch.Generator().manual_seed(0))
+    assert torch.equal(sample, exact.to(dtype))
+    delta = torch.randn(40, 784, generator=torch.Generator().manual_seed(1)).to(dtype)
+    projected = kind(2.0).project(delta)
+    assert projected.dtype == dtype
+    norm = kind(2.0).norm(projected.double())
+    torch.testing.assert_close(norm, torch.full_like(norm, 2.0), rtol=2 * torch.finfo(dtype).eps, atol=0)
+
+
+def test_no_seed_gives_a_number_that_half_precision_rounds_to_0_or_1():
+    seeds = torch.arange(2000)
+    sample = L2(1.0).sample(torch.zeros(2000, 784, dtype=torch.bfloat16), seeds)
+    assert sample.isfinite().all()
