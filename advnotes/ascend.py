@@ -83,8 +83,9 @@ def ascend(
         ValueError: where the loss does not depend on the point in a differentiable way.
     """
     point = x if start is None else start
-    if isinstance(step_size, Tensor) and step_size.ndim == 1:
-        step_size = per_sample(step_size.to(x), x)
+    if isinstance(step_size, Tensor):
+        step_size = step_size.to(x)
+        step_size = per_sample(step_size, x) if step_size.ndim == 1 else step_size
     velocity = torch.zeros_like(x) if momentum else None
     reached: Ascent | None = None
     blind = torch.zeros(len(x), dtype=torch.bool, device=x.device)
@@ -93,13 +94,16 @@ def ascend(
         point = point.detach().requires_grad_()
         with torch.enable_grad():
             loss, won = objective(point)
-            if not loss.requires_grad:
+            # The loss may also have a graph that leads to the model's parameters and not to the point.
+            gradient = (
+                torch.autograd.grad(loss.sum(), point, allow_unused=True)[0] if loss.requires_grad else None
+            )
+            if gradient is None:
                 raise ValueError(
                     "the loss does not depend on the input in a differentiable way (a detach, a rounding or a "
                     "conversion to NumPy in the model?); attack the model without that step, or with a "
                     "differentiable stand-in for it"
                 )
-            (gradient,) = torch.autograd.grad(loss.sum(), point)
         with torch.no_grad():
             if best:
                 if step > 0:

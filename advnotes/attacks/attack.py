@@ -97,9 +97,13 @@ class Attack(ABC):
         return dataclasses.replace(self, threat=self.threat.scaled(factor), **scaled_step)
 
 
-def check_inputs(x: Tensor, y: Tensor, bounds: Bounds) -> None:
+def check_inputs(x: object, y: object, bounds: Bounds) -> None:
     """Refuse inputs that an attack would silently get wrong."""
     lowest, highest = bounds
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+        raise ValueError(
+            f"inputs and labels must be tensors, got {type(x).__name__} and {type(y).__name__}: torch.as_tensor(...)?"
+        )
     if not x.is_floating_point():
         raise ValueError(
             f"inputs must be floating point in [{lowest}, {highest}], got {x.dtype}: x.float() / 255?"
@@ -123,8 +127,13 @@ def check_inputs(x: Tensor, y: Tensor, bounds: Bounds) -> None:
         raise ValueError(f"labels must be class numbers from 0, got {int(y.min())}")
 
 
-def check_logits(logits: Tensor, y: Tensor) -> None:
+def check_logits(logits: object, y: Tensor) -> None:
     """Refuse a model whose output is not one row of logits for each sample."""
+    if not isinstance(logits, Tensor):
+        raise ValueError(
+            f"the model must return a tensor of logits, got {type(logits).__name__}: wrap it in a module whose forward "
+            "picks the logits out"
+        )
     if logits.ndim != 2 or len(logits) != len(y):
         raise ValueError(
             f"the model must return logits of shape [batch, classes] = [{len(y)}, ...], got {tuple(logits.shape)}"

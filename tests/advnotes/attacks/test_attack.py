@@ -239,6 +239,8 @@ def test_a_gradient_that_is_not_finite_in_one_sample_spares_the_others():
         (lambda x, y: (x, torch.nn.functional.one_hot(y)), "int64 class numbers"),
         (lambda x, y: (x, y - 1), "class numbers from 0, got -1"),
         (lambda x, y: (x, y.to("meta")), "move them to one device"),
+        (lambda x, y: (x.numpy(), y), "must be tensors, got ndarray and Tensor"),
+        (lambda x, y: (x, y.tolist()), "must be tensors, got Tensor and list"),
     ],
 )
 def test_bad_input_is_refused_before_any_work(change, message):
@@ -261,6 +263,8 @@ def test_labels_beyond_the_classes_are_refused():
         (lambda x: x.flatten(1).sum(dim=1, keepdim=True), r"return \[0, s\]"),
         (lambda x: x.flatten(1)[:3], "logits of shape"),
         (lambda x: x.detach().flatten(1), "does not depend on the input in a differentiable way"),
+        (lambda x: Net()(x.detach()), "does not depend on the input in a differentiable way"),
+        (lambda x: (x.flatten(1), x), "must return a tensor of logits, got tuple"),
     ],
 )
 def test_bad_models_are_refused(model, message):
