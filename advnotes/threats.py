@@ -46,8 +46,10 @@ class Threat(ABC):
 
     def radius(self, delta: Float[Tensor, "batch ..."]) -> float | Tensor:
         """The radius in a shape that broadcasts over ``delta``."""
-        if not isinstance(self.eps, Tensor) or self.eps.ndim == 0:
+        if not isinstance(self.eps, Tensor):
             return self.eps
+        if self.eps.ndim == 0:
+            return self.eps.to(delta)
         if len(self.eps) != len(delta):
             raise ValueError(
                 f"eps has one radius for each of {len(self.eps)} samples, but the batch has {len(delta)}"

@@ -164,3 +164,11 @@ def test_no_seed_gives_a_number_that_half_precision_rounds_to_0_or_1():
     seeds = torch.arange(2000)
     sample = L2(1.0).sample(torch.zeros(2000, 784, dtype=torch.bfloat16), seeds)
     assert sample.isfinite().all()
+
+
+def test_one_radius_in_a_tensor_follows_the_batch():
+    # The device "meta" stands for a GPU: it has no data, but knows where it is.
+    radius = Linf(torch.tensor(0.1, dtype=torch.float64)).radius(torch.empty(2, 3, device="meta"))
+    assert isinstance(radius, torch.Tensor)
+    assert radius.device.type == "meta"
+    assert radius.dtype == torch.float32
