@@ -95,10 +95,17 @@ def robust_accuracy(
         generator: the attack's randomness; per-sample seeds are divided along with the samples.
 
     Raises:
-        ValueError: where there are no samples or the attack is targeted.
+        ValueError: where there are no samples, the attack is targeted, ``batch_size`` is less than 1, or there are not
+            as many per-sample seeds as samples.
     """
     if len(x) != len(y) or len(x) == 0:
         raise ValueError(f"expected as many labels as samples, and at least one: got {len(x)} and {len(y)}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if isinstance(generator, Tensor) and generator.shape != (len(x),):
+        raise ValueError(
+            f"expected one seed for each of {len(x)} samples, got seeds of shape {tuple(generator.shape)}"
+        )
     if getattr(attack, "targeted", False):
         raise ValueError(
             "robust accuracy is about leaving the true class: give an attack with targeted=False"

@@ -65,6 +65,10 @@ def test_targeted_and_empty_are_refused():
         robust_accuracy(model, FGSM(Linf(0.1), targeted=True), x, y)
     with pytest.raises(ValueError, match="at least one"):
         accuracy(model, x[:0], y[:0])
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got -5"):
+        accuracy(model, x, y, batch_size=-5)
+    with pytest.raises(ValueError, match="one seed for each of 50 samples"):
+        robust_accuracy(model, FGSM(Linf(0.1)), x, y, generator=torch.arange(60))
 
 
 def test_mode_coverage():
@@ -74,3 +78,11 @@ def test_mode_coverage():
     assert mode_coverage(samples, centres, 0.15) == (1, 0.5)
     with pytest.raises(ValueError, match="positive radius"):
         mode_coverage(samples[:0], centres, 0.3)
+
+
+def test_mode_coverage_far_from_the_origin_and_in_other_precisions():
+    centres = torch.tensor([[4000.0, 4000.0], [0.0, 0.0]], dtype=torch.float64)
+    samples = torch.full((100, 2), 4000.0)
+    samples[:, 0] += 0.25
+    assert mode_coverage(samples, centres, 0.26) == (1, 1.0)
+    assert mode_coverage(samples, centres, 0.24) == (0, 0.0)
