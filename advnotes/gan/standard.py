@@ -64,13 +64,15 @@ class GAN(Game):
         return logits.flatten()
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n ..."]:
-        """Generate ``n`` samples, on the generator's device."""
+        """Generate ``n`` samples, on the generating network's device."""
         return self.generator(self.latent(n, generator))
 
     def latent(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n latent"]:
-        """Draw ``n`` latent vectors."""
-        device = next(self.generator.parameters()).device
-        return torch.randn(n, self.latent_size, generator=generator, device=device)
+        """Draw ``n`` latent vectors, from ``generator`` on whatever device it is, for the network on its own."""
+        like = next(self.generator.parameters())
+        source = like.device if generator is None else generator.device
+        latent = torch.randn(n, self.latent_size, generator=generator, device=source, dtype=like.dtype)
+        return latent.to(like.device)
 
 
 class MinimaxGAN(GAN):

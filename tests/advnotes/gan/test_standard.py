@@ -161,3 +161,17 @@ def test_a_discriminator_with_more_than_one_output_is_refused(player: str) -> No
 def test_a_latent_size_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="latent_size of at least 1, got 0"):
         GAN(mlp(2, 4, 1), mlp(1, 4, 1), latent_size=0)
+
+
+def test_latents_are_drawn_where_their_source_is_and_go_where_the_network_is() -> None:
+    # The device "meta" stands for a GPU, which refuses to draw from a generator of the CPU.
+    gan = GAN(nn.Linear(2, 1, device="meta"), Constant(0.0), latent_size=2)
+    source = torch.Generator().manual_seed(0)
+    before = source.get_state()
+    assert gan.latent(3, source).device.type == "meta"
+    assert not torch.equal(source.get_state(), before)
+
+
+def test_latents_have_the_precision_of_the_network() -> None:
+    gan = GAN(nn.Linear(2, 1, dtype=torch.float64), Constant(0.0), latent_size=2)
+    assert gan.sample(3).dtype == torch.float64
