@@ -120,7 +120,7 @@ def image_grid(
         images: values in [0, 1].
         row_labels, column_titles: one for each row or column, or none.
         captions: a short text under each image, by row and column.
-        centred: the rows that hold differences around 0, drawn from blue over white to orange by their own size.
+        centred: the rows that hold differences around 0, drawn from blue over white to red by their own size.
         size: the side of an image, in inches.
     """
     rows, columns = images.shape[:2]
@@ -133,11 +133,12 @@ def image_grid(
         figsize=(side * columns + 1.0 * bool(row_labels), (side + room) * rows + 0.2),
     )
     for r in range(rows):
-        span = float(images[r].abs().max()) if r in centred else 1.0
+        # Where nothing differs, any span will do but 0, which would paint it all in the colour of the lowest value.
+        span = (float(images[r].abs().max()) or 1.0) if r in centred else 1.0
         for c in range(columns):
             ax = grid[r, c]
             ax.imshow(
-                images[r, c].detach().cpu().numpy(),
+                images[r, c].detach().float().cpu().numpy(),
                 cmap="RdBu_r" if r in centred else "gray",
                 vmin=-span if r in centred else 0,
                 vmax=span,

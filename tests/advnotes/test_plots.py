@@ -92,3 +92,9 @@ def test_image_grid():
     first, last = figure.axes[0].images[0], figure.axes[5].images[0]
     assert first.get_clim() == (0, 1)
     assert last.get_clim()[0] == -last.get_clim()[1]
+
+
+def test_a_row_of_no_difference_is_white_in_any_precision():
+    figure = plots.image_grid(torch.zeros(1, 1, 4, 4, dtype=torch.bfloat16), centred=[0])
+    image = figure.axes[0].images[0]
+    assert image.to_rgba(image.get_array())[0, 0, :3].min() > 0.95
