@@ -3,12 +3,13 @@
 import html
 import math
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
+
+from advnotes.notebook import in_notebook
 
 __all__ = ["MIME", "Bound", "Claim", "Claims", "at_least", "at_most", "between"]
 
@@ -182,11 +183,9 @@ class Claims:
 
 def _show(result: Claim) -> None:
     """Display in a notebook, print elsewhere."""
-    if "IPython" in sys.modules:
-        from IPython.core.getipython import get_ipython
+    if in_notebook():
         from IPython.display import display
 
-        if get_ipython() is not None:
-            display(result)
-            return
-    print(result)
+        display(result)
+    else:
+        print(result)

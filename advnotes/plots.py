@@ -2,7 +2,6 @@
 
 import base64
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
+
+from advnotes.notebook import in_notebook
 
 __all__ = ["COLOURS", "INK", "axes", "image_grid", "runs", "show", "use_style"]
 
@@ -171,7 +172,7 @@ def show(figure: Figure, alt: str) -> None:
     figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
     width, height = (round(110 * inches) for inches in figure.get_size_inches())
     plt.close(figure)
-    if "IPython" in sys.modules:
+    if in_notebook():
         from IPython.display import display
 
         display(

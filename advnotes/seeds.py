@@ -18,7 +18,16 @@ Source = torch.Generator | Tensor | None
 
 
 def seed_all(seed: int) -> None:
-    """Seed Python, NumPy and torch (every device)."""
+    """Seed Python, NumPy and torch (every device).
+
+    Raises:
+        ValueError: where the seed is not a whole number that NumPy takes, from 0 to 2**32 - 1.
+    """
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(
+            f"a seed is a whole number from 0 to 2**32 - 1, got {seed!r} "
+            "(papermill takes a list of seeds as -y 'seeds: [0, 1]', not as -p)"
+        )
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  (other people's code draws from it)
     torch.manual_seed(seed)
@@ -28,7 +37,8 @@ def start(seed: int, threads: int = 1) -> torch.device:
     """Begin a chapter: seed everything, fix what the bits depend on, set the figures' style, say where we are.
 
     Sums on a processor depend on the number of threads, and convolutions on a GPU on the algorithm that is
-    picked; both are fixed here, so that the same machine gives the same bits again.
+    picked; both are fixed here, so that the same processor gives the same bits again. On a GPU some sums are still
+    taken in whatever order they come.
 
     Returns:
         The device to compute on: the GPU where there is one.

@@ -60,6 +60,7 @@ def test_colours_that_stand_side_by_side_stay_apart(deficiency):
 
 def test_show_gives_the_same_bytes_and_the_text(monkeypatch):
     shown = []
+    monkeypatch.setattr(plots, "in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda data, **more: shown.append((data, more)))
     for _ in range(2):
         figure, ax = plots.axes()

@@ -72,3 +72,10 @@ def test_start_says_where_we_are(capsys):
     assert device.type in ("cpu", "cuda")
     assert capsys.readouterr().out.strip().startswith("advnotes ")
     assert torch.__version__ in stamp()
+
+
+@pytest.mark.parametrize("seed", ["[0, 1]", 1.5, -1, 2**32])
+def test_a_seed_that_is_none_is_refused(seed, monkeypatch):
+    monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=r"whole number from 0.*papermill takes a list of seeds as -y"):
+        seed_all(seed)
