@@ -22,6 +22,7 @@ from advnotes.publish.chapters import LAPTOP, build, chapters
 from advnotes.publish.score import scorecard_markdown
 
 SCORECARD = re.compile(r"<!-- scorecard: begin -->.*<!-- scorecard: end -->", re.DOTALL)
+FONT_AHEAD = re.compile(rb'<link rel="preload" as="font"[^>]*>\s*')
 LANDING = re.compile(r"(?<=\{figure\} images/landing\.png\n:alt: )[^\n]*")
 BANNERS = {
     "smoke": "Smoke profile: every chapter at toy size, to test the machinery. Its numbers mean nothing.",
@@ -185,12 +186,20 @@ def render(source: Path, config: Path, toc: Path, output: Path) -> None:
 
 
 def tidy(site: Path) -> None:
-    """Drop the parts of MathJax that no page asks for, and make the redirect at the top a page of its own."""
+    """Drop what no page asks for or can have, and make the redirect at the top a page of its own.
+
+    No page asks for most of MathJax. The fonts that pydata-sphinx-theme 0.15 (Python 3.10) tells a browser to load
+    ahead are refused to a page read from the disk, with an error each; the style sheet brings them all the same.
+    """
     mathjax = site / "_static" / "mathjax"
     kept = [mathjax / name for name in MATHJAX]
     for path in sorted(mathjax.rglob("*")):
         if path.is_file() and not any(path == keep or keep in path.parents for keep in kept):
             path.unlink()
+    for path in site.rglob("*.html"):
+        page = path.read_bytes()
+        if (lean := FONT_AHEAD.sub(b"", page)) != page:
+            path.write_bytes(lean)
     index = site / "index.html"
     first = re.search(r"url=([^\"]+)", index.read_text(encoding="utf8"))
     if first is None:
