@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, Route, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 FLAGS = [
@@ -89,7 +89,13 @@ def watched(context: BrowserContext, visit: Visit) -> Page:
     page = context.new_page()
     page.on("console", lambda said: visit.errors.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: visit.errors.append(str(error)))
-    page.on("requestfailed", lambda request: visit.errors.append(f"failed: {request.url}"))
+
+    def failed(request: Request) -> None:
+        # Aborted is what a page has not finished loading when one goes on to the next; a missing file is not found.
+        if request.failure != "net::ERR_ABORTED":
+            visit.errors.append(f"failed: {request.url} ({request.failure})")
+
+    page.on("requestfailed", failed)
 
     def bar(route: Route) -> None:
         visit.requests.append(route.request.url)
