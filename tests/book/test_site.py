@@ -21,14 +21,6 @@ CHAPTERS = chapters(ROOT)
 PAGES = sorted(path.stem for path in (ROOT / "book").glob("*.md"))
 
 
-@pytest.fixture(scope="session")
-def site() -> Path:
-    folder = Path(os.environ.get("ADVNOTES_SITE", ROOT / "_build" / "smoke" / "html")).resolve()
-    if not (folder / "index.html").is_file():
-        pytest.fail(f"no site in {folder}: run `make test` or `advnotes book --profile smoke`", pytrace=False)
-    return folder
-
-
 @cache
 def soup(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text(encoding="utf8"), "html.parser")

@@ -62,14 +62,6 @@ def chromium() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def site() -> Path:
-    folder = Path(os.environ.get("ADVNOTES_SITE", ROOT / "_build" / "smoke" / "html")).resolve()
-    if not (folder / "index.html").is_file():
-        pytest.fail(f"no site in {folder}: run `make test` or `advnotes book --profile smoke`", pytrace=False)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         try:
