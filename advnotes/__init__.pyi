@@ -1,11 +1,11 @@
 from . import data, gan, metrics, nets, plots, robust, zoo
 from .ascend import MaskedGradientWarning
-from .attacks import BIM, FGSM, PGD, Attack
+from .attacks import BIM, FGSM, PGD, Attack, NormAttack
 from .claims import Claims, at_least, at_most, between
 from .game import Game
 from .gan import GAN, R1GAN, MinimaxGAN
 from .loop import History, NonFiniteLoss, play
-from .losses import cross_entropy, margin, margin_loss
+from .losses import cross_entropy, dlr, margin, margin_loss
 from .metrics import accuracy, mode_coverage, robust_accuracy
 from .robust import AdversarialTraining
 from .seeds import seed_all, start
@@ -28,6 +28,7 @@ __all__ = [
     "MaskedGradientWarning",
     "MinimaxGAN",
     "NonFiniteLoss",
+    "NormAttack",
     "Threat",
     "accuracy",
     "at_least",
@@ -35,6 +36,7 @@ __all__ = [
     "between",
     "cross_entropy",
     "data",
+    "dlr",
     "gan",
     "margin",
     "margin_loss",

@@ -2,15 +2,15 @@
 
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advnotes.threats import Bounds, Threat, per_sample
 
-__all__ = ["Ascent", "MaskedGradientWarning", "Objective", "ascend"]
+__all__ = ["Ascent", "MaskedGradientWarning", "Objective", "RowObjective", "ascend", "best_of_tries"]
 
 
 class MaskedGradientWarning(UserWarning):
@@ -35,10 +35,33 @@ class Ascent(NamedTuple):
             self.won | other.won,
         )
 
+    def rows(self, rows: Tensor) -> "Ascent":
+        """Some of the samples, by their indices or a mask."""
+        return Ascent(self.point[rows], self.loss[rows], self.won[rows])
 
-#: ``objective(point)``: the loss of each sample, to be raised, and whether the adversary has reached its aim
-#: there (``None`` where there is no such thing).
-Objective = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+    def write(self, rows: Tensor, part: "Ascent") -> None:
+        """Put the results of some samples into their rows, in place."""
+        for whole, values in zip(self, part, strict=True):
+            whole[rows] = values
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """What an ascent raises."""
+
+    def __call__(self, point: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The loss of each sample, to be raised, and whether the adversary has reached its aim there.
+
+        The second is None where there is no such thing.
+        """
+
+
+@runtime_checkable
+class RowObjective(Objective, Protocol):
+    """An objective whose samples do not depend on each other, so that some can be left out."""
+
+    def rows(self, rows: Tensor) -> "RowObjective":
+        """The objective of some samples, by their indices or a mask."""
 
 
 def ascend(
@@ -52,6 +75,7 @@ def ascend(
     momentum: float = 0.0,
     bounds: Bounds | None = (0.0, 1.0),
     best: bool = True,
+    early_stop: bool = False,
 ) -> Ascent:
     r"""Climb the loss from ``start``, staying inside the threat around ``x`` and inside ``bounds``.
 
@@ -64,7 +88,7 @@ def ascend(
     every coordinate towards ``x``, so the point stays inside the ball.
 
     Args:
-        objective: see :data:`Objective`.
+        objective: see :class:`Objective`.
         x: the centre of the ball, within ``bounds``.
         threat: what the adversary may do.
         steps: the number of gradients taken.
@@ -74,42 +98,51 @@ def ascend(
         bounds: the range of the input, or None where it has none.
         best: return the best of the points after each step, by :meth:`Ascent.better_of`: one forward pass more, so
             that the last step is evaluated too. Otherwise the last point, unevaluated (its loss is not a number).
+        early_stop: a sample that the adversary has won after some step leaves the batch. The same samples are won,
+            in less time, at the first such point instead of the best. Wants ``best`` and a :class:`RowObjective`.
 
     Warns:
         MaskedGradientWarning: with ``best``, where samples that were not won gave a gradient that was zero or not
             finite at some step; it says how many.
 
     Raises:
-        ValueError: where the loss does not depend on the point in a differentiable way.
+        ValueError: where the loss does not depend on the point in a differentiable way, or ``early_stop`` lacks
+            what it wants.
     """
     point = x if start is None else start
     if isinstance(step_size, Tensor):
-        step_size = step_size.to(x)
-        step_size = per_sample(step_size, x) if step_size.ndim == 1 else step_size
+        step_size = step_size.to(x).expand(len(x)) if step_size.ndim < 2 else step_size
+        step_size = per_sample(step_size, x)
     velocity = torch.zeros_like(x) if momentum else None
     reached: Ascent | None = None
     blind = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    # Where every sample ended, once the first has left the batch, and the rows of those that are still in it.
+    ended: Ascent | None = None
+    rows = torch.arange(len(x), device=x.device) if early_stop else None
 
     for step in range(steps):
-        point = point.detach().requires_grad_()
-        with torch.enable_grad():
-            loss, won = objective(point)
-            # The loss may also have a graph that leads to the model's parameters and not to the point.
-            gradient = (
-                torch.autograd.grad(loss.sum(), point, allow_unused=True)[0] if loss.requires_grad else None
-            )
-            if gradient is None:
+        loss, won, gradient = _slope(objective, point)
+        if best:
+            if step > 0:
+                reached = _keep(reached, point, loss, won)
+            largest = gradient.flatten(1).abs().amax(dim=1)
+            blind |= ~((largest > 0) & largest.isfinite())
+        if rows is not None and reached is not None and bool(reached.won.any()):
+            if not isinstance(objective, RowObjective):
                 raise ValueError(
-                    "the loss does not depend on the input in a differentiable way (a detach, a rounding or a "
-                    "conversion to NumPy in the model?); attack the model without that step, or with a "
-                    "differentiable stand-in for it"
+                    "early_stop wants an objective with rows(indices), as those of the attacks have: samples that are "
+                    "won leave the batch"
                 )
+            ended = ended or Ascent(*(values.clone() for values in reached))
+            ended.write(rows, reached)
+            keep = (~reached.won).nonzero().squeeze(1)
+            if len(keep) == 0:
+                return ended
+            rows, x, point, gradient, blind = (values[keep] for values in (rows, x, point, gradient, blind))
+            velocity = None if velocity is None else velocity[keep]
+            step_size = step_size[keep] if isinstance(step_size, Tensor) else step_size
+            objective, threat, reached = objective.rows(keep), threat.rows(keep), reached.rows(keep)
         with torch.no_grad():
-            if best:
-                if step > 0:
-                    reached = _keep(reached, point, loss, won)
-                largest = gradient.flatten(1).abs().amax(dim=1)
-                blind |= ~((largest > 0) & largest.isfinite())
             gradient = gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
             if velocity is not None:
                 mean = per_sample(gradient.flatten(1).abs().mean(dim=1), gradient)
@@ -120,7 +153,6 @@ def ascend(
             if bounds is not None:
                 point = point.clamp(*bounds)
 
-    point = point.detach()
     if not best:
         return Ascent(point, torch.full_like(point.flatten(1)[:, 0], torch.nan), torch.zeros_like(blind))
     with torch.no_grad():
@@ -134,11 +166,57 @@ def ascend(
             MaskedGradientWarning,
             stacklevel=2,
         )
+    if ended is None or rows is None:
+        return reached
+    ended.write(rows, reached)
+    return ended
+
+
+def best_of_tries(
+    attempt: Callable[[int, Int[Tensor, " rows"]], Ascent],
+    count: int,
+    x: Float[Tensor, "batch ..."],
+    early_stop: bool,
+) -> Ascent:
+    """The best that several tries reach, for each sample.
+
+    Args:
+        attempt: ``attempt(number, rows)`` is the result of try ``number`` for the samples with the indices ``rows``.
+        count: how many tries there are, at least 1.
+        x: the batch.
+        early_stop: leave the samples that a try has won out of those that follow.
+    """
+    rows = torch.arange(len(x), device=x.device)
+    reached = attempt(0, rows)
+    for number in range(1, count):
+        if early_stop:
+            rows = (~reached.won).nonzero().squeeze(1)
+            if len(rows) == 0:
+                break
+        reached.write(rows, reached.rows(rows).better_of(attempt(number, rows)))
     return reached
+
+
+def _slope(objective: Objective, point: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+    """The loss at a point, whether the adversary has won there, and the loss's gradient; all without a graph."""
+    point = point.detach().requires_grad_()
+    with torch.enable_grad():
+        loss, won = objective(point)
+        # The loss may also have a graph that leads to the model's parameters and not to the point.
+        gradient = (
+            torch.autograd.grad(loss.sum(), point, allow_unused=True)[0] if loss.requires_grad else None
+        )
+    if gradient is None:
+        raise ValueError(
+            "the loss does not depend on the input in a differentiable way (a detach, a rounding or a conversion to "
+            "NumPy in the model?); attack the model without that step, with a differentiable stand-in for it "
+            "(advnotes.attacks.BPDA), or with an attack that takes no gradients (advnotes.attacks.Square)"
+        )
+    return loss.detach(), won, gradient
 
 
 def _keep(reached: Ascent | None, point: Tensor, loss: Tensor, won: Tensor | None) -> Ascent:
     if won is None:
         won = torch.zeros_like(loss, dtype=torch.bool)
-    now = Ascent(point.detach(), loss.detach(), won)
+    now = Ascent(point.detach(), loss, won)
     return now if reached is None else reached.better_of(now)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["Loss", "cross_entropy", "margin", "margin_loss"]
+__all__ = ["Loss", "cross_entropy", "dlr", "margin", "margin_loss"]
 
 #: ``loss(logits, y)`` with one value for each sample, larger where the prediction is worse.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -43,3 +43,23 @@ def margin_loss(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]
     finds nothing (Carlini and Wagner 2017, :math:`f_6` without its clamp).
     """
     return -margin(logits, y)
+
+
+def dlr(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+    r"""Difference of logits ratio (Croce and Hein 2020, equation 6), with :math:`z_{\pi_1} \ge z_{\pi_2} \ge \dots`:
+
+    .. math:: -\frac{z_y - \max_{j \neq y} z_j}{z_{\pi_1} - z_{\pi_3}}
+
+    The margin loss in a unit of its own: it does not change when the logits are shifted or multiplied, so that a
+    model cannot hide behind large ones. Between -1 and 1.
+
+    Raises:
+        ValueError: where there are fewer than three classes.
+    """
+    if logits.shape[1] < 3:
+        raise ValueError(
+            f"the difference of logits ratio wants at least 3 classes, got logits of shape {tuple(logits.shape)}: use "
+            "margin_loss, its numerator"
+        )
+    highest = logits.topk(3, dim=1).values
+    return margin_loss(logits, y) / (highest[:, 0] - highest[:, 2]).clamp_min(torch.finfo(logits.dtype).tiny)

@@ -6,10 +6,10 @@ import random
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["Source", "seed_all", "stamp", "start", "uniform"]
+__all__ = ["Source", "content_seeds", "own_seeds", "rows_of", "seed_all", "stamp", "start", "uniform"]
 
 #: Where a function takes its randomness from. ``None`` is torch's global generator; a ``torch.Generator`` leaves
 #: the global one untouched; an int64 tensor holds one seed for each sample, and then what happens to a sample
@@ -98,6 +98,37 @@ def uniform(
     numbers = torch.rand(shape, generator=source, dtype=dtype, device=device)
     # rand may return 0, whose logarithm and normal quantile are infinite.
     return numbers.clamp_min(torch.finfo(dtype).eps / 4).to(like.device)
+
+
+def rows_of(source: Source, rows: Tensor | slice) -> Source:
+    """The randomness of some samples: their seeds, where each has its own; otherwise the same generator."""
+    return source[rows] if isinstance(source, Tensor) else source
+
+
+def own_seeds(source: Source, x: Float[Tensor, "batch ..."]) -> Int[Tensor, " batch"]:
+    """One seed for each sample, drawn from a generator where they are not given.
+
+    What draws with them may drop samples, or take them in any order, without a change for the others.
+    """
+    if isinstance(source, Tensor):
+        return source.to(x.device)
+    device = x.device if source is None else source.device
+    return torch.randint(-(2**63), 2**63 - 1, (len(x),), generator=source, device=device).to(x.device)
+
+
+def content_seeds(
+    x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], seed: int = 0
+) -> Int[Tensor, " batch"]:
+    """One seed for each sample, made of what the sample is: equal wherever and beside whatever it stands.
+
+    Args:
+        x, y: samples and their labels; the hash is of their bits, so that it depends on the dtype.
+        seed: mixed in, for several independent runs.
+    """
+    words = {2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]
+    bits = x.detach().contiguous().view(words).flatten(1).long()
+    place = _mix(torch.arange(1, bits.shape[1] + 1, device=x.device) * _signed(0x9E3779B97F4A7C15))
+    return _mix(_mix(bits + place).sum(dim=1) + _mix(y + _mix(torch.tensor(seed, device=x.device))))
 
 
 def _hashed(seeds: Tensor, size: int, stream: int) -> Tensor:

@@ -25,20 +25,28 @@ class Threat(ABC):
 
     Args:
         eps: the radius in the unit of the input (``8 / 255`` for pixels in [0, 1]): a number for all samples, or
-            a tensor with one radius for each.
+            a tensor with one radius for each. ``inf`` is no limit at all, for attacks that look for the nearest
+            adversarial point.
 
     Raises:
-        ValueError: where a radius is negative or not finite.
+        ValueError: where a radius is negative or not a number.
     """
 
     eps: float | Tensor
 
     def __post_init__(self) -> None:
         eps = torch.as_tensor(self.eps, dtype=torch.float64)
-        if eps.ndim > 1 or not bool((torch.isfinite(eps) & (eps >= 0)).all()):
+        if eps.ndim > 1 or not bool((eps >= 0).all()):
             raise ValueError(
-                f"eps must be one finite radius >= 0, or a 1-D tensor with one for each sample; got {self.eps!r}"
+                f"eps must be one radius >= 0, or a 1-D tensor with one for each sample; got {self.eps!r}"
             )
+
+    def rows(self: SomeThreat, rows: Tensor | slice) -> SomeThreat:
+        """The threat of some rows of the batch: indices, a mask or a slice."""
+        if not isinstance(self.eps, Tensor) or self.eps.ndim == 0:
+            return self
+        rows = rows.to(self.eps.device) if isinstance(rows, Tensor) else rows
+        return dataclasses.replace(self, eps=self.eps[rows])
 
     def scaled(self: SomeThreat, factor: float) -> SomeThreat:
         """The same threat with its radius multiplied by ``factor``."""
@@ -74,6 +82,9 @@ class Threat(ABC):
             x: a batch, for its shape, dtype and device.
             generator: see :data:`advnotes.seeds.Source`.
             stream: which of the independent draws of a per-sample seed to take (the number of the restart).
+
+        Raises:
+            ValueError: where a radius is infinite.
         """
 
     @abstractmethod
@@ -110,7 +121,7 @@ class Linf(Threat):
         self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
     ) -> Float[Tensor, "batch ..."]:
         u = uniform(x, x[0].numel(), generator, stream).view_as(x)
-        return ((2 * u - 1) * self.radius(x)).to(x.dtype)
+        return ((2 * u - 1) * finite(self.radius(x))).to(x.dtype)
 
     def steepest(  # noqa: D102
         self,
@@ -141,7 +152,7 @@ class L2(Threat):
         u = uniform(x, size + 1, generator, stream)
         normal = torch.special.ndtri(u[:, :size])
         length = u[:, size:] ** (1 / size) / torch.linalg.vector_norm(normal, dim=1, keepdim=True)
-        return ((normal * length).view_as(x) * self.radius(x)).to(x.dtype)
+        return ((normal * length).view_as(x) * finite(self.radius(x))).to(x.dtype)
 
     def steepest(  # noqa: D102
         self,
@@ -211,7 +222,7 @@ class L1(Threat):
         spacing = -u[:, : size + 1].log()
         sign = torch.where(u[:, size + 1 :] < 0.5, -1.0, 1.0).to(u)
         point = (sign * spacing[:, :size] / spacing.sum(dim=1, keepdim=True)).view_as(x)
-        return (point * self.radius(x)).to(x.dtype)
+        return (point * finite(self.radius(x))).to(x.dtype)
 
     def steepest(  # noqa: D102
         self,
@@ -242,6 +253,15 @@ def blocked(
         return torch.zeros((), dtype=torch.bool, device=gradient.device)
     lowest, highest = bounds
     return ((point <= lowest) & (gradient < 0)) | ((point >= highest) & (gradient > 0))
+
+
+def finite(radius: float | Tensor) -> float | Tensor:
+    """Refuse to draw from a ball without an edge."""
+    if not bool(torch.isfinite(torch.as_tensor(radius)).all()):
+        raise ValueError(
+            "a random start wants a finite eps: give the threat a radius, or set random_start=False"
+        )
+    return radius
 
 
 def tiny(like: Tensor) -> float:

@@ -1,7 +1,8 @@
-"""Attacks on inputs: one file a method, each called as ``attack(model, x, y)``."""
+"""Attacks on inputs: one file a method, each called as ``attack(model, x, y)``.
 
-from advnotes.attacks.attack import Attack, Model
-from advnotes.attacks.fgsm import FGSM
-from advnotes.attacks.pgd import BIM, PGD
+The names are listed, with their types, in ``__init__.pyi``; each is imported when it is first used.
+"""
 
-__all__ = ["BIM", "FGSM", "PGD", "Attack", "Model"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,55 +5,51 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from advnotes.losses import Loss
 from advnotes.seeds import Source
 from advnotes.threats import Bounds, Linf, Threat
 
-__all__ = ["Attack", "Model"]
+__all__ = ["Attack", "Classification", "Model", "NormAttack"]
 
 #: Maps a batch of inputs in their natural range to logits ``[batch, classes]``: a module or any callable.
 Model = Callable[[Tensor], Tensor]
 
-SomeAttack = TypeVar("SomeAttack", bound="Attack")
+SomeAttack = TypeVar("SomeAttack", bound="NormAttack")
 
 
 @dataclass(frozen=True)
 class Attack(ABC):
-    """An attack moves inputs inside a threat: ``x_adv = attack(model, x, y)``.
+    """What every attack is: a frozen set of choices, called as ``x_adv = attack(model, x, y)``.
 
     Nothing but the returned tensor is new: parameters, their gradients, every module's mode and buffers, the
     caller's tensors and, where a generator is given, the global random state are as before, also after an error.
 
     Args:
-        threat: what the adversary may do.
         targeted: make ``y`` the class to reach instead of the class to leave.
         bounds: the range of the input.
         training: attack the model in train mode (batch statistics, dropout), as some adversarial training does;
             its buffers are put back afterwards. Otherwise every module is in eval mode during the attack.
+        early_stop: leave a sample alone as soon as it is fooled. The same samples are fooled in less time, at the
+            first point that was found instead of the best: what robust accuracy wants. An attack that looks at
+            every sample once, or for the nearest point, does not change.
     """
 
-    threat: Threat
     _: KW_ONLY
     targeted: bool = False
     bounds: Bounds = (0.0, 1.0)
     training: bool = False
+    early_stop: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.threat, Threat):
-            raise ValueError(f"an attack wants a threat such as Linf(8 / 255), got {self.threat!r}")
         lowest, highest = self.bounds
         if not lowest < highest:
             raise ValueError(f"bounds must be (lowest, highest) with lowest < highest, got {self.bounds}")
-        if isinstance(self.threat, Linf) and float(torch.as_tensor(self.threat.eps).max()) > highest - lowest:
-            raise ValueError(
-                f"an L-inf eps of {self.threat.eps} is larger than the whole range {self.bounds} of the input: "
-                "eps is in the unit of the input, so for pixels in [0, 1] write 8 / 255, not 8"
-            )
 
     def __call__(
         self,
@@ -71,7 +67,8 @@ class Attack(ABC):
             generator: see :data:`advnotes.seeds.Source`.
 
         Returns:
-            A new tensor without a graph, of the shape, dtype and device of ``x``, inside the threat and ``bounds``.
+            A new tensor without a graph, of the shape, dtype and device of ``x``, within what the adversary may do
+            and within ``bounds``. A sample that was not fooled comes back at its highest loss.
 
         Raises:
             ValueError: where the input's range, shape, dtype, device or finiteness, the labels or the logits are
@@ -90,11 +87,84 @@ class Attack(ABC):
     ) -> Float[Tensor, "batch ..."]:
         """The method itself, on checked inputs and a prepared model."""
 
+
+@dataclass(frozen=True)
+class NormAttack(Attack):
+    """An attack that moves inputs inside a threat, the ball of a norm.
+
+    Args:
+        threat: what the adversary may do, such as ``Linf(8 / 255)``.
+
+    Raises:
+        ValueError: where ``threat`` is none, or an L-inf radius is larger than the whole range of the input.
+    """
+
+    threat: Threat
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.threat, Threat):
+            raise ValueError(f"an attack wants a threat such as Linf(8 / 255), got {self.threat!r}")
+        eps, (lowest, highest) = torch.as_tensor(self.threat.eps), self.bounds
+        if isinstance(self.threat, Linf) and bool(((eps > highest - lowest) & eps.isfinite()).any()):
+            raise ValueError(
+                f"an L-inf eps of {self.threat.eps} is larger than the whole range {self.bounds} of the input: "
+                "eps is in the unit of the input, so for pixels in [0, 1] write 8 / 255, not 8"
+            )
+
     def scaled(self: SomeAttack, factor: float) -> SomeAttack:
         """The same attack inside a threat ``factor`` times as large, its step size scaled along."""
         step_size = getattr(self, "step_size", None)
         scaled_step = {} if step_size is None else {"step_size": step_size * factor}
         return dataclasses.replace(self, threat=self.threat.scaled(factor), **scaled_step)
+
+    def rows(self: SomeAttack, rows: Tensor | slice) -> SomeAttack:
+        """The same attack for some rows of the batch, where ``eps`` or the step size has a value for each sample."""
+        step_size = getattr(self, "step_size", None)
+        own_steps: dict[str, Any] = {}
+        if isinstance(step_size, Tensor) and step_size.ndim:
+            own_steps["step_size"] = step_size[rows]
+        return dataclasses.replace(self, threat=self.threat.rows(rows), **own_steps)
+
+
+class Classification:
+    """The adversary's aim against a classifier, an objective for :func:`~advnotes.ascend.ascend`.
+
+    Called with a point, it gives each sample's loss (its negative where targeted) and whether the model is fooled.
+
+    Args:
+        model: maps inputs to logits.
+        y: the classes to leave or, with ``targeted``, to reach.
+        loss: ``loss(logits, y)``, one value for each sample, larger where ``y`` is less likely.
+        targeted: whether ``y`` is to be reached.
+
+    Raises:
+        ValueError: when called, where the logits or the loss are not as expected.
+    """
+
+    def __init__(self, model: Model, y: Int[Tensor, " batch"], loss: Loss, targeted: bool = False) -> None:
+        self.model, self.y, self.loss, self.targeted = model, y, loss, targeted
+        self._checked = False
+
+    def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        logits = self.model(point)
+        if not self._checked:
+            check_logits(logits, self.y)
+        value = self.loss(logits, self.y)
+        if value.shape != self.y.shape:
+            raise ValueError(
+                f"loss must return one value for each of the {len(self.y)} samples, got shape {tuple(value.shape)}: "
+                "no mean, no sum"
+            )
+        self._checked = True
+        said = logits.argmax(dim=1)
+        return (-value, said == self.y) if self.targeted else (value, said != self.y)
+
+    def rows(self, rows: Tensor) -> "Classification":
+        """The aim against some of the samples."""
+        part = Classification(self.model, self.y[rows], self.loss, self.targeted)
+        part._checked = self._checked
+        return part
 
 
 def check_inputs(x: object, y: object, bounds: Bounds) -> None:

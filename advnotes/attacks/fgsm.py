@@ -6,8 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import ascend
-from advnotes.attacks.attack import Attack, Model
-from advnotes.attacks.pgd import classification
+from advnotes.attacks.attack import Classification, Model, NormAttack
 from advnotes.losses import Loss, cross_entropy
 from advnotes.seeds import Source
 
@@ -15,7 +14,7 @@ __all__ = ["FGSM"]
 
 
 @dataclass(frozen=True)
-class FGSM(Attack):
+class FGSM(NormAttack):
     r"""One step to the edge of the ball (Goodfellow, Shlens and Szegedy 2014, section 4).
 
     .. math:: x_\mathrm{adv} = x + \epsilon\,\mathrm{sign}\,\nabla_x J(\theta, x, y)
@@ -26,7 +25,7 @@ class FGSM(Attack):
     Args:
         loss: what the adversary raises (or, with ``targeted``, lowers), one value for each sample.
 
-    The other arguments are :class:`Attack`'s.
+    The other arguments are :class:`NormAttack`'s.
     """
 
     loss: Loss = cross_entropy
@@ -34,7 +33,7 @@ class FGSM(Attack):
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
-        objective = classification(model, y, self.loss, self.targeted)
+        objective = Classification(model, y, self.loss, self.targeted)
         # Unlike a step of BIM, this one is not chosen among others: it is returned as it is.
         return ascend(
             objective, x, self.threat, steps=1, step_size=self.threat.eps, bounds=self.bounds, best=False

@@ -6,16 +6,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.ascend import Objective, ascend
-from advnotes.attacks.attack import Attack, Model, check_logits
+from advnotes.ascend import Ascent, ascend, best_of_tries
+from advnotes.attacks.attack import Classification, Model, NormAttack
 from advnotes.losses import Loss, cross_entropy
-from advnotes.seeds import Source
+from advnotes.seeds import Source, rows_of
 
 __all__ = ["BIM", "PGD"]
 
 
 @dataclass(frozen=True)
-class PGD(Attack):
+class PGD(NormAttack):
     r"""Projected gradient ascent of the loss from a random point of the ball (Madry et al. 2017, section 2.1).
 
     .. math:: x^{t+1} = \Pi_{x + S}\bigl(x^t + \alpha\,\mathrm{sign}\,\nabla_x L(\theta, x^t, y)\bigr)
@@ -34,7 +34,7 @@ class PGD(Attack):
         best: evaluate every step and return the best point. Without it the last point of one start is returned
             unevaluated, which saves a forward pass: what training wants.
 
-    The other arguments are :class:`Attack`'s.
+    The other arguments are :class:`NormAttack`'s.
 
     Raises:
         ValueError: where ``steps``, ``restarts`` or ``step_size`` is too small, or restarts cannot be told apart.
@@ -58,33 +58,39 @@ class PGD(Attack):
             raise ValueError(f"step_size must be positive, got {self.step_size}")
         if self.restarts > 1 and not self.random_start:
             raise ValueError("restarts without a random start would all be the same: set random_start=True")
+        if self.early_stop and not self.best:
+            raise ValueError(
+                "early_stop evaluates every step, which best=False leaves out: choose one of them"
+            )
         if self.restarts > 1 and not self.best:
             raise ValueError("the best of several restarts is only known with best=True")
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
-        objective = classification(model, y, self.loss, self.targeted)
-        step_size = 2.5 * self.threat.eps / self.steps if self.step_size is None else self.step_size
-        reached = None
-        for restart in range(self.restarts):
-            start = x
+        objective = Classification(model, y, self.loss, self.targeted)
+
+        def attempt(restart: int, rows: Tensor) -> Ascent:
+            here, attack = x[rows], self.rows(rows)
+            start = here
             if self.random_start:
-                start = (x + self.threat.sample(x, generator, stream=restart)).clamp(*self.bounds)
-            climbed = ascend(
-                objective,
-                x,
-                self.threat,
+                start = here + attack.threat.sample(here, rows_of(generator, rows), stream=restart)
+            return ascend(
+                objective.rows(rows),
+                here,
+                attack.threat,
                 steps=self.steps,
-                step_size=step_size,
-                start=start,
+                step_size=2.5 * attack.threat.eps / self.steps
+                if attack.step_size is None
+                else attack.step_size,
+                start=start.clamp(*self.bounds),
                 momentum=self.momentum,
                 bounds=self.bounds,
                 best=self.best,
+                early_stop=self.early_stop,
             )
-            reached = climbed if reached is None else reached.better_of(climbed)
-        assert reached is not None
-        return reached.point
+
+        return best_of_tries(attempt, self.restarts, x, self.early_stop).point
 
 
 @dataclass(frozen=True)
@@ -93,25 +99,3 @@ class BIM(PGD):
 
     _: KW_ONLY
     random_start: bool = False
-
-
-def classification(model: Model, y: Int[Tensor, " batch"], loss: Loss, targeted: bool) -> Objective:
-    """The adversary's aim against a classifier: away from ``y``, or towards it."""
-    checked = False
-
-    def objective(x: Tensor) -> tuple[Tensor, Tensor]:
-        nonlocal checked
-        logits = model(x)
-        if not checked:
-            check_logits(logits, y)
-            checked = True
-        value = loss(logits, y)
-        if value.shape != y.shape:
-            raise ValueError(
-                f"loss must return one value for each of the {len(y)} samples, got shape {tuple(value.shape)}: "
-                "no mean, no sum"
-            )
-        said = logits.argmax(dim=1)
-        return (-value, said == y) if targeted else (value, said != y)
-
-    return objective

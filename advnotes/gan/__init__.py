@@ -1,6 +1,8 @@
-"""Generative adversarial networks: one file a paper."""
+"""Generative adversarial networks: one file a paper.
 
-from advnotes.gan.r1 import R1GAN, r1_penalty
-from advnotes.gan.standard import GAN, MinimaxGAN
+The names are listed in ``__init__.pyi``; each is imported when it is first used.
+"""
 
-__all__ = ["GAN", "R1GAN", "MinimaxGAN", "r1_penalty"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,8 @@
-"""Games against attacks: a model that is trained on what an adversary makes of its inputs."""
+"""Games against attacks: a model that is trained on what an adversary makes of its inputs.
 
-from advnotes.robust.adversarial import AdversarialTraining
+The names are listed in ``__init__.pyi``; each is imported when it is first used.
+"""
 
-__all__ = ["AdversarialTraining"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.attacks.attack import Attack
+from advnotes.attacks.attack import NormAttack
 from advnotes.game import Game
 
 __all__ = ["AdversarialTraining", "Perturb"]
 
-#: ``attack(model, x, y) -> x_adv``: an :class:`Attack`, or any other way of moving inputs (a rotation, noise). It
-#: must leave the model as it found it and return a tensor without a graph.
+#: ``attack(model, x, y) -> x_adv``: an :class:`~advnotes.attacks.Attack`, or any other way of moving inputs (a
+#: rotation, noise). It must leave the model as it found it and return a tensor without a graph.
 Perturb = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
@@ -56,10 +56,10 @@ class AdversarialTraining(Game):
             raise ValueError(
                 f"a share of {share} wants an attack such as PGD(Linf(0.3), steps=7), got {attack!r}"
             )
-        if share > 0 and warmup and not isinstance(attack, Attack):
+        if share > 0 and warmup and not isinstance(attack, NormAttack):
             raise ValueError(
-                f"warm-up wants an advnotes Attack, whose threat can be scaled, got {attack!r}: set warmup=0, or "
-                "derive it from Attack"
+                f"warm-up wants an advnotes NormAttack, whose threat can be scaled, got {attack!r}: set warmup=0, or "
+                "derive it from NormAttack"
             )
         self.model = model
         self.attack = attack
@@ -89,6 +89,6 @@ class AdversarialTraining(Game):
         """
         if self.attack is None:
             raise ValueError("this game has no attack: it was made with share=0 and attack=None")
-        if isinstance(self.attack, Attack) and self.training and self.moves < self.warmup:
+        if isinstance(self.attack, NormAttack) and self.training and self.moves < self.warmup:
             return self.attack.scaled(self.moves.item() / self.warmup)
         return self.attack

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from advnotes.losses import cross_entropy, margin, margin_loss
+from advnotes.losses import cross_entropy, dlr, margin, margin_loss
 
 
 def test_margin_of_negative_logits():
@@ -30,3 +30,13 @@ def test_margin_wants_two_classes():
 def test_cross_entropy_is_of_each_sample_and_stable():
     logits, y = torch.tensor([[1000.0, 0.0], [0.0, 1000.0]]), torch.tensor([0, 0])
     torch.testing.assert_close(cross_entropy(logits, y), torch.tensor([0.0, 1000.0]))
+
+
+def test_dlr_by_hand_and_whatever_the_scale():
+    logits, y = torch.tensor([[3.0, 1.0, 0.5, -2.0], [0.0, 4.0, 2.0, 0.0]]), torch.tensor([0, 2])
+    expected = torch.tensor([-(3.0 - 1.0) / (3.0 - 0.5), (4.0 - 2.0) / (4.0 - 0.0)])
+    torch.testing.assert_close(dlr(logits, y), expected)
+    torch.testing.assert_close(dlr(1e4 * logits - 7, y), expected)
+    assert dlr(torch.zeros(1, 3), y[:1]).isfinite().all()
+    with pytest.raises(ValueError, match="at least 3 classes"):
+        dlr(logits[:, :2], y)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from advnotes.seeds import seed_all, stamp, start, uniform
+from advnotes.seeds import content_seeds, own_seeds, rows_of, seed_all, stamp, start, uniform
 
 
 def test_seed_all_seeds_every_generator():
@@ -79,3 +79,27 @@ def test_a_seed_that_is_none_is_refused(seed, monkeypatch):
     monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
     with pytest.raises(ValueError, match=r"whole number from 0.*papermill takes a list of seeds as -y"):
         seed_all(seed)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_content_seeds_go_with_the_sample_and_differ_between_samples_labels_and_seeds(dtype):
+    x = torch.rand(500, 1, 5, 5).to(dtype)
+    y = torch.arange(500) % 10
+    seeds = content_seeds(x, y)
+    order = torch.randperm(500)
+    assert torch.equal(content_seeds(x[order], y[order]), seeds[order])
+    swapped = x.flip(3)  # the same values in other places
+    everything = torch.cat(
+        [seeds, content_seeds(x, (y + 1) % 10), content_seeds(x, y, 1), content_seeds(swapped, y)]
+    )
+    assert len(everything.unique()) == 2000
+
+
+def test_own_seeds_leave_given_ones_alone_and_draw_the_others():
+    x, given = torch.zeros(6, 2), torch.arange(6)
+    assert torch.equal(own_seeds(given, x), given)
+    drawn = own_seeds(torch.Generator().manual_seed(1), x)
+    assert torch.equal(drawn, own_seeds(torch.Generator().manual_seed(1), x))
+    assert len(drawn.unique()) == 6
+    assert torch.equal(torch.as_tensor(rows_of(given, torch.tensor([4, 1]))), torch.tensor([4, 1]))
+    assert rows_of(None, torch.tensor([4])) is None

@@ -125,12 +125,28 @@ def test_one_radius_for_each_sample(kind):
         kind(eps).project(delta[:2])
 
 
-@pytest.mark.parametrize(
-    "eps", [-1.0, float("nan"), float("inf"), torch.tensor([0.1, -0.1]), torch.ones(2, 2)]
-)
+@pytest.mark.parametrize("eps", [-1.0, float("nan"), torch.tensor([0.1, -0.1]), torch.ones(2, 2)])
 def test_bad_radii_are_refused(eps):
-    with pytest.raises(ValueError, match="finite radius >= 0"):
+    with pytest.raises(ValueError, match="one radius >= 0"):
         Linf(eps)
+
+
+@pytest.mark.parametrize("kind", THREATS)
+def test_without_a_limit_everything_is_inside_and_nothing_can_be_drawn(kind):
+    delta = batch(3)
+    assert torch.equal(kind(float("inf")).project(delta), delta)
+    some = kind(torch.tensor([0.5, float("inf"), 0.5, 0.5, 0.5])).project(delta)
+    assert torch.equal(some[1], delta[1])
+    assert kind(0.5).norm(some)[0] <= 0.5 * (1 + 1e-6)
+    with pytest.raises(ValueError, match="wants a finite eps"):
+        kind(float("inf")).sample(delta)
+
+
+def test_rows_of_a_threat():
+    eps = torch.tensor([0.1, 0.2, 0.3])
+    assert Linf(0.1).rows(torch.tensor([1])) == Linf(0.1)
+    assert torch.equal(torch.as_tensor(L2(eps).rows(torch.tensor([2, 0])).eps), eps[[2, 0]])
+    assert torch.equal(torch.as_tensor(L1(eps, share=0.5).rows(eps > 0.1).eps), eps[1:])
 
 
 def test_bad_share_is_refused():

@@ -1,6 +1,7 @@
 """PGD: what its steps, restarts and losses buy."""
 
 import copy
+import dataclasses
 from contextlib import nullcontext
 from itertools import pairwise
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from advnotes import data, zoo
 from advnotes.attacks import BIM, FGSM, PGD
 from advnotes.losses import cross_entropy, margin_loss
 from advnotes.threats import L1, L2, Linf
@@ -167,3 +169,34 @@ def test_an_attack_is_a_value():
     assert PGD(Linf(0.3), step_size=0.1).scaled(0.5).step_size == 0.05
     with pytest.raises(AttributeError):
         attack.steps = 8
+
+
+@pytest.mark.parametrize("threat", [Linf(0.1), L2(1.5), Linf(torch.linspace(0.02, 0.2, 200))])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_early_stop_decides_the_same_samples(threat, momentum):
+    model = zoo.mnist_natural().double()
+    x, y = data.mnist("test", size=200)
+    x, seeds = x.double(), torch.arange(200)
+    attack = PGD(threat, steps=6, restarts=2, momentum=momentum)
+    passes = 0
+
+    def counted(x):
+        nonlocal passes
+        passes += len(x)
+        return model(x)
+
+    def fooled(attack):
+        x_adv = attack(counted, x, y, seeds)
+        assert (threat.norm(x_adv - x) <= threat.eps * (1 + 1e-9)).all()
+        return model(x_adv).argmax(1) != y
+
+    slow, full = fooled(attack), passes
+    passes = 0
+    assert torch.equal(fooled(dataclasses.replace(attack, early_stop=True)), slow)
+    assert 20 < slow.sum() < 180
+    assert passes < full * (1 - 0.5 * slow.double().mean())
+
+
+def test_early_stop_wants_to_see_every_step():
+    with pytest.raises(ValueError, match="choose one of them"):
+        PGD(Linf(0.1), best=False, early_stop=True)

@@ -1,0 +1,3 @@
+from .adversarial import AdversarialTraining, Perturb
+
+__all__ = ["AdversarialTraining", "Perturb"]
