@@ -10,7 +10,7 @@ from torch import Tensor
 
 from advnotes.threats import Bounds, Threat, per_sample
 
-__all__ = ["Ascent", "MaskedGradientWarning", "Objective", "RowObjective", "ascend", "best_of_tries"]
+__all__ = ["Ascent", "MaskedGradientWarning", "Objective", "RowObjective", "ascend", "best_of_tries", "slope"]
 
 
 class MaskedGradientWarning(UserWarning):
@@ -121,7 +121,7 @@ def ascend(
     rows = torch.arange(len(x), device=x.device) if early_stop else None
 
     for step in range(steps):
-        loss, won, gradient = _slope(objective, point)
+        loss, won, gradient = slope(objective, point)
         if best:
             if step > 0:
                 reached = _keep(reached, point, loss, won)
@@ -197,7 +197,7 @@ def best_of_tries(
     return reached
 
 
-def _slope(objective: Objective, point: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+def slope(objective: Objective, point: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
     """The loss at a point, whether the adversary has won there, and the loss's gradient; all without a graph."""
     point = point.detach().requires_grad_()
     with torch.enable_grad():
