@@ -1,6 +1,6 @@
-"""Data: two sets of digits without a download, three sets with one, toys in closed form, and batches of them."""
+"""Data: digits and mail without a download, three sets of images with one, toys in closed form, and batches."""
 
-from advnotes.data.bundled import digits, mnist
+from advnotes.data.bundled import digits, mnist, spam, spam_words
 from advnotes.data.downloads import (
     CIFAR10,
     FASHION_MNIST,
@@ -43,5 +43,7 @@ __all__ = [
     "moons",
     "ring",
     "ring_centres",
+    "spam",
+    "spam_words",
     "svhn",
 ]

@@ -1,4 +1,4 @@
-"""Real data that need no download: MNIST, which lies beside this file, and scikit-learn's 8x8 digits."""
+"""Real data that need no download: MNIST and spam, which lie beside this file, and scikit-learn's 8x8 digits."""
 
 import zipfile
 from collections.abc import Iterator
@@ -14,24 +14,26 @@ from torch import Tensor
 
 from advnotes.data.splits import select, splits_of, unit
 
-__all__ = ["digits", "mnist"]
+__all__ = ["digits", "mnist", "spam", "spam_words"]
 
 BUNDLE = Path(__file__).with_name("mnist.npz")
+SPAM_BUNDLE = Path(__file__).with_name("spam.npz")
 MEMBER = 1000  # images in each member of the bundle
 MNIST = splits_of(train=55_000, validation=5_000, test=10_000)
 DIGITS = splits_of(train=1258, validation=180, test=359)
+SPAM = splits_of(train=3500, validation=500, test=1829)
 
 
 @contextmanager
-def bundle() -> Iterator[np.lib.npyio.NpzFile]:
+def bundle(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     """The open bundle; damage is reported with the way to mend it."""
     try:
-        with BUNDLE.open("rb") as file, np.load(file) as members:
+        with path.open("rb") as file, np.load(file) as members:
             yield members
     except (OSError, EOFError, KeyError, ValueError, LZMAError, zipfile.BadZipFile) as error:
         raise RuntimeError(
-            f"the bundled MNIST, {BUNDLE}, is missing or damaged ({error}): install advnotes again, or in"
-            " a clone restore it with `git checkout advnotes/data/mnist.npz` or run tools/make_mnist.py"
+            f"the bundled data, {path}, are missing or damaged ({error}): install advnotes again, or in a clone"
+            f" restore them with `git checkout advnotes/data/{path.name}` or run tools/make_{path.stem}.py"
         ) from error
 
 
@@ -63,7 +65,7 @@ def mnist(
     """
     pool, start, stop = select("mnist", MNIST, split, size)
     x = torch.empty(stop - start, 1, 28, 28)
-    with bundle() as members:
+    with bundle(BUNDLE) as members:
         for first in range(start, stop, MEMBER):  # each split starts where a member does
             member = members[f"{pool}_images_{first // MEMBER:02d}"][: stop - first]
             x[first - start : first - start + len(member), 0] = torch.from_numpy(member)
@@ -101,6 +103,44 @@ def digits(
     data = load_digits()
     rows = digit_order(data.target)[pool][start:stop]
     return unit(data.images[rows, None], levels=16), torch.from_numpy(data.target[rows]).long()
+
+
+def spam(
+    split: str = "train", size: int | None = None
+) -> tuple[Float[Tensor, "n words"], Int64[Tensor, " n"]]:
+    """SpamAssassin's public corpus of real mail of 2002 and 2003, as sets of words: no download.
+
+    A third is spam. Most of the good mail comes from mailing lists of programmers, so that words such as "wrote" give
+    it away: a filter learns the corpus as much as it learns spam.
+
+    Args:
+        split: "train" (3,500), "validation" (500), "train+validation" or "test" (1,829), each a random sample.
+        size: take only the first ``size`` mails.
+
+    Returns:
+        ``(x, y)``: 1 where a mail holds the word of :func:`spam_words` in that place and 0 where it does not, and
+        the classes 0 (good) and 1 (spam).
+
+    Raises:
+        ValueError: where the split is unknown or ``size`` is out of range.
+        RuntimeError: where the bundled file is damaged.
+
+    Source: https://spamassassin.apache.org/old/publiccorpus/; licence PDDL 1.0 and CC0 1.0; checksums and what was
+    kept are in ``spam.json`` beside this module.
+    """
+    pool, start, stop = select("spam", SPAM, split, size)
+    offset = 0 if pool == "train" else SPAM["train+validation"][2]
+    rows = slice(offset + start, offset + stop)
+    with bundle(SPAM_BUNDLE) as members:
+        held = np.unpackbits(members["words"][rows], axis=1)
+        y = torch.from_numpy(members["spam"][rows]).long()
+    return torch.from_numpy(held).float(), y
+
+
+def spam_words() -> tuple[str, ...]:
+    """The 2,000 words of :func:`spam`, in the order of its columns: the most common first."""
+    with bundle(SPAM_BUNDLE) as members:
+        return tuple(members["vocabulary"].tobytes().decode().split(" "))
 
 
 def digit_order(labels: NDArray[np.int64]) -> dict[str, NDArray[np.intp]]:
