@@ -1,6 +1,6 @@
 from . import data, gan, metrics, nets, plots, robust, zoo
 from .ascend import MaskedGradientWarning
-from .attacks import BIM, FGSM, PGD, Attack, NormAttack
+from .attacks import BIM, FGSM, PGD, Attack, NormAttack, Square
 from .claims import Claims, at_least, at_most, between
 from .game import Game
 from .gan import GAN, R1GAN, MinimaxGAN
@@ -29,6 +29,7 @@ __all__ = [
     "MinimaxGAN",
     "NonFiniteLoss",
     "NormAttack",
+    "Square",
     "Threat",
     "accuracy",
     "at_least",

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from advnotes.ascend import MaskedGradientWarning
-from advnotes.attacks import BIM, FGSM, PGD
+from advnotes.attacks import BIM, FGSM, PGD, Square
 from advnotes.attacks.attack import check_inputs
 from advnotes.losses import margin_loss
 from advnotes.threats import L1, L2, Linf
@@ -23,6 +23,7 @@ ATTACKS = [
         BIM(threat, steps=5),
         PGD(threat, steps=4, restarts=2),
         PGD(threat, momentum=0.9),
+        Square(threat, queries=60),
     )
 ]
 every_attack = pytest.mark.parametrize(
@@ -183,7 +184,9 @@ def test_pixels_at_the_ends_of_the_range_can_move(attack):
 
     x_adv = attack(model, x, torch.zeros(6, dtype=torch.int64))
     moved = (x_adv != x).flatten(1).sum(dim=1)
-    assert (moved >= (1 if isinstance(attack.threat, L1) else 60)).all()
+    # The sparse steps of L1 and a random search of few queries do not get to every pixel.
+    few = isinstance(attack.threat, L1) or isinstance(attack, Square)
+    assert (moved >= (1 if few else 60)).all()
 
 
 @every_attack
@@ -208,7 +211,7 @@ def test_a_saturated_model_is_named_not_turned_into_nan(attack):
         warnings.simplefilter("always")
         x_adv = attack(model, x, y)
     assert x_adv.isfinite().all()
-    if not isinstance(attack, FGSM):
+    if not isinstance(attack, FGSM | Square):  # one looks once, the other takes no gradients
         assert {w.category for w in said} == {MaskedGradientWarning}
         assert "6 of 6 samples" in str(said[0].message)
 
