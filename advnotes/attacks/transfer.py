@@ -1,0 +1,74 @@
+"""Transfer: attack networks that are known, to fool one that is not."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from advnotes.attacks.attack import Model, attacked
+from advnotes.attacks.wrapper import Wrapper
+from advnotes.seeds import Source
+
+__all__ = ["Transfer"]
+
+
+@dataclass(frozen=True)
+class Transfer(Wrapper):
+    r"""An attack made on source models; the attacked model is not asked (Szegedy et al. 2013, section 4.2).
+
+    .. math:: \max_{\delta \in \Delta} L\Bigl(\frac1n \sum_{i=1}^n f_i(x + \delta),\; y\Bigr)
+
+    Several sources are attacked through their mean logits: what fools them all is likelier to fool one more (Liu et
+    al. 2016, section 5.1).
+
+    Args:
+        attack: the attack on the sources. With ``early_stop`` a sample is done when the sources are fooled, which
+            travels less far.
+        sources: one model or several, with the classes of the attacked one. They are put into eval mode (or train
+            mode, with ``training=True`` in the attack) for the time of the attack.
+
+    Called like every attack, ``Transfer(PGD(Linf(0.2)), [known])(model, x, y)``: ``model`` is only there to be
+    judged by, and gets neither a forward pass nor a gradient.
+
+    Differs from the paper: Liu et al. average probabilities; logits leave a confident source its gradient.
+
+    Raises:
+        ValueError: where there are no sources, or they are not callable; when called, where their logits differ in
+            shape.
+    """
+
+    sources: Model | Sequence[Model]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        several = isinstance(self.sources, Sequence) and len(self.sources) > 0
+        if not (callable(self.sources) or (several and all(map(callable, self.models)))):
+            raise ValueError(
+                f"transfer wants a source model, or a list of at least one, got {self.sources!r}"
+            )
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The source models."""
+        return (self.sources,) if callable(self.sources) else tuple(self.sources)
+
+    def perturb(  # noqa: D102
+        self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
+    ) -> Float[Tensor, "batch ..."]:
+        with ExitStack() as stack:
+            for source in self.models:
+                stack.enter_context(attacked(source, self.training))
+            attack_on = self.models[0] if len(self.models) == 1 else self.mean_logits
+            return self.attack.perturb(attack_on, x, y, generator)
+
+    def mean_logits(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
+        """Of the source models."""
+        logits = [source(x) for source in self.models]
+        if len({one.shape for one in logits}) > 1:
+            raise ValueError(
+                f"the sources must agree in their classes, got logits of shapes {[tuple(one.shape) for one in logits]}"
+            )
+        return torch.stack(logits).mean(dim=0)

@@ -1,0 +1,145 @@
+"""EOT: what the mean is of, and that it finds what single draws hide."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from advnotes import data, zoo
+from advnotes.attacks import BIM, EOT, FGSM, PGD, Square
+from advnotes.attacks.eot import Vote
+from advnotes.losses import cross_entropy, dlr, margin_loss
+from advnotes.threats import L2, Linf
+
+
+class Switch(nn.Module):
+    """Answers with one of two linear models, in turn."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.models = nn.ModuleList([nn.Linear(6, 3), nn.Linear(6, 3)]).double()
+        self.scale, self.calls = scale, 0
+
+    def forward(self, x):
+        self.calls += 1
+        first = self.calls % 2
+        return self.models[first](x) * (self.scale if first else 1.0)
+
+
+@pytest.fixture
+def points():
+    torch.manual_seed(1)
+    return torch.rand(8, 6).double(), torch.arange(8) % 3
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, margin_loss, dlr])
+@pytest.mark.parametrize("make", [PGD, FGSM, BIM])
+def test_a_model_that_does_not_draw_is_attacked_as_ever(points, loss, make):
+    x, y = points
+    model = Switch().models[0]
+    attack = make(Linf(0.1), loss=loss)
+    seeds = torch.arange(8)
+    for samples in (1, 3):
+        torch.testing.assert_close(
+            EOT(attack, samples=samples)(model, x, y, seeds), attack(model, x, y, seeds)
+        )
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, margin_loss])
+def test_a_step_climbs_the_mean_of_the_losses(points, loss):
+    x, y = points
+    model = Switch(scale=3.0)
+    leaf = x.clone().requires_grad_()
+    mean = (loss(model.models[0](leaf), y) + loss(3 * model.models[1](leaf), y)) / 2
+    gradient = torch.autograd.grad(mean.sum(), leaf)[0]
+    expected = (x + 0.05 * gradient / gradient.norm(dim=1, keepdim=True)).clamp(0, 1)
+    ours = EOT(FGSM(L2(0.05), loss=loss), samples=2)(model, x, y)
+    torch.testing.assert_close(ours, expected)
+    # The gradient of the mean logits is another one.
+    leaf = x.clone().requires_grad_()
+    logits = (model.models[0](leaf) + 3 * model.models[1](leaf)) / 2
+    other = torch.autograd.grad(loss(logits, y).sum(), leaf)[0]
+    assert (torch.cosine_similarity(gradient, other) < 0.99).any()
+
+
+def test_the_vote_is_the_logarithm_of_the_mean_probability(points):
+    x, _ = points
+    model = Switch(scale=5.0)
+    expected = ((model.models[0](x)).softmax(1) + (5 * model.models[1](x)).softmax(1)) / 2
+    torch.testing.assert_close(Vote(model, 4)(x).exp(), expected)
+
+
+def test_draws_anew_in_each_pass_and_as_often_as_it_says(points):
+    x, y = points
+    model = Switch()
+    EOT(PGD(Linf(0.1), steps=5), samples=6)(model, x, y)
+    assert model.calls == 6 * (5 + 1)
+
+
+def test_finds_more_against_noise_than_the_plain_attack_judged_by_new_draws():
+    net, (x, y) = zoo.mnist_natural(), data.mnist("test", size=60)
+
+    def noisy(x):
+        return net(x + 0.5 * torch.randn_like(x))
+
+    def right(x_adv):
+        with torch.no_grad():
+            return torch.stack([noisy(x_adv).argmax(1) == y for _ in range(20)]).float().mean()
+
+    torch.manual_seed(0)
+    attack = PGD(Linf(0.1), steps=15, loss=margin_loss)
+    assert right(x) > 0.75
+    assert right(EOT(attack, samples=8)(noisy, x, y)) < right(attack(noisy, x, y)) - 0.06
+
+
+def test_luck_is_not_collected():
+    """A coin decides the class: single draws say that it was fooled at once, the vote does not."""
+
+    def coin(x):
+        return torch.randn(len(x), 2, dtype=x.dtype) + 0 * x.sum(dim=1, keepdim=True) + torch.tensor([0.5, 0])
+
+    torch.manual_seed(0)
+    x, y = torch.rand(200, 3), torch.zeros(200, dtype=torch.int64)
+    with torch.no_grad():
+        fooled = [(Vote(coin, samples)(x).argmax(1) != y).float().mean() for samples in (1, 64)]
+    assert fooled[0] > 0.25
+    assert fooled[1] < 0.02
+
+
+def test_attacks_without_gradients_see_the_mean_too(points):
+    x, y = points
+    model = Switch()
+    x_adv = EOT(Square(Linf(0.3), queries=100), samples=2)(model, x, y, torch.arange(8))
+    assert model.calls == 200
+    means = [
+        (margin_loss(model.models[0](at), y) + margin_loss(model.models[1](at), y)).mean()
+        for at in (x, x_adv)
+    ]
+    assert means[1] > means[0] + 0.1
+
+
+def test_asks_for_what_the_wrapped_attack_does(points):
+    x, y = points
+    eot = EOT(PGD(Linf(0.5), targeted=True, bounds=(-1.0, 1.0), training=True, early_stop=True))
+    assert (eot.targeted, eot.bounds, eot.training, eot.early_stop) == (True, (-1.0, 1.0), True, True)
+    model = nn.Linear(6, 3).double()
+    seen = []
+    model.register_forward_pre_hook(lambda module, _: seen.append(module.training))
+    reached = EOT(PGD(Linf(0.5), targeted=True, training=True), samples=2)(model.eval(), x, y)
+    assert all(seen)
+    assert not model.training
+    with torch.no_grad():
+        assert (cross_entropy(model(reached), y) < cross_entropy(model(x), y)).all()
+
+
+def test_refuses_what_it_cannot_average(points):
+    x, y = points
+    with pytest.raises(ValueError, match="samples must be at least 1, got 0"):
+        EOT(PGD(Linf(0.1)), samples=0)
+    with pytest.raises(ValueError, match="logits of shape"):
+        EOT(PGD(Linf(0.1)))(lambda x: x.sum(dim=1), x, y)
+    with pytest.raises(ValueError, match="tensor of logits, got tuple"):
+        EOT(PGD(Linf(0.1)))(lambda x: (x, x), x, y)
+    assert math.isfinite(EOT(PGD(Linf(0.1)))(nn.Linear(6, 3).double(), x, y).sum())
