@@ -10,7 +10,17 @@ from torch import Tensor
 
 from advnotes.threats import Bounds, Threat, per_sample
 
-__all__ = ["Ascent", "MaskedGradientWarning", "Objective", "RowObjective", "ascend", "best_of_tries", "slope"]
+__all__ = [
+    "Ascent",
+    "MaskedGradientWarning",
+    "Objective",
+    "RowObjective",
+    "ascend",
+    "best_of_tries",
+    "no_slope",
+    "slope",
+    "warn_of_masking",
+]
 
 
 class MaskedGradientWarning(UserWarning):
@@ -24,11 +34,15 @@ class Ascent(NamedTuple):
     loss: Float[Tensor, " batch"]
     won: Bool[Tensor, " batch"]
 
-    def better_of(self, other: "Ascent") -> "Ascent":
-        """The better of two for each sample: won before not won, then the higher loss."""
+    def beaten_by(self, other: "Ascent") -> Bool[Tensor, " batch"]:
+        """Where another is better: won before not won, then the higher loss."""
         gain = (other.won & ~self.won) | ((other.won == self.won) & (other.loss > self.loss))
         # A loss that is not a number loses against any that is.
-        gain |= self.loss.isnan() & ~other.loss.isnan()
+        return gain | (self.loss.isnan() & ~other.loss.isnan())
+
+    def better_of(self, other: "Ascent") -> "Ascent":
+        """The better of two for each sample, as :meth:`beaten_by` has it."""
+        gain = self.beaten_by(other)
         return Ascent(
             torch.where(per_sample(gain, self.point), other.point, self.point),
             torch.where(gain, other.loss, self.loss),
@@ -125,8 +139,7 @@ def ascend(
         if best:
             if step > 0:
                 reached = _keep(reached, point, loss, won)
-            largest = gradient.flatten(1).abs().amax(dim=1)
-            blind |= ~((largest > 0) & largest.isfinite())
+            blind |= no_slope(gradient)
         if rows is not None and reached is not None and bool(reached.won.any()):
             if not isinstance(objective, RowObjective):
                 raise ValueError(
@@ -157,15 +170,7 @@ def ascend(
         return Ascent(point, torch.full_like(point.flatten(1)[:, 0], torch.nan), torch.zeros_like(blind))
     with torch.no_grad():
         reached = _keep(reached, point, *objective(point))
-    missed = int((blind & ~reached.won).sum())
-    if missed:
-        warnings.warn(
-            f"{missed} of {len(x)} samples gave a gradient that was zero or not finite at some step and were not "
-            "fooled: masked gradients, which do not mean robustness. Try a margin loss, more restarts, or an "
-            "attack without gradients.",
-            MaskedGradientWarning,
-            stacklevel=2,
-        )
+    warn_of_masking(blind, reached.won)
     if ended is None or rows is None:
         return reached
     ended.write(rows, reached)
@@ -195,6 +200,25 @@ def best_of_tries(
                 break
         reached.write(rows, reached.rows(rows).better_of(attempt(number, rows)))
     return reached
+
+
+def warn_of_masking(blind: Bool[Tensor, " batch"], won: Bool[Tensor, " batch"]) -> None:
+    """Say how many samples gave a gradient that was zero or not finite (``blind``) and were not won."""
+    missed = int((blind & ~won).sum())
+    if missed:
+        warnings.warn(
+            f"{missed} of {len(blind)} samples gave a gradient that was zero or not finite at some step and were not "
+            "fooled: masked gradients, which do not mean robustness. Try a margin loss, more restarts, or an "
+            "attack without gradients.",
+            MaskedGradientWarning,
+            stacklevel=3,
+        )
+
+
+def no_slope(gradient: Float[Tensor, "batch ..."]) -> Bool[Tensor, " batch"]:
+    """Which samples' gradients are zero or not finite."""
+    largest = gradient.flatten(1).abs().amax(dim=1)
+    return ~((largest > 0) & largest.isfinite())
 
 
 def slope(objective: Objective, point: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:

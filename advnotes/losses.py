@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["Loss", "cross_entropy", "dlr", "margin", "margin_loss"]
+__all__ = ["Loss", "cross_entropy", "dlr", "margin", "margin_loss", "targeted_dlr", "targeted_margin"]
 
 #: ``loss(logits, y)`` with one value for each sample, larger where the prediction is worse.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -63,3 +63,30 @@ def dlr(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Flo
         )
     highest = logits.topk(3, dim=1).values
     return margin_loss(logits, y) / (highest[:, 0] - highest[:, 2]).clamp_min(torch.finfo(logits.dtype).tiny)
+
+
+def targeted_margin(
+    logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"], target: Int[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
+    r"""How far one wrong class is ahead of the true one, :math:`z_t - z_y`: positive where the sample is fooled."""
+    return (logits.gather(1, target[:, None]) - logits.gather(1, y[:, None])).squeeze(1)
+
+
+def targeted_dlr(
+    logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"], target: Int[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
+    r"""Difference of logits ratio towards one wrong class ``target`` (Croce and Hein 2020, equation 7):
+
+    .. math:: -\frac{z_y - z_t}{z_{\pi_1} - (z_{\pi_3} + z_{\pi_4}) / 2}
+
+    Raises:
+        ValueError: where there are fewer than four classes.
+    """
+    if logits.shape[1] < 4:
+        raise ValueError(
+            "the targeted difference of logits ratio wants at least 4 classes, got logits of shape "
+            f"{tuple(logits.shape)}: use targeted_margin, its numerator"
+        )
+    highest = logits.topk(4, dim=1).values
+    spread = highest[:, 0] - (highest[:, 2] + highest[:, 3]) / 2
+    return targeted_margin(logits, y, target) / spread.clamp_min(torch.finfo(logits.dtype).tiny)

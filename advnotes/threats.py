@@ -72,6 +72,15 @@ class Threat(ABC):
     def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """The Euclidean projection of each sample onto its ball: the nearest point inside."""
 
+    def nearest(
+        self, point: Float[Tensor, "batch ..."], x: Float[Tensor, "batch ..."], bounds: Bounds
+    ) -> Float[Tensor, "batch ..."]:
+        """A point of the ball around ``x`` and of the range, for each sample: the nearest one in L-inf and L1.
+
+        In L2 it is the projection onto the ball and then onto the range, which is inside both, but not the nearest.
+        """
+        return (x + self.project(point - x)).clamp(*bounds)
+
     @abstractmethod
     def sample(
         self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
@@ -212,6 +221,34 @@ class L1(Threat):
             delta.flatten(1).sign() * (size - tau).clamp_min(0),
         )
         return projected.to(delta.dtype).view_as(delta)
+
+    def nearest(
+        self, point: Float[Tensor, "batch ..."], x: Float[Tensor, "batch ..."], bounds: Bounds
+    ) -> Float[Tensor, "batch ..."]:
+        r"""The nearest point of the ball and the range, by one threshold (Croce and Hein 2021, proposition 2.1).
+
+        With the way :math:`c_i` that a coordinate can go in the direction of its change :math:`\delta_i`, the result is
+        :math:`x_i + \mathrm{sign}(\delta_i)\,\min((|\delta_i| - \tau)_+, c_i)`, :math:`\tau` the lowest number
+        :math:`\ge 0` for which the changes sum to at most ``eps``. Cutting off after a projection onto the ball alone
+        gives away a part of ``eps``.
+        """
+        lowest, highest = bounds
+        delta = point - x
+        size = delta.flatten(1).abs().to(torch.promote_types(delta.dtype, torch.float32))
+        way = torch.where(delta > 0, highest - x, x - lowest).flatten(1).to(size)
+        radius = torch.as_tensor(self.radius(delta), dtype=size.dtype, device=size.device).reshape(-1, 1)
+        # The sum of the changes falls with the threshold and bends at |delta|, where a coordinate begins to move, and
+        # at |delta| - way, where it has arrived: walk down the bends until it reaches the radius.
+        bends, order = torch.cat([size, (size - way).clamp_min(0)], dim=1).sort(dim=1, descending=True)
+        moving = torch.where(order < size.shape[1], 1, -1).cumsum(dim=1)
+        steps = torch.cat([torch.zeros_like(bends[:, :1]), moving[:, :-1] * -bends.diff(dim=1)], dim=1)
+        total = steps.cumsum(dim=1)
+        at = (total < radius).sum(dim=1, keepdim=True).clamp(1, bends.shape[1] - 1)
+        over = (total.gather(1, at) - radius).clamp_min(0)
+        tau = bends.gather(1, at) + over / moving.gather(1, at - 1).clamp_min(1)
+        within = size.minimum(way).sum(dim=1, keepdim=True) <= radius
+        moved = (size - tau.masked_fill(within, 0)).clamp_min(0).minimum(way)
+        return (x + delta.sign() * moved.to(x.dtype).view_as(x)).clamp(*bounds)
 
     def sample(  # noqa: D102
         self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0

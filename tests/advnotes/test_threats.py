@@ -38,6 +38,52 @@ def test_projection_does_not_move_points_apart(kind, seed, eps):
     assert (after <= before + 1e-9).all()
 
 
+@given(threats, seeds, radii)
+def test_the_point_inside_ball_and_range_is_inside_both_and_keeps_what_is_inside(kind, seed, eps):
+    threat, point = kind(eps), batch(seed)
+    x = batch(seed + 1).clamp(0, 1)  # most coordinates at an end of the range
+    inside = threat.nearest(point, x, (0.0, 1.0))
+    assert (threat.norm(inside - x) <= eps * (1 + 1e-9)).all()
+    assert inside.min() >= 0
+    assert inside.max() <= 1
+    torch.testing.assert_close(threat.nearest(inside, x, (0.0, 1.0)), inside)
+
+
+@given(seeds, st.floats(0.05, 3))
+@settings(max_examples=30)
+def test_in_l1_it_is_the_nearest_point_of_ball_and_range(seed, eps):
+    """Against a general solver, which sees the change as what is added minus what is taken away."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(1, 6, generator=generator, dtype=torch.float64)
+    x[0, 0], x[0, 1] = 0, 1
+    point = x + torch.randn(1, 6, generator=generator, dtype=torch.float64)
+    start, wanted = x[0].numpy(), point[0].numpy()
+
+    def apart(v):
+        return start + v[:6] - v[6:] - wanted
+
+    solved = minimize(
+        lambda v: (apart(v) ** 2).sum(),
+        np.zeros(12),
+        jac=lambda v: np.concatenate([2 * apart(v), -2 * apart(v)]),
+        bounds=[*((0, 1 - s) for s in start), *((0, s) for s in start)],
+        constraints={"type": "ineq", "fun": lambda v: eps - v.sum(), "jac": lambda v: -np.ones(12)},
+        options={"ftol": 1e-14, "maxiter": 500},
+    )
+    ours = L1(eps).nearest(point, x, (0.0, 1.0))
+    np.testing.assert_allclose(ours[0].numpy(), start + solved.x[:6] - solved.x[6:], atol=1e-6)
+
+
+def test_in_l1_cutting_off_after_the_projection_gives_away_a_part_of_eps():
+    x, point = torch.tensor([[0.9, 0.5, 0.5]]), torch.tensor([[1.9, 1.0, 0.5]])
+    # By hand: the first coordinate arrives after 0.1, the second gets what is left.
+    torch.testing.assert_close(L1(0.4).nearest(point, x, (0.0, 1.0)), torch.tensor([[1.0, 0.8, 0.5]]))
+    cut_off = (x + L1(0.4).project(point - x)).clamp(0, 1)
+    torch.testing.assert_close(cut_off, torch.tensor([[1.0, 0.5, 0.5]]))
+    each = L1(torch.tensor([0.4, float("inf")])).nearest(point.repeat(2, 1), x.repeat(2, 1), (0.0, 1.0))
+    torch.testing.assert_close(each, torch.tensor([[1.0, 0.8, 0.5], [1.0, 1.0, 0.5]]))
+
+
 @pytest.mark.parametrize("kind", THREATS)
 def test_projection_is_the_nearest_point(kind):
     threat, delta = kind(1.0), torch.tensor([[2.0, -0.5, 0.9]], dtype=torch.float64)
