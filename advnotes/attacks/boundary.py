@@ -1,0 +1,167 @@
+"""What attacks that look for the nearest adversarial point share: the boundary's linear model, and the record."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from advnotes.ascend import no_slope, warn_of_masking
+from advnotes.attacks.attack import Classification
+from advnotes.threats import Threat, per_sample
+
+__all__ = ["Nearest", "slopes"]
+
+
+def slopes(
+    function: Callable[[Tensor], Tensor], point: Float[Tensor, "batch ..."]
+) -> tuple[Float[Tensor, "batch values"], Float[Tensor, "batch values size"]]:
+    """Several values of each sample, and the gradient of each with respect to the flattened sample.
+
+    One forward pass and one backward pass for each value. On a processor that is faster than all of them in one
+    vectorised pass (33 against 42 ms for nine values on 100 digits), and it works for every model.
+
+    Args:
+        function: maps points to values ``[batch, values]``; a sample's values depend on that sample alone.
+        point: where to look.
+
+    Raises:
+        ValueError: where the values do not depend on the point in a differentiable way.
+    """
+    point = point.detach().requires_grad_()
+    with torch.enable_grad():
+        values = function(point)
+        columns = values.sum(dim=0).unbind()
+    gradients = [
+        torch.autograd.grad(column, point, retain_graph=number + 1 < len(columns), allow_unused=True)[0]
+        if column.requires_grad
+        else None
+        for number, column in enumerate(columns)
+    ]
+    if any(gradient is None for gradient in gradients):
+        raise ValueError(
+            "the logits do not depend on the input in a differentiable way (a detach, a rounding or a conversion to "
+            "NumPy in the model?); attack the model without that step, with a differentiable stand-in for it "
+            "(advnotes.attacks.BPDA), or with an attack that takes no gradients (advnotes.attacks.Square)"
+        )
+    stacked = torch.stack([gradient.flatten(1) for gradient in gradients if gradient is not None], dim=1)
+    return values.detach(), stacked
+
+
+class Nearest:
+    """The nearest adversarial point that an attack has seen, for each sample of a batch.
+
+    Beside it stands the point of the highest loss that was seen inside the threat, for the samples of which no
+    adversarial point inside the threat is found.
+
+    Args:
+        objective: the adversary's aim; a sample that has reached it already is its own nearest point.
+        x: the batch.
+        threat: measures distance, and says how much of it counts.
+        early_stop: a sample is finished as soon as an adversarial point inside the threat was seen.
+    """
+
+    def __init__(self, objective: Classification, x: Tensor, threat: Threat, early_stop: bool) -> None:
+        self.objective, self.x, self.threat, self.early_stop = objective, x, threat, early_stop
+        loss, won = objective(x)
+        self.clean_loss, self.loss = loss, loss.clone()
+        self.point, self.distance = x.clone(), torch.where(won, 0.0, torch.inf).to(loss)
+        self.highest, self.highest_loss = x.clone(), torch.full_like(loss, -torch.inf)
+        self.blind = torch.zeros_like(won)
+
+    @property
+    def inside(self) -> Bool[Tensor, " batch"]:
+        """Whether an adversarial point inside the threat was seen."""
+        return self.distance.isfinite() & (self.distance <= self._eps(self.threat))
+
+    def unfinished(self) -> Int[Tensor, " rows"]:
+        """The samples that are worth more steps."""
+        done = self.inside if self.early_stop else self.distance == 0
+        return (~done).nonzero().squeeze(1)
+
+    def look(self, rows: Int[Tensor, " rows"], point: Float[Tensor, "rows ..."]) -> Bool[Tensor, " rows"]:
+        """Evaluate a point for each of some samples, keep what is the best, and say which are adversarial."""
+        loss, won = self.objective.rows(rows)(point)
+        self.keep(rows, point, loss, won)
+        return won
+
+    def keep(
+        self,
+        rows: Int[Tensor, " rows"],
+        point: Float[Tensor, "rows ..."],
+        loss: Float[Tensor, " rows"],
+        won: Bool[Tensor, " rows"],
+        inside: Bool[Tensor, " rows"] | None = None,
+    ) -> None:
+        """Keep evaluated points where they are the best; ``inside`` says which are, where it is known already."""
+        distance = self.threat.norm(point - self.x[rows]).to(self.distance)
+        if inside is None:
+            inside = distance <= self._eps(self.threat.rows(rows))
+        nearer = won & (distance < self.distance[rows])
+        self._write(rows, nearer, (self.point, point), (self.distance, distance), (self.loss, loss))
+        higher = inside & (loss > self.highest_loss[rows])
+        self._write(rows, higher, (self.highest, point), (self.highest_loss, loss))
+
+    def finite(
+        self, rows: Int[Tensor, " rows"], gradients: Float[Tensor, "rows ..."]
+    ) -> Float[Tensor, "rows ..."]:
+        """The gradients of some samples with zeros for what is not finite; remembers who has shown none."""
+        self.blind[rows] |= no_slope(gradients)
+        return gradients.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+
+    def refine(self, steps: int) -> None:
+        r"""Search the segment from each sample to its nearest adversarial point (Croce and Hein 2020b, equation 11).
+
+        With the loss :math:`h` negative at :math:`a` and positive at :math:`b`, a step goes to the zero of the line
+        through both, :math:`b - h(b)\,(b - a) / (h(b) - h(a))`, which takes the place of the end on its side.
+        """
+        rows = self.unfinished()
+        rows = rows[self.distance[rows].isfinite()]
+        if len(rows) == 0:
+            return
+        objective = self.objective.rows(rows)
+        near, near_loss, far, far_loss = (
+            self.x[rows],
+            self.clean_loss[rows],
+            self.point[rows],
+            self.loss[rows],
+        )
+        for _ in range(steps):
+            # A thousandth short of the zero, which rounding would put on either side.
+            share = 0.999 * (far_loss / (far_loss - near_loss)).nan_to_num(nan=0.5).clamp(0, 1)
+            middle = torch.lerp(far, near, per_sample(share, far))
+            loss, won = objective(middle)
+            self.keep(rows, middle, loss, won)
+            wide = per_sample(won, far)
+            near, far = torch.where(wide, near, middle), torch.where(wide, middle, far)
+            near_loss, far_loss = torch.where(won, near_loss, loss), torch.where(won, loss, far_loss)
+
+    def result(self, last: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """The point that each sample comes back at.
+
+        Args:
+            last: where the attack stood at its end. For samples without an adversarial point inside the threat, the
+                nearest one outside, or else this point, is moved into the threat and compared with what was seen
+                there.
+
+        Warns:
+            MaskedGradientWarning: where samples that were not fooled have shown no gradient.
+        """
+        missed = (~self.inside).nonzero().squeeze(1)
+        if len(missed):
+            found = per_sample(self.distance.isfinite(), last)
+            wish = torch.where(found, self.point, last)[missed] - self.x[missed]
+            moved = self.x[missed] + self.threat.rows(missed).project(wish)
+            loss, won = self.objective.rows(missed)(moved)
+            # Inside by construction, whatever the last bit of its norm says.
+            self.keep(missed, moved, loss, won, inside=torch.ones_like(won))
+        warn_of_masking(self.blind, won=self.inside | (self.highest_loss > 0))
+        return torch.where(per_sample(self.inside, last), self.point, self.highest)
+
+    def _eps(self, threat: Threat) -> Tensor:
+        return torch.as_tensor(threat.eps, dtype=self.distance.dtype, device=self.distance.device)
+
+    @staticmethod
+    def _write(rows: Tensor, chosen: Tensor, *pairs: tuple[Tensor, Tensor]) -> None:
+        for whole, part in pairs:
+            whole[rows[chosen]] = part[chosen]

@@ -1,0 +1,204 @@
+"""The fast adaptive boundary attack, untargeted and through chosen classes."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from advnotes.attacks.attack import Classification, Model, NormAttack
+from advnotes.attacks.boundary import Nearest, slopes
+from advnotes.attacks.hyperplane import dual_norm, shortest_way
+from advnotes.losses import margin, margin_loss
+from advnotes.seeds import Source, own_seeds
+from advnotes.threats import Threat, per_sample, tiny
+
+__all__ = ["FAB", "TargetedFAB"]
+
+#: ``gaps(logits, rows)``: for some samples, the differences of logits that are zero on the boundaries to be looked at.
+Gaps = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class FAB(NormAttack):
+    r"""The nearest adversarial point, by walking along the boundary (Croce and Hein 2020b, Algorithm 1).
+
+    At :math:`x^i` the model is taken as linear. Of the boundaries between the true class :math:`c` and the others it
+    takes the nearest, :math:`\arg\min_l |z_l - z_c| / \lVert\nabla z_l - \nabla z_c\rVert_q`, and with the shortest
+    ways :math:`\delta, \delta_0` to it from :math:`x^i` and from :math:`x`, in the threat's norm and inside the box,
+
+    .. math::
+        x^{i+1} = \Pi_{[l, u]}\bigl((1 - \alpha)(x^i + \eta\delta) + \alpha(x + \eta\delta_0)\bigr), \qquad
+        \alpha = \min\Bigl\{\frac{\lVert\delta\rVert}{\lVert\delta\rVert + \lVert\delta_0\rVert},
+        \alpha_\mathrm{max}\Bigr\}
+
+    Where that is adversarial, the walk goes on from :math:`(1 - \beta)x + \beta x^{i+1}`. It has no step size, and
+    does not change when the logits are multiplied. Three steps of a secant search end it (equation 11).
+
+    Args:
+        steps: gradients taken in each run, at least 1.
+        restarts: how many runs; the second and later ones begin at a random point, at most half as far from ``x`` as
+            the nearest adversarial point so far, or as ``threat`` allows.
+        alpha_max: the largest share of the way that is taken from ``x``, in [0, 1].
+        eta: how far beyond the boundary to go, as a factor of at least 1.
+        beta: how much of the perturbation is kept after a success, in (0, 1).
+
+    The other arguments are :class:`NormAttack`'s. With ``targeted``, the boundary is that between ``y`` and the
+    likeliest other class, and a point is adversarial where it is taken for ``y``; there :math:`\alpha` is 0 except
+    after a success, since at a corner between several classes the pull towards ``x`` would keep the walk out for
+    ever. Where the nearest point of ``y`` lies in such a corner, the one that is found is farther away.
+
+    Differs from the paper: a random start is drawn from the ball and not from its surface; the secant search looks at
+    the likeliest wrong class wherever it is, not at one that it began with.
+
+    Raises:
+        ValueError: where an argument lies outside its range.
+    """
+
+    _: KW_ONLY
+    steps: int = 100
+    restarts: int = 1
+    alpha_max: float = 0.1
+    eta: float = 1.05
+    beta: float = 0.9
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("steps", "restarts"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not (0 <= self.alpha_max <= 1 and self.eta >= 1 and 0 < self.beta < 1):
+            raise ValueError(
+                "expected alpha_max in [0, 1], eta of at least 1 and beta in (0, 1), got "
+                f"{self.alpha_max}, {self.eta} and {self.beta}"
+            )
+
+    def perturb(  # noqa: D102
+        self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
+    ) -> Float[Tensor, "batch ..."]:
+        nearest = Nearest(
+            Classification(model, y, margin_loss, self.targeted), x, self.threat, self.early_stop
+        )
+        seeds = own_seeds(generator, x) if self.restarts > 1 else None
+        last = x.clone()
+        for boundary, gaps in enumerate(self.boundaries(model, x, y)):
+            for restart in range(self.restarts):
+                rows = nearest.unfinished()
+                if len(rows) == 0:
+                    break
+                start = x[rows]
+                if restart and seeds is not None:
+                    number = boundary * self.restarts + restart
+                    start = start + self.nearby(nearest).rows(rows).sample(start, seeds[rows], stream=number)
+                self.walk(model, nearest, gaps, rows, start.clamp(*self.bounds), last)
+        nearest.refine(steps=3)
+        return nearest.result(last)
+
+    def nearby(self, nearest: Nearest) -> Threat:
+        """Where restarts begin: the ball of half the distance that is still to be beaten."""
+        lowest, highest = self.bounds
+        farthest = self.threat.norm(torch.maximum(nearest.x - lowest, highest - nearest.x))
+        eps = torch.as_tensor(self.threat.eps).to(farthest)
+        return dataclasses.replace(
+            self.threat, eps=torch.minimum(farthest, eps).minimum(nearest.distance) / 2
+        )
+
+    def boundaries(self, model: Model, x: Tensor, y: Tensor) -> list[Gaps]:
+        """The boundaries that one run after the other looks at."""
+        return [partial(_gap_of_goal if self.targeted else _gaps_to_all, y)]
+
+    def walk(
+        self, model: Model, nearest: Nearest, gaps: Gaps, rows: Tensor, start: Tensor, last: Tensor
+    ) -> None:
+        """One run for some of the samples, from ``start``; those that are finished leave it."""
+        point, pulled = start, torch.full_like(rows, not self.targeted, dtype=torch.bool)
+        for _ in range(self.steps):
+            gap, normal = slopes(partial(_gaps_at, model, gaps, rows), point)
+            normal = nearest.finite(rows, normal)
+            closest = (gap.abs() / dual_norm(self.threat, normal)).argmin(dim=1)
+            each = torch.arange(len(rows), device=rows.device)
+            point = self.step(nearest.x[rows], point, gap[each, closest], normal[each, closest], pulled)
+            won = nearest.look(rows, point)
+            last[rows] = point
+            point = torch.where(per_sample(won, point), torch.lerp(nearest.x[rows], point, self.beta), point)
+            if self.targeted:
+                pulled = won
+            if self.early_stop:
+                going = ~nearest.inside[rows]
+                rows, point, pulled = rows[going], point[going], pulled[going]
+                if len(rows) == 0:
+                    return
+
+    def step(self, x: Tensor, point: Tensor, gap: Tensor, normal: Tensor, pulled: Tensor) -> Tensor:
+        r"""From :math:`x^i` to :math:`x^{i+1}`, for the plane :math:`\{z : g + w^\top(z - x^i) = 0\}`."""
+        clean, here = x.flatten(1), point.flatten(1)
+        way = shortest_way(self.threat, here, normal, -gap, self.bounds)
+        gap_of_x = gap + (normal * (clean - here)).sum(dim=1)
+        way_from_x = shortest_way(self.threat, clean, normal, -gap_of_x, self.bounds)
+        length, length_from_x = self.threat.norm(way)[:, None], self.threat.norm(way_from_x)[:, None]
+        alpha = (length / (length + length_from_x).clamp_min(tiny(length))).clamp_max(
+            self.alpha_max
+        ) * pulled[:, None]
+        new = (1 - alpha) * (here + self.eta * way) + alpha * (clean + self.eta * way_from_x)
+        return new.clamp(*self.bounds).view_as(point)
+
+
+@dataclass(frozen=True)
+class TargetedFAB(FAB):
+    """FAB-T: one run for the boundary with each of the likeliest wrong classes (Croce and Hein 2020a, section 4).
+
+    A step wants one gradient, where :class:`FAB` wants one for every class: for many classes much the cheaper, and
+    often the stronger. A point is adversarial where it is taken for any wrong class.
+
+    Args:
+        targets: how many of the wrong classes, the likeliest at ``x`` first; all of them, where the model has fewer.
+
+    The other arguments are :class:`FAB`'s.
+
+    Raises:
+        ValueError: where an argument lies outside its range, or with ``targeted``.
+    """
+
+    _: KW_ONLY
+    targets: int = 9
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.targets < 1:
+            raise ValueError(f"targets must be at least 1, got {self.targets}")
+        if self.targeted:
+            raise ValueError(
+                "TargetedFAB chooses the classes to reach by itself, the likeliest wrong ones; to reach one that you "
+                "choose, use FAB(threat, targeted=True)"
+            )
+
+    def boundaries(self, model: Model, x: Tensor, y: Tensor) -> list[Gaps]:
+        """The boundaries with the likeliest wrong classes, one at a time."""
+        logits = model(x)
+        others = logits.scatter(1, y[:, None], -torch.inf)
+        likeliest = others.topk(min(self.targets, logits.shape[1] - 1), dim=1).indices
+        return [partial(_gap_to, y, column) for column in likeliest.unbind(dim=1)]
+
+
+def _gaps_at(model: Model, gaps: Gaps, rows: Tensor, point: Tensor) -> Tensor:
+    return gaps(model(point), rows)
+
+
+def _gap_to(y: Tensor, other: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
+    """How much likelier one other class is than the true one, in logits."""
+    return logits.gather(1, other[rows, None]) - logits.gather(1, y[rows, None])
+
+
+def _gaps_to_all(y: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
+    """How much likelier every other class is than the true one, in logits."""
+    others = ~F.one_hot(y[rows], logits.shape[1]).bool()
+    return logits[others].view(len(logits), -1) - logits.gather(1, y[rows, None])
+
+
+def _gap_of_goal(y: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
+    """How much likelier the class to reach is than every other one, in logits."""
+    return margin(logits, y[rows])[:, None]
