@@ -1,12 +1,13 @@
 from . import data, gan, metrics, nets, plots, robust, zoo
 from .ascend import MaskedGradientWarning
-from .attacks import BIM, FGSM, PGD, Attack, NormAttack, Square
+from .attacks import BIM, FGSM, PGD, Attack, NormAttack, Square, Universal
 from .claims import Claims, at_least, at_most, between
+from .evaluation import evaluate
 from .game import Game
 from .gan import GAN, R1GAN, MinimaxGAN
 from .loop import History, NonFiniteLoss, play
 from .losses import cross_entropy, dlr, margin, margin_loss
-from .metrics import accuracy, mode_coverage, robust_accuracy
+from .metrics import accuracy, fooling_rate, mode_coverage, robust_accuracy
 from .robust import AdversarialTraining
 from .seeds import seed_all, start
 from .threats import L1, L2, Linf, Threat
@@ -29,8 +30,10 @@ __all__ = [
     "MinimaxGAN",
     "NonFiniteLoss",
     "NormAttack",
+    "Report",
     "Square",
     "Threat",
+    "Universal",
     "accuracy",
     "at_least",
     "at_most",
@@ -38,6 +41,8 @@ __all__ = [
     "cross_entropy",
     "data",
     "dlr",
+    "evaluate",
+    "fooling_rate",
     "gan",
     "margin",
     "margin_loss",
