@@ -217,6 +217,12 @@ def check_logits(logits: object, y: Tensor) -> None:
         raise ValueError(f"labels go up to {int(y.max())}, but the model has {logits.shape[1]} classes")
 
 
+def device_of(model: Model, x: Tensor) -> torch.device:
+    """Where a model wants its inputs: where its parameters are, or where ``x`` is if it has none."""
+    parameters = model.parameters() if isinstance(model, nn.Module) else iter(())
+    return next((parameter.device for parameter in parameters), x.device)
+
+
 @contextmanager
 def attacked(model: Model, training: bool = False) -> Iterator[None]:
     """Every module in eval (or train) mode for the time of an attack; modes and buffers put back, come what may."""

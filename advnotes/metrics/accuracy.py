@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Attack, Model, attacked, check_logits
+from advnotes.attacks.attack import Attack, Model, attacked, check_logits, device_of
 from advnotes.seeds import Source
 
 __all__ = ["Proportion", "accuracy", "robust_accuracy"]
@@ -110,7 +110,7 @@ def robust_accuracy(
         raise ValueError(
             "robust accuracy is about leaving the true class: give an attack with targeted=False"
         )
-    device = _device(model, x)
+    device = device_of(model, x)
     right = 0
     for first in range(0, len(x), batch_size):
         part = slice(first, first + batch_size)
@@ -125,8 +125,3 @@ def robust_accuracy(
                 standing &= logits.argmax(dim=1) == labels
         right += int(standing.sum())
     return Proportion(right, len(x))
-
-
-def _device(model: Model, x: Tensor) -> torch.device:
-    parameters = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
-    return next((parameter.device for parameter in parameters), x.device)

@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from torch import nn
 
 from advnotes.attacks import FGSM, PGD
-from advnotes.metrics import Proportion, accuracy, mode_coverage, robust_accuracy
+from advnotes.metrics import Proportion, accuracy, fooling_rate, mode_coverage, robust_accuracy
 from advnotes.threats import Linf
 
 
@@ -86,3 +86,23 @@ def test_mode_coverage_far_from_the_origin_and_in_other_precisions():
     samples[:, 0] += 0.25
     assert mode_coverage(samples, centres, 0.26) == (1, 1.0)
     assert mode_coverage(samples, centres, 0.24) == (0, 0.0)
+
+
+def test_fooling_rate_counts_predictions_that_change_in_eval_mode():
+    x = nn.functional.one_hot(torch.arange(50) % 3, 3).float()
+    x_adv = x.clone()
+    x_adv[:20] = x[:20].roll(1, dims=1)
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5)).train()
+    assert fooling_rate(model, x, x_adv, batch_size=7) == Proportion(20, 50)
+    assert fooling_rate(model, x, x) == Proportion(0, 50)
+    assert model[1].training
+
+
+def test_fooling_rate_refuses_what_it_cannot_compare():
+    model, x, _ = flat()
+    with pytest.raises(ValueError, match="shapes"):
+        fooling_rate(model, x, x[..., :2])
+    with pytest.raises(ValueError, match="at least one input"):
+        fooling_rate(model, x[:0], x[:0])
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        fooling_rate(model, x, x, batch_size=0)
