@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -45,8 +46,8 @@ EXAMPLES, NUMBERS = 8, 2**19
 
 CURVE = (
     "Up to eps: the perturbations that the attacks found, and PGD (margin loss, 20 steps) at each smaller radius on "
-    "the samples that they fooled. Beyond eps: PGD (margin loss, 20 steps) at each radius on those that are left. A sample "
-    "that falls at one radius has fallen at every larger one."
+    "the samples that they fooled. Beyond eps: PGD (margin loss, 20 steps) at each radius on those that are left. A "
+    "sample that falls at one radius has fallen at every larger one."
 )
 
 
@@ -282,7 +283,7 @@ class _Evaluation:
         self.trial.gradients = all(finding.name != "no gradient" for finding in findings)
         if self.bar_off is None:
             for finding in findings:
-                tqdm.write(f"{finding.severity}: {finding.name}. {finding.evidence}")
+                tqdm.write(f"{finding.severity}: {finding.name}. {finding.evidence}", file=sys.stderr)
         return findings
 
     def _open(self, folder: str | os.PathLike[str], mark: str, digest: str, seed: int) -> None:

@@ -1,0 +1,160 @@
+"""What a command line names: a threat, a model, data."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from advnotes.threats import L1, L2, Linf, Threat
+
+__all__ = ["data_of", "model_of", "threat_of"]
+
+NORMS: dict[str, type[Threat]] = {"linf": Linf, "l2": L2, "l1": L1}
+FILES = (".npz", ".safetensors", ".pt", ".pth")
+
+
+def threat_of(text: str) -> Threat:
+    """The threat of ``linf:8/255``, ``l2:0.5`` or ``l1:12``.
+
+    Raises:
+        ValueError: where it is none of these.
+    """
+    norm, _, radius = text.partition(":")
+    kind = NORMS.get(norm.strip().lower().replace("-", ""))
+    try:
+        eps = float(Fraction(radius.replace(" ", "")))
+    except (ValueError, ZeroDivisionError):
+        eps = -1.0
+    if kind is None or eps < 0:
+        raise ValueError(
+            f"a threat is a norm and a radius, such as linf:8/255, l2:0.5 or l1:12, got {text!r}"
+        )
+    return kind(eps)
+
+
+def model_of(text: str) -> Callable[[Tensor], Tensor]:
+    """The model of ``MODULE:NAME``, in eval mode: a module, a function of inputs, or what makes one of these.
+
+    Raises:
+        ValueError: where there is no such thing.
+    """
+    found = _named(text)
+    if not isinstance(found, nn.Module) and callable(found) and not _wants_arguments(found):
+        found = found()
+    if not callable(found):
+        raise ValueError(f"{text} is {type(found).__name__}, neither a model nor what makes one")
+    return found.eval() if isinstance(found, nn.Module) else found
+
+
+def data_of(text: str, size: int | None = None) -> object:
+    """The data of a file with ``x`` and ``y``, of ``MODULE:NAME``, or of a set of :mod:`advnotes.data`: ``mnist:test``.
+
+    Bytes in a file are pixels from 0 to 255, and become numbers from 0 to 1.
+
+    Raises:
+        ValueError: where there is no such thing.
+    """
+    path = Path(text)
+    if path.suffix in FILES:
+        return _file(path)
+    name, _, split = text.partition(":")
+    from advnotes import data
+
+    sets = ("mnist", "digits", "fashion_mnist", "cifar10", "svhn")
+    if name in sets and not Path(f"{name}.py").exists():
+        return getattr(data, name)(split or "test", size)
+    if ":" not in text:
+        raise ValueError(
+            f"data are MODULE:NAME, a file ({', '.join(FILES)}) with x and y, or a set with its split such as "
+            f"mnist:test ({', '.join(sets)}), got {text!r}"
+        )
+    found = _named(text)
+    return found() if inspect.isroutine(found) or inspect.isclass(found) else found
+
+
+def _file(path: Path) -> tuple[Tensor, Tensor]:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as members:
+                found: Any = {name: torch.from_numpy(members[name]) for name in members.files}
+        elif path.suffix == ".safetensors":
+            found = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    if isinstance(found, dict):
+        if not {"x", "y"} <= set(found):
+            names = ", ".join(map(str, found)) or "nothing"
+            raise ValueError(f"{path} must hold x and y, the samples and their labels; it holds {names}")
+        found = found["x"], found["y"]
+    if not isinstance(found, (tuple, list)) or len(found) != 2 or not isinstance(found[0], Tensor):
+        raise ValueError(f"{path} must hold samples and labels, x and y, as tensors")
+    x, y = found
+    return (x.float() / 255 if x.dtype == torch.uint8 else x), y
+
+
+def _named(text: str) -> Any:
+    """What ``MODULE:NAME`` is: a module on the path, the present folder included, or a file ``.py``."""
+    where, _, name = text.rpartition(":")
+    if not where or not name:
+        raise ValueError(f"expected MODULE:NAME, such as my_models:resnet or train.py:model, got {text!r}")
+    module = _module(where)
+    thing: Any = module
+    for part in name.split("."):
+        if not hasattr(thing, part):
+            names = [known for known in vars(module) if not known.startswith("_")]
+            raise ValueError(f"{where} has no {name}; it has {', '.join(sorted(names)) or 'no names'}")
+        thing = getattr(thing, part)
+    return thing
+
+
+def _module(where: str) -> ModuleType:
+    """A module by its name or its file."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    path = Path(where)
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise ValueError(f"there is no file {where}")
+        name = path.stem
+        loaded = sys.modules.get(name)
+        if loaded is not None and Path(getattr(loaded, "__file__", None) or "").resolve() == path.resolve():
+            return loaded
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # so that its classes know where they are
+        sys.path.insert(0, str(path.resolve().parent))
+        spec.loader.exec_module(module)
+        return module
+    try:
+        return importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (where == error.name or where.startswith(f"{error.name}.")):
+            raise ValueError(f"there is no module {where} here or on Python's path") from error
+        raise
+
+
+def _wants_arguments(thing: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(thing).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return any(p.default is p.empty and p.kind not in kinds for p in parameters)
