@@ -1,9 +1,13 @@
 from .apgd import APGD, TargetedAPGD
 from .attack import Attack, Classification, Model, NormAttack
+from .autoattack import AutoAttack
 from .bpda import BPDA
+from .carlini_wagner import CarliniWagner
+from .deepfool import DeepFool
 from .eot import EOT
 from .fab import FAB, TargetedFAB
 from .fgsm import FGSM
+from .mifgsm import MIFGSM
 from .only_add import OnlyAdd
 from .pgd import BIM, PGD
 from .square import Square
@@ -17,9 +21,13 @@ __all__ = [
     "EOT",
     "FAB",
     "FGSM",
+    "MIFGSM",
     "PGD",
     "Attack",
+    "AutoAttack",
+    "CarliniWagner",
     "Classification",
+    "DeepFool",
     "Model",
     "NormAttack",
     "OnlyAdd",

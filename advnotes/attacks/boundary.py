@@ -10,7 +10,7 @@ from advnotes.ascend import no_slope, warn_of_masking
 from advnotes.attacks.attack import Classification
 from advnotes.threats import Threat, per_sample
 
-__all__ = ["Nearest", "slopes"]
+__all__ = ["Nearest", "leads", "likeliest_wrong", "slopes"]
 
 
 def slopes(
@@ -48,6 +48,27 @@ def slopes(
     return values.detach(), stacked
 
 
+def likeliest_wrong(
+    logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"], count: int | None = None
+) -> Int[Tensor, "batch wrong"]:
+    """The wrong classes of each sample, the likeliest first: ``count`` of them, or all where there are fewer."""
+    wrong = logits.shape[1] - 1
+    others = logits.scatter(1, y[:, None], -torch.inf)
+    return others.topk(wrong if count is None else min(count, wrong), dim=1).indices
+
+
+def leads(
+    y: Int[Tensor, " batch"], others: Int[Tensor, "batch values"], logits: Tensor, rows: Int[Tensor, " rows"]
+) -> Float[Tensor, "rows values"]:
+    """How far other classes are ahead of ``y``, for the logits of some of the samples: zero on the boundaries."""
+    return logits.gather(1, others[rows]) - logits.gather(1, y[rows, None])
+
+
+#: How far beyond the boundary a point must lie to count as the nearest, as a share of the loss at the clean sample: a
+#: point on the boundary itself is adversarial or not as the sums are rounded, which differs between batch sizes.
+BEYOND = 1e-4
+
+
 class Nearest:
     """The nearest adversarial point that an attack has seen, for each sample of a batch.
 
@@ -67,7 +88,7 @@ class Nearest:
         self.clean_loss, self.loss = loss, loss.clone()
         self.point, self.distance = x.clone(), torch.where(won, 0.0, torch.inf).to(loss)
         self.highest, self.highest_loss = x.clone(), torch.full_like(loss, -torch.inf)
-        self.blind = torch.zeros_like(won)
+        self.blind, self.beyond = torch.zeros_like(won), BEYOND * loss.abs()
 
     @property
     def inside(self) -> Bool[Tensor, " batch"]:
@@ -97,7 +118,7 @@ class Nearest:
         distance = self.threat.norm(point - self.x[rows]).to(self.distance)
         if inside is None:
             inside = distance <= self._eps(self.threat.rows(rows))
-        nearer = won & (distance < self.distance[rows])
+        nearer = won & (loss >= self.beyond[rows]) & (distance < self.distance[rows])
         self._write(rows, nearer, (self.point, point), (self.distance, distance), (self.loss, loss))
         higher = inside & (loss > self.highest_loss[rows])
         self._write(rows, higher, (self.highest, point), (self.highest_loss, loss))
@@ -113,13 +134,14 @@ class Nearest:
         r"""Search the segment from each sample to its nearest adversarial point (Croce and Hein 2020b, equation 11).
 
         With the loss :math:`h` negative at :math:`a` and positive at :math:`b`, a step goes to the zero of the line
-        through both, :math:`b - h(b)\,(b - a) / (h(b) - h(a))`, which takes the place of the end on its side.
+        through both, :math:`b - h(b)\,(b - a) / (h(b) - h(a))`, or as little beyond it as counts; there it takes the
+        place of the end on its side.
         """
         rows = self.unfinished()
         rows = rows[self.distance[rows].isfinite()]
         if len(rows) == 0:
             return
-        objective = self.objective.rows(rows)
+        objective, aim = self.objective.rows(rows), 2 * self.beyond[rows]
         near, near_loss, far, far_loss = (
             self.x[rows],
             self.clean_loss[rows],
@@ -127,11 +149,11 @@ class Nearest:
             self.loss[rows],
         )
         for _ in range(steps):
-            # A thousandth short of the zero, which rounding would put on either side.
-            share = 0.999 * (far_loss / (far_loss - near_loss)).nan_to_num(nan=0.5).clamp(0, 1)
+            share = ((far_loss - aim) / (far_loss - near_loss)).nan_to_num(nan=0.0).clamp(0, 1)
             middle = torch.lerp(far, near, per_sample(share, far))
             loss, won = objective(middle)
             self.keep(rows, middle, loss, won)
+            won = won & (loss >= self.beyond[rows])
             wide = per_sample(won, far)
             near, far = torch.where(wide, near, middle), torch.where(wide, middle, far)
             near_loss, far_loss = torch.where(won, near_loss, loss), torch.where(won, loss, far_loss)

@@ -8,10 +8,9 @@ from functools import partial
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from advnotes.attacks.attack import Classification, Model, NormAttack
-from advnotes.attacks.boundary import Nearest, slopes
+from advnotes.attacks.boundary import Nearest, leads, likeliest_wrong, slopes
 from advnotes.attacks.hyperplane import dual_norm, shortest_way
 from advnotes.losses import margin, margin_loss
 from advnotes.seeds import Source, own_seeds
@@ -109,7 +108,9 @@ class FAB(NormAttack):
 
     def boundaries(self, model: Model, x: Tensor, y: Tensor) -> list[Gaps]:
         """The boundaries that one run after the other looks at."""
-        return [partial(_gap_of_goal if self.targeted else _gaps_to_all, y)]
+        if self.targeted:
+            return [partial(_lead_of_goal, y)]
+        return [partial(leads, y, likeliest_wrong(model(x), y))]
 
     def walk(
         self, model: Model, nearest: Nearest, gaps: Gaps, rows: Tensor, start: Tensor, last: Tensor
@@ -176,29 +177,20 @@ class TargetedFAB(FAB):
                 "choose, use FAB(threat, targeted=True)"
             )
 
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return "FAB-T"
+
     def boundaries(self, model: Model, x: Tensor, y: Tensor) -> list[Gaps]:
         """The boundaries with the likeliest wrong classes, one at a time."""
-        logits = model(x)
-        others = logits.scatter(1, y[:, None], -torch.inf)
-        likeliest = others.topk(min(self.targets, logits.shape[1] - 1), dim=1).indices
-        return [partial(_gap_to, y, column) for column in likeliest.unbind(dim=1)]
+        return [partial(leads, y, one) for one in likeliest_wrong(model(x), y, self.targets).split(1, dim=1)]
 
 
 def _gaps_at(model: Model, gaps: Gaps, rows: Tensor, point: Tensor) -> Tensor:
     return gaps(model(point), rows)
 
 
-def _gap_to(y: Tensor, other: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
-    """How much likelier one other class is than the true one, in logits."""
-    return logits.gather(1, other[rows, None]) - logits.gather(1, y[rows, None])
-
-
-def _gaps_to_all(y: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
-    """How much likelier every other class is than the true one, in logits."""
-    others = ~F.one_hot(y[rows], logits.shape[1]).bool()
-    return logits[others].view(len(logits), -1) - logits.gather(1, y[rows, None])
-
-
-def _gap_of_goal(y: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
-    """How much likelier the class to reach is than every other one, in logits."""
+def _lead_of_goal(y: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
+    """How far the class to reach is ahead of every other one."""
     return margin(logits, y[rows])[:, None]

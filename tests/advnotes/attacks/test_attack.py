@@ -10,7 +10,19 @@ import torch
 from torch import nn
 
 from advnotes.ascend import MaskedGradientWarning
-from advnotes.attacks import APGD, BIM, FAB, FGSM, PGD, Square, TargetedAPGD, TargetedFAB, Universal
+from advnotes.attacks import (
+    APGD,
+    BIM,
+    FAB,
+    FGSM,
+    PGD,
+    CarliniWagner,
+    DeepFool,
+    Square,
+    TargetedAPGD,
+    TargetedFAB,
+    Universal,
+)
 from advnotes.attacks.attack import check_inputs
 from advnotes.losses import margin_loss
 from advnotes.threats import L1, L2, Linf
@@ -31,9 +43,9 @@ ATTACKS = [
         TargetedFAB(threat, steps=5),
         Universal(threat, steps=25, batch_size=4),
     )
-]
+] + [DeepFool(THREATS[0]), DeepFool(THREATS[1]), CarliniWagner(THREATS[1], steps=30, searches=5)]
 #: Attacks of the least norm.
-NEAREST = (FAB,)
+NEAREST = (CarliniWagner, DeepFool, FAB)
 every_attack = pytest.mark.parametrize(
     "attack", ATTACKS, ids=lambda a: f"{type(a).__name__}-{type(a.threat).__name__}"
 )
@@ -204,7 +216,7 @@ def test_pixels_at_the_ends_of_the_range_can_move(attack):
 
 @every_attack
 def test_targeted_reaches_for_the_class(attack):
-    if isinstance(attack, TargetedAPGD | TargetedFAB):
+    if isinstance(attack, DeepFool | TargetedAPGD | TargetedFAB):
         with pytest.raises(ValueError, match="chooses the classes to reach"):
             dataclasses.replace(attack, targeted=True)
         return

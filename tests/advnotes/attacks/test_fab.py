@@ -45,7 +45,7 @@ def test_a_linear_classifiers_distance_is_found(kind, threat):
     expected = exact_distance(model, x, y, threat)
     assert expected.isfinite().all()
     assert (model(x_adv).argmax(dim=1) != y).all()
-    torch.testing.assert_close(threat.norm(x_adv - x), expected, rtol=1e-4, atol=0)
+    torch.testing.assert_close(threat.norm(x_adv - x), expected, rtol=3e-4, atol=0)
 
 
 @both
@@ -54,7 +54,7 @@ def test_two_classes_are_enough(kind, threat):
     model, x, y = affine(classes=2)
     x_adv = kind(threat, steps=20)(model, x, y)
     assert (model(x_adv).argmax(dim=1) != y).all()
-    torch.testing.assert_close(threat.norm(x_adv - x), exact_distance(model, x, y, threat), rtol=1e-4, atol=0)
+    torch.testing.assert_close(threat.norm(x_adv - x), exact_distance(model, x, y, threat), rtol=3e-4, atol=0)
 
 
 @pytest.mark.parametrize("threat", NO_LIMIT[::2], ids=["Linf", "L1"])
@@ -178,7 +178,7 @@ def test_other_ranges_are_fine():
         lambda z: model(z / 10 + 0.5), 10 * x - 5, y
     )
     expected = exact_distance(model, x, y, Linf(1.0))
-    torch.testing.assert_close((moved - (10 * x - 5)).abs().amax(dim=1) / 10, expected, rtol=1e-4, atol=0)
+    torch.testing.assert_close((moved - (10 * x - 5)).abs().amax(dim=1) / 10, expected, rtol=3e-4, atol=0)
 
 
 def test_slopes_are_the_rows_of_the_jacobian():

@@ -1,0 +1,102 @@
+"""DeepFool: the nearest adversarial point, from one linear model of the classifier to the next."""
+
+from dataclasses import KW_ONLY, dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from advnotes.attacks.attack import Classification, Model, NormAttack
+from advnotes.attacks.boundary import Nearest, leads, likeliest_wrong, slopes
+from advnotes.attacks.hyperplane import dual_norm
+from advnotes.losses import margin_loss
+from advnotes.seeds import Source
+from advnotes.threats import L1, L2
+
+__all__ = ["DeepFool"]
+
+#: Added to the length of a step, as a share of the range of the input: 1e-4 in the authors' code.
+NUDGE = 1e-4
+
+
+@dataclass(frozen=True)
+class DeepFool(NormAttack):
+    r"""Step to the nearest boundary of the linearised model, until the class changes (Moosavi-Dezfooli et al. 2016).
+
+    Algorithm 2 in L2 and, in L-inf, its equations 9 to 11. With the leads :math:`f_k = z_k - z_y` of the other classes
+    and their gradients :math:`w_k`, the boundary that is taken is the nearest, :math:`l = \arg\min_k |f_k| / \lVert
+    w_k\rVert_q`, and the step is the shortest way to it,
+
+    .. math::
+        r = \frac{|f_l|}{\lVert w_l\rVert_2^2}\,w_l \quad\text{or}\quad
+        r = \frac{|f_l|}{\lVert w_l\rVert_1}\,\mathrm{sign}(w_l).
+
+    The sum of the steps, a little longer than it is, is what is added to ``x``. Cheap and, unlike :class:`FAB`, not
+    sharpened once the class has changed: the point lies near the boundary, but not where the boundary is nearest.
+
+    Args:
+        steps: linear models at most, at least 1.
+        overshoot: how much longer the sum of the steps is made, as a share of it, to cross the boundary.
+        candidates: how many classes are looked at, the true one included, by their logits at ``x``; each costs a
+            backward pass in every step. None is all of them.
+
+    The other arguments are :class:`NormAttack`'s.
+
+    Differs from the paper: after each step the point is moved back into the range of the input; a step is longer by
+    a ten-thousandth of that range, as in the authors' code, since what overshoots is 2% of the last step only, which
+    may be next to nothing; the classes are limited to ``candidates``.
+
+    Raises:
+        ValueError: for L1, with ``targeted``, or where an argument lies outside its range.
+    """
+
+    _: KW_ONLY
+    steps: int = 50
+    overshoot: float = 0.02
+    candidates: int | None = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.threat, L1):
+            raise ValueError("DeepFool is for L2 and L-inf: for L1 use FAB")
+        if self.targeted:
+            raise ValueError(
+                "DeepFool chooses the classes to reach by itself, the nearest: to reach one that you choose, use "
+                "FAB(threat, targeted=True) or CarliniWagner(threat, targeted=True)"
+            )
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if self.overshoot < 0:
+            raise ValueError(f"overshoot must be at least 0, got {self.overshoot}")
+        if self.candidates is not None and self.candidates < 2:
+            raise ValueError(
+                f"candidates must be at least 2, the true class and another one, or None for all; got {self.candidates}"
+            )
+
+    def perturb(  # noqa: D102
+        self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
+    ) -> Float[Tensor, "batch ..."]:
+        nearest = Nearest(Classification(model, y, margin_loss), x, self.threat, self.early_stop)
+        others = likeliest_wrong(model(x), y, None if self.candidates is None else self.candidates - 1)
+        rows, last, total = nearest.unfinished(), x.clone(), torch.zeros_like(x)
+        for _ in range(self.steps):
+            if len(rows) == 0:
+                break
+
+            def ahead(point: Tensor, rows: Tensor = rows) -> Tensor:
+                return leads(y, others, model(point), rows)
+
+            lead, slope = slopes(ahead, last[rows])
+            slope = nearest.finite(rows, slope)
+            closest = (lead.abs() / dual_norm(self.threat, slope)).argmin(dim=1)
+            each = torch.arange(len(rows), device=rows.device)
+            lead, slope = lead[each, closest].abs()[:, None], slope[each, closest]
+            length = dual_norm(self.threat, slope)[:, None]
+            # Divided twice by the length: its square would underflow for small gradients.
+            way = slope / length if isinstance(self.threat, L2) else slope.sign()
+            total[rows] += ((lead / length + NUDGE * (self.bounds[1] - self.bounds[0])) * way).view_as(
+                total[rows]
+            )
+            last[rows] = (x[rows] + (1 + self.overshoot) * total[rows]).clamp(*self.bounds)
+            rows = rows[~nearest.look(rows, last[rows])]
+        return nearest.result(last)
