@@ -119,9 +119,11 @@ def _answers(case: Case, threat: Threat) -> Iterator[Finding]:
             name="randomness",
             severity="masking",
             evidence=f"The same inputs, asked twice: a logit changes by up to {change:.1%} of the logits' spread.",
-            meaning="The model draws at test time. One gradient is that of one draw, and a single answer may be luck: "
+            meaning="The model draws at test time. One gradient is that of one draw, and a single answer "
+            "may be luck: "
             "an attack that climbs one draw says little about the next.",
-            done="Attack the mean over draws (EOT), and count a sample as robust only over repeated answers.",
+            done="The evaluation adds an attack on the mean over draws (EOT of PGD) and lets most of "
+            "several answers decide.",
             remedies=(EOT(PGD(threat, steps=2 * STEPS, loss=margin_loss, bounds=case.bounds)),),
         )
     elif (change := probes.batch_change(case)) > SAME:
@@ -129,7 +131,8 @@ def _answers(case: Case, threat: Threat) -> Iterator[Finding]:
             name="batch dependence",
             severity="warning",
             evidence=f"With half of the batch left out, a logit changes by up to {change:.1%} of the logits' spread.",
-            meaning="An answer depends on which other samples are asked about at the same time (batch statistics?), so "
+            meaning="An answer depends on which other samples are asked about at the same time (batch "
+            "statistics?), so "
             "that no sample has a robustness of its own.",
             done="Use fixed statistics, or read the result as one for this batch size and order.",
         )
@@ -159,8 +162,9 @@ def _gradients(case: Case, threat: Threat, differences: bool) -> Iterator[Findin
             evidence=f"The loss has no gradient with respect to the input: {_first_sentence(error)}.",
             meaning="Part of the model is not differentiable, or is computed outside torch. Attacks by gradients "
             "cannot run; that says nothing about the model.",
-            done="Attack without gradients (Square), and with a differentiable stand-in for that part in the backward "
-            "pass: advnotes.attacks.BPDA.",
+            done="The evaluation adds Square, which takes no gradients. To do: an attack with a "
+            "differentiable stand-in for "
+            "that part in the backward pass (advnotes.attacks.BPDA).",
             remedies=blind,
         )
         return
@@ -171,9 +175,11 @@ def _gradients(case: Case, threat: Threat, differences: bool) -> Iterator[Findin
             severity="masking",
             evidence=f"{seen.broken:.0%} of the gradients are not finite; {seen.coordinates:.0%} of the coordinates "
             "give an attack nothing to go by.",
-            meaning="A slope is infinite or not a number somewhere on the way (a root or a logarithm at 0, a division "
+            meaning="A slope is infinite or not a number somewhere on the way (a root or a logarithm at "
+            "0, a division "
             "by 0), and attacks must leave those coordinates alone.",
-            done="Attack without gradients (Square), and mend the slope with a stand-in (BPDA).",
+            done="The evaluation adds Square, which takes no gradients. To do: mend the slope, or give "
+            "it a stand-in (BPDA).",
             remedies=blind,
         )
     if seen.zero > BLIND:
@@ -183,9 +189,12 @@ def _gradients(case: Case, threat: Threat, differences: bool) -> Iterator[Findin
             evidence=f"{seen.zero:.0%} of the gradients of the margin are zero in every coordinate, "
             f"{seen.coordinates:.0%} of all coordinates; along most random directions the loss "
             f"{'does' if changes else 'does not'} change.",
-            meaning="A step in the model is flat nearly everywhere (rounding, a sign, a threshold, a rectifier that is "
+            meaning="A step in the model is flat nearly everywhere (rounding, a sign, a threshold, a "
+            "rectifier that is "
             "closed): attacks by gradients stand still, which is not robustness.",
-            done="Attack without gradients (Square), and with a stand-in for the flat step (BPDA).",
+            done="The evaluation adds Square, which takes no gradients. To do: an attack with a stand-in "
+            "for the flat step "
+            "(BPDA).",
             remedies=blind,
         )
     elif apart > APART:
@@ -196,15 +205,17 @@ def _gradients(case: Case, threat: Threat, differences: bool) -> Iterator[Findin
             "equal, 1 unrelated; honest networks have about 0.02).",
             meaning="The model jumps, or its backward pass is not that of its forward pass (a straight-through "
             "rounding, a custom gradient, an activation that picks winners). Gradients lead attacks astray.",
-            done="Attack without gradients (Square), smooth over jumps (EOT over noise), or give the step another "
-            "stand-in (BPDA).",
+            done="The evaluation adds Square, which takes no gradients. To do: smooth over jumps (EOT "
+            "over noise), or give the "
+            "step another stand-in (BPDA).",
             remedies=blind,
         )
     if full.zero - seen.zero > BLIND:
         yield _saturation(
             case,
             threat,
-            f"{full.zero:.0%} of the gradients of the cross-entropy are exactly zero, {seen.zero:.0%} of those of the "
+            f"{full.zero:.0%} of the gradients of the cross-entropy are exactly zero, {seen.zero:.0%} of "
+            f"those of the "
             "margin.",
         )
 
@@ -243,18 +254,23 @@ def _attacks(case: Case, threat: Threat, gradients: bool, steady: bool) -> Itera
                 evidence=f"FGSM leaves {left(one)} right, PGD with {STEPS} steps {left(many)}.",
                 meaning="Many small steps see more of the loss than one large step. Where they do worse, small steps "
                 "are led astray by slopes that hold only nearby.",
-                done="Attack from more starts, and without gradients (Square).",
+                done="The evaluation adds PGD from more starts and Square, which takes no gradients.",
                 remedies=(_patient(case, threat), _square(case, threat)),
             )
         if (same := probes.twins(ends)) > TWINS and (jump := probes.jump(case, points, ends)) > JUMP:
             yield Finding(
                 name="replaced answers",
                 severity="warning",
-                evidence=f"After PGD-{STEPS}, {same:.0%} of the samples get the same logits to the last bit, and these "
+                evidence=f"After PGD-{STEPS}, {same:.0%} of the samples get the same logits to the last "
+                f"bit, and these "
                 f"are reached from the input in a jump of {jump:.0%} of the way.",
-                meaning="The model replaces its answer where it takes an input for an attack (a detector, a refusal). "
-                "Robust accuracy counts the replacement as any other answer, and on its plateau no attack has a slope.",
-                done="Attack without gradients (Square); judge the detector by an attack that is to pass it too.",
+                meaning="The model replaces its answer where it takes an input for an attack (a "
+                "detector, a refusal). "
+                "Robust accuracy counts the replacement as any other answer, and on its plateau no "
+                "attack has a slope.",
+                done="The evaluation adds Square, which takes no gradients. To do: judge the detector by "
+                "an attack that is to pass "
+                "it too.",
                 remedies=(_square(case, threat),),
             )
     taken = fooled(Square(here, queries=QUERIES, bounds=bounds, early_stop=True))
@@ -264,10 +280,11 @@ def _attacks(case: Case, threat: Threat, gradients: bool, steady: bool) -> Itera
             severity="masking",
             evidence=f"Square leaves {left(taken)} right after {QUERIES} queries, PGD-{STEPS} with the better of two "
             f"losses {left(best)}.",
-            meaning="An attack that knows the gradient finds less than one that does not: the gradient is no help, or "
+            meaning="An attack that knows the gradient finds less than one that does not: the gradient "
+            "is no help, or "
             "a hindrance.",
-            done="Attack without gradients and with its full number of queries (Square); try examples made for another "
-            "network, and a stand-in for whatever hides the gradient (BPDA).",
+            done="The evaluation adds Square with all its queries. To do: try examples made for another network "
+            "(advnotes.attacks.Transfer), and a stand-in for whatever hides the gradient (BPDA).",
             remedies=(_square(case, threat),),
         )
     lowest, highest = bounds
@@ -286,8 +303,9 @@ def _attacks(case: Case, threat: Threat, gradients: bool, steady: bool) -> Itera
             f"value, eps = {highest - lowest:g}.",
             meaning="Any picture is allowed there, those of the other classes too, so that a working attack gets "
             "everything. This one does not find its way, and will not find it in the smaller ball.",
-            done="Attack without gradients (Square), from more starts, and with a stand-in for whatever hides the "
-            "gradient (BPDA).",
+            done="The evaluation adds Square, which takes no gradients, and PGD from more starts. To do: "
+            "a stand-in for "
+            "whatever hides the gradient (BPDA).",
             remedies=(_square(case, threat), _patient(case, threat)),
         )
 
@@ -302,7 +320,8 @@ def _saturation(case: Case, threat: Threat, evidence: str) -> Finding:
         evidence=f"{evidence} {full:.0%} of the inputs have a cross-entropy of exactly 0, their softmax being 1.",
         meaning="The logits are so large that the softmax is full in this precision, and the cross-entropy has no "
         "slope left to climb. Divide the logits by any number and the same model falls.",
-        done="Attack with losses that do not change with the size of the logits: the margin, DLR.",
+        done="The evaluation adds PGD with the margin for a loss, which does not change its mind with "
+        "the size of logits.",
         remedies=(_patient(case, threat),),
     )
 
