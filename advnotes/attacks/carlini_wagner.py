@@ -34,7 +34,8 @@ class CarliniWagner(NormAttack):
     Args:
         steps: Adam's steps for each :math:`c`, at least 1.
         searches: values of :math:`c` that are tried, at least 1.
-        step_size: Adam's, in units of :math:`w`.
+        step_size: Adam's, in units of :math:`w`. For an ordinary network ``steps=200, step_size=0.05`` comes within
+            a few percent of the defaults in a fifth of the time; for one that hides its gradients it does not.
         confidence: :math:`\kappa \ge 0`, how far in logits the wrong class must be ahead for a point to count.
         initial_c: the first :math:`c`, for distances in units of the range of the input.
 
@@ -50,9 +51,9 @@ class CarliniWagner(NormAttack):
     """
 
     _: KW_ONLY
-    steps: int = 200
+    steps: int = 1000
     searches: int = 9
-    step_size: float = 0.05
+    step_size: float = 0.01
     confidence: float = 0.0
     initial_c: float = 1e-3
 

@@ -15,7 +15,9 @@ from advnotes.attacks import (
     BIM,
     FAB,
     FGSM,
+    MIFGSM,
     PGD,
+    AutoAttack,
     CarliniWagner,
     DeepFool,
     Square,
@@ -39,13 +41,19 @@ ATTACKS = [
         Square(threat, queries=60),
         APGD(threat, steps=10, restarts=2),
         TargetedAPGD(threat, steps=8),
+        MIFGSM(threat),
+        AutoAttack(threat, steps=4, queries=20),
         FAB(threat, steps=5, restarts=2),
         TargetedFAB(threat, steps=5),
         Universal(threat, steps=25, batch_size=4),
     )
-] + [DeepFool(THREATS[0]), DeepFool(THREATS[1]), CarliniWagner(THREATS[1], steps=30, searches=5)]
+] + [
+    DeepFool(THREATS[0]),
+    DeepFool(THREATS[1]),
+    CarliniWagner(THREATS[1], steps=30, searches=5, step_size=0.05),
+]
 #: Attacks of the least norm.
-NEAREST = (CarliniWagner, DeepFool, FAB)
+NEAREST = (AutoAttack, CarliniWagner, DeepFool, FAB)
 every_attack = pytest.mark.parametrize(
     "attack", ATTACKS, ids=lambda a: f"{type(a).__name__}-{type(a.threat).__name__}"
 )
@@ -106,7 +114,7 @@ def test_result_is_inside_the_threat_and_the_range(attack, dtype):
     assert x_adv.max() <= 1
     moved = (x_adv != x).flatten(1).any(dim=1)
     if isinstance(attack, NEAREST):
-        # What is wrong already is its own nearest adversarial point.
+        # What is wrong already is its own nearest adversarial point; an ensemble looks for none there.
         moved |= model.eval()(x).argmax(dim=1) != y
     assert moved.all()
 
@@ -216,7 +224,7 @@ def test_pixels_at_the_ends_of_the_range_can_move(attack):
 
 @every_attack
 def test_targeted_reaches_for_the_class(attack):
-    if isinstance(attack, DeepFool | TargetedAPGD | TargetedFAB):
+    if isinstance(attack, AutoAttack | DeepFool | TargetedAPGD | TargetedFAB):
         with pytest.raises(ValueError, match="chooses the classes to reach"):
             dataclasses.replace(attack, targeted=True)
         return

@@ -1,16 +1,21 @@
 """Carlini and Wagner's attack: the exact distance for a linear classifier, and smaller changes than DeepFool's."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from advnotes import data, zoo
-from advnotes.attacks import CarliniWagner, DeepFool
+from advnotes.attacks import CarliniWagner as Slow
+from advnotes.attacks import DeepFool
 from advnotes.attacks.hyperplane import shortest_way
 from advnotes.losses import margin
 from advnotes.threats import L1, L2, Linf
 
 NO_LIMIT = L2(float("inf"))
+#: Larger and fewer steps than the defaults.
+CarliniWagner = partial(Slow, steps=200, step_size=0.05)
 
 
 def affine(classes: int = 2, n: int = 8) -> tuple[nn.Linear, torch.Tensor, torch.Tensor]:
