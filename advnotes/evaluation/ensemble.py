@@ -11,38 +11,58 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from advnotes.attacks import PGD, Square, Transfer
-from advnotes.attacks.attack import Attack, NormAttack
+from advnotes.attacks import APGD, AutoAttack, Square, TargetedAPGD, Transfer
+from advnotes.attacks.attack import Attack
 from advnotes.attacks.wrapper import Wrapper
+from advnotes.evaluation.samples import check_threat
 from advnotes.evaluation.subject import choices
-from advnotes.losses import margin_loss
 from advnotes.threats import Bounds, Threat
 
-__all__ = ["ENSEMBLES", "chosen", "named", "part", "ready"]
+__all__ = ["ENSEMBLES", "asked", "chosen", "named", "part", "ready", "remarks"]
 
 ENSEMBLES = ("standard", "plus", "quick")
 
 SomeAttack = TypeVar("SomeAttack", bound=Attack)
 
 
-def chosen(attacks: str | Sequence[Attack], threat: Threat, classes: int, bounds: Bounds) -> list[Attack]:
-    """The attacks that were asked for, by name or one by one.
+def asked(attacks: object, threat: Threat, bounds: Bounds, count: int) -> str | list[Attack]:
+    """What was asked for: the name of an ensemble, or attacks that fit the evaluation.
+
+    Args:
+        attacks: whatever was given.
+        threat: what the adversary may do.
+        bounds: the range of the input.
+        count: how many samples there are.
 
     Raises:
-        ValueError: where there are none, or one of them does not fit the evaluation.
+        ValueError: where it is neither.
     """
-    if isinstance(attacks, str):
-        if attacks not in ENSEMBLES:
-            raise ValueError(
-                f"attacks is one of {', '.join(map(repr, ENSEMBLES))} or a sequence of attacks, got {attacks!r}"
-            )
-        return [ready(attack, bounds) for attack in _ensemble(attacks, threat, classes, bounds)]
-    if not isinstance(attacks, Sequence) or not attacks:
+    if isinstance(attacks, str) and attacks in ENSEMBLES:
+        return attacks
+    if isinstance(attacks, str) or not isinstance(attacks, Sequence) or not attacks:
         raise ValueError(
             f"attacks is one of {', '.join(map(repr, ENSEMBLES))} or a sequence of attacks, such as [PGD(Linf(0.3))], "
             f"got {attacks!r}"
         )
-    return [ready(_checked(attack, threat, bounds), bounds) for attack in attacks]
+    return [_checked(attack, threat, bounds, count) for attack in attacks]
+
+
+def chosen(attacks: str | Sequence[Attack], threat: Threat, classes: int, bounds: Bounds) -> list[Attack]:
+    """The attacks that were asked for; an ensemble as its members."""
+    if isinstance(attacks, str):
+        return list(_ensemble(attacks, threat, classes, bounds))
+    found: list[Attack] = []
+    for attack in attacks:
+        found += attack.members(classes) if isinstance(attack, AutoAttack) else [attack]
+    return [ready(attack, bounds) for attack in found]
+
+
+def remarks(attacks: str | Sequence[Attack], threat: Threat, classes: int) -> tuple[str, ...]:
+    """What differs from the methods as they were published, against a model of so few classes."""
+    if isinstance(attacks, str):
+        attacks = [AutoAttack(threat, plus=attacks == "plus") if attacks != "quick" else TargetedAPGD(threat)]
+    said = [attack.remarks(classes) for attack in attacks if isinstance(attack, (AutoAttack, TargetedAPGD))]
+    return tuple(dict.fromkeys(line for lines in said for line in lines))
 
 
 def named(attacks: Sequence[Attack]) -> dict[str, Attack]:
@@ -76,18 +96,21 @@ def part(attack: Attack, rows: Int[Tensor, " rows"]) -> Attack:
     """The attack for some of the samples, where it has choices of each sample's own."""
     if isinstance(attack, Wrapper):
         return dataclasses.replace(attack, attack=part(attack.attack, rows))
-    return attack.rows(rows) if isinstance(attack, NormAttack) else attack
+    return attack.rows(rows)
 
 
 def _ensemble(name: str, threat: Threat, classes: int, bounds: Bounds) -> Sequence[Attack]:
+    if name != "quick":
+        return AutoAttack(threat, plus=name == "plus", bounds=bounds).members(classes)
     settings: dict[str, Any] = dict(bounds=bounds, early_stop=True)
-    quick = [PGD(threat, steps=20, **settings), PGD(threat, steps=20, loss=margin_loss, **settings)]
-    if name == "quick":
-        return [*quick, Square(threat, queries=200, **settings)]
-    return [*quick, Square(threat, **settings)]
+    return (
+        APGD(threat, steps=20, **settings),
+        TargetedAPGD(threat, steps=20, targets=3, **settings),
+        Square(threat, queries=100, **settings),
+    )
 
 
-def _checked(attack: object, threat: Threat, bounds: Bounds) -> Attack:
+def _checked(attack: object, threat: Threat, bounds: Bounds, count: int) -> Attack:
     """An attack that fits the evaluation."""
     if not isinstance(attack, Attack):
         raise ValueError(f"expected attacks such as PGD(Linf(0.3)), got {attack!r}")
@@ -106,12 +129,14 @@ def _checked(attack: object, threat: Threat, bounds: Bounds) -> Attack:
     while isinstance(inner, Wrapper):
         inner = inner.attack
     own = getattr(inner, "threat", None)
+    if isinstance(own, Threat):
+        check_threat(own, count)
     if isinstance(own, Threat) and type(own) is type(threat):
         larger = torch.as_tensor(own.eps).double() > torch.as_tensor(threat.eps).double() * (1 + 1e-6)
         if bool(larger.any()):
             raise ValueError(
-                f"{kind} may move inputs by {own}, further than the threat of the evaluation allows, {threat}: give it "
-                "that threat"
+                f"{kind} may move inputs by {own}, further than the threat of the evaluation allows, {threat}: give "
+                "it that threat"
             )
     return attack
 

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-def modules(model: Model) -> dict[str, nn.Module]:
+def modules(model: object) -> dict[str, nn.Module]:
     """The modules that a model is made of: itself, or those that a function closes over."""
     if isinstance(model, nn.Module):
         return {"model": model}
@@ -42,7 +42,7 @@ def modules(model: Model) -> dict[str, nn.Module]:
     }
 
 
-def check_model(model: Model) -> None:
+def check_model(model: object) -> None:
     """Refuse a model that would be attacked as it is not used, or that is broken.
 
     Raises:

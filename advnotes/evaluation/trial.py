@@ -66,7 +66,7 @@ class Trial:
 
     Args:
         model: the untouched one, which judges.
-        attacked: what is attacked: the same, or a faster equal.
+        quick: what attacks ask: the same, or a copy that takes less time.
         subjects: the samples.
         votes: how many answers of the model make one: more than one where it draws at random.
         keep: how many perturbed inputs of a batch to keep; None is all that fooled.
@@ -74,7 +74,7 @@ class Trial:
     """
 
     model: Model
-    attacked: Model
+    quick: Model
     subjects: Subjects
     votes: int = 1
     keep: int | None = 8
@@ -92,30 +92,49 @@ class Trial:
         assert isinstance(counts, Tensor)
         return counts.argmax(dim=1)
 
-    def run(self, name: str, attack: Attack, threat: Threat, rows: Int[Tensor, " rows"]) -> Part:
+    def run(
+        self, name: str, attack: Attack, threat: Threat, rows: Int[Tensor, " rows"], salt: int = 0
+    ) -> Part:
         """Attack some samples and judge the result.
+
+        Args:
+            name: what the attack is called.
+            attack: made for all samples.
+            threat: what it may do to each of all samples.
+            rows: which samples.
+            salt: added to the samples' seeds.
 
         Raises:
             RuntimeError: where the attack leaves the threat or the bounds, or returns something else than inputs.
         """
         began = time.perf_counter()
         x, y, seeds = self.subjects.batch(rows)
-        counted = Counted(self.attacked)
-        with seeded(seeds, self.subjects.device):
+        own, threat = part(attack, rows), threat.rows(rows)
+        counted = Counted(self.quick if attack.fast else self.model)
+        with seeded(seeds, self.subjects.device), blind_spots() as spots:
+            # Draws of its own for each attack, so that they do not all begin at the same points.
+            seeds = seeds + salt
             try:
-                with blind_spots() as spots:
-                    point = part(attack, rows)(counted, x, y, seeds)
+                point = own(counted, x, y, seeds)
             except (ValueError, RuntimeError) as error:
                 if self.gradients:
                     raise
                 return _refusal(rows, x, time.perf_counter() - began, counted.passes, error)
-            distance = self._distance(name, point, x, threat.rows(rows))
+            distance = self._distance(name, point, x, threat)
             said = self.predict(point)
-            fooled = said != y
-            claimed = fooled
-            if self.attacked is not self.model or self.votes > 1:
+            claimed = said != y
+            if counted.model is not self.model or self.votes > 1:
                 with torch.no_grad():
                     claimed = counted(point).argmax(dim=1) != y
+            # What only the copy takes for a success is attacked once more, on the model itself.
+            undone = (claimed & (said == y)).nonzero().squeeze(1)
+            if len(undone) and counted.model is not self.model:
+                counted.model = self.model
+                again = part(own, undone)(counted, x[undone], y[undone], seeds[undone])
+                distance[undone] = self._distance(name, again, x[undone], threat.rows(undone))
+                point = point.index_copy(0, undone, again)
+                said[undone] = self.predict(again)
+        fooled = said != y
         kept = fooled.nonzero().squeeze(1).cpu()[: self.keep]
         return Part(
             rows=rows,

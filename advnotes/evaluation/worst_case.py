@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 import sys
 import time
@@ -25,6 +26,7 @@ from advnotes.evaluation.journal import Journal, Part
 from advnotes.evaluation.probes import Case, repeat_change
 from advnotes.evaluation.report import AttackResult, Example, Finding, Report
 from advnotes.evaluation.trial import Subjects, Trial, seeded
+from advnotes.fast import prepared
 from advnotes.losses import margin_loss
 from advnotes.metrics.accuracy import Proportion
 from advnotes.seeds import stamp
@@ -66,6 +68,7 @@ def evaluate(
     folder: str | os.PathLike[str] | None = None,
     keep: bool = False,
     name: str | None = None,
+    precision: torch.dtype | None = None,
     device: str | torch.device | None = None,
     progress: bool = True,
     accelerator: Accelerator | None = None,
@@ -100,6 +103,8 @@ def evaluate(
             the number of processes may be others than before.
         keep: keep the perturbed inputs, as ``report.adversarial``.
         name: what the report calls the model.
+        precision: ``torch.bfloat16`` lets attacks compute in bfloat16, which is faster where the hardware has it; every
+            success is still one of the model itself.
         device: where to compute; None: where the model is. A model that is elsewhere is copied.
         progress: show a bar, in the main process; the variable TQDM_DISABLE silences it too.
         accelerator: where to run, if it is not to be found out.
@@ -115,20 +120,21 @@ def evaluate(
     began = time.perf_counter()
     if isinstance(batch_size, bool) or (batch_size is not None and batch_size < 1):
         raise ValueError(f"batch_size is a number of samples from 1, got {batch_size!r}")
+    if precision not in (None, torch.bfloat16):
+        raise ValueError(f"precision must be None or torch.bfloat16, got {precision}")
     subject.check_model(model)
     x, y = samples.read(data, size)
     samples.check_samples(x, bounds)
     samples.check_threat(threat, len(x))
+    wanted = ensemble.asked(attacks, threat, bounds, len(x))
     radii = _radii(curve, threat, bounds)
     crew = Crew(accelerator)
     model, place = _placed(model, device, crew)
 
     # From here on in the evaluation's own order.
     order = samples.settled(x, y, threat)
-    if not isinstance(attacks, str):
-        attacks = [
-            ensemble.part(attack, order) if isinstance(attack, Attack) else attack for attack in attacks
-        ]
+    if not isinstance(wanted, str):
+        wanted = [ensemble.part(attack, order) for attack in wanted]
     x, y, threat = x[order], y[order], threat.rows(order)
     seeds = samples.seeds_of(x, y, seed)
     subjects = Subjects(x, y, seeds, threat, bounds, place)
@@ -141,9 +147,10 @@ def evaluate(
             batch_size,
             progress,
         ).report(
-            attacks=attacks,
+            attacks=wanted,
             diagnosed=diagnose,
             radii=radii,
+            precision=precision,
             folder=folder,
             seed=seed,
             name=name,
@@ -173,6 +180,7 @@ class _Evaluation:
         attacks: str | Sequence[Attack],
         diagnosed: bool,
         radii: list[float],
+        precision: torch.dtype | None,
         folder: str | os.PathLike[str] | None,
         seed: int,
         name: str | None,
@@ -184,14 +192,16 @@ class _Evaluation:
         self._agree(digest)
         classes = self._probe()
         members = ensemble.chosen(attacks, subjects.threat, classes, subjects.bounds)
+        self.notes += ensemble.remarks(attacks, subjects.threat, classes)
         samples.check_labels(self._as_given(subjects.y), classes)
         predictions = self._predict()
         findings = self._diagnose() if diagnosed else []
         remedies = [ensemble.ready(remedy, subjects.bounds) for f in findings for remedy in f.remedies]
         named = ensemble.named([*members, *remedies])
+        self._prepare(list(named.values()), precision)
         mark = subject.fingerprint(model)
         if folder is not None:
-            self._open(folder, mark, digest, seed)
+            self._open(folder, mark, digest, seed, precision)
         self.said = predictions.clone()
         right = predictions == subjects.y
         results = self._attack(named, right)
@@ -286,7 +296,21 @@ class _Evaluation:
                 tqdm.write(f"{finding.severity}: {finding.name}. {finding.evidence}", file=sys.stderr)
         return findings
 
-    def _open(self, folder: str | os.PathLike[str], mark: str, digest: str, seed: int) -> None:
+    def _prepare(self, attacks: Sequence[Attack], precision: torch.dtype | None) -> None:
+        """A copy of the model that takes less time, where there is one: made once, not in every batch."""
+        x, *_ = self.subjects.batch(torch.arange(min(len(self.order), self.batch_size)))
+        batches = -(-len(self.order) // self.batch_size)
+        passes = batches * sum(attack.passes for attack in attacks)
+        self.trial.quick = prepared(self.trial.model, x, passes=passes, precision=precision)
+
+    def _open(
+        self,
+        folder: str | os.PathLike[str],
+        mark: str,
+        digest: str,
+        seed: int,
+        precision: torch.dtype | None,
+    ) -> None:
         """Begin a journal, or go on with one."""
         settings = {
             "model": mark,
@@ -294,6 +318,7 @@ class _Evaluation:
             "threat": f"{type(self.subjects.threat).__name__} {self._eps()}",
             "bounds": str(self.subjects.bounds),
             "seed": str(seed),
+            "precision": str(precision),
             "answers": str(self.trial.votes),
             "keep": str(self.trial.keep is None),
         }
@@ -333,6 +358,7 @@ class _Evaluation:
     ) -> list[Part]:
         """An attack on some samples, batch by batch, those that the journal knows left out."""
         words = subject.choices(attack)
+        salt = int.from_bytes(hashlib.sha256(words.encode()).digest()[:7], "big")
         parts: list[Part] = []
         if self.journal is not None:
             journal = self.journal
@@ -346,7 +372,7 @@ class _Evaluation:
         def work() -> list[Part]:
             made = []
             for share in self.crew.share([batch for batch in rows.split(self.batch_size) if len(batch)]):
-                made.append(self.trial.run(name, attack, threat, share))
+                made.append(self.trial.run(name, attack, threat, share, salt))
                 if self.journal is not None:
                     self.journal.write(words, made[-1])
                 if bar is not None:
@@ -371,7 +397,7 @@ class _Evaluation:
             name=name,
             tried=tried,
             fooled=sum(int(part.fooled.sum()) for part in parts),
-            seconds=sum(part.seconds for part in parts),
+            seconds=sum((part.seconds for part in parts), 0.0),
             passes=sum(part.passes for part in parts),
             unverified=sum(int((part.claimed & ~part.fooled).sum()) for part in parts),
             settings=subject.choices(attack),
