@@ -1,18 +1,20 @@
 """What every attack has in common: the call, its checks, and leaving the world as it was."""
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from advnotes.fast import Autocast, prepared
 from advnotes.losses import Loss
-from advnotes.seeds import Source
+from advnotes.seeds import Source, rows_of
 from advnotes.threats import Bounds, Linf, Threat
 
 __all__ = ["Attack", "Classification", "Model", "NormAttack"]
@@ -20,6 +22,7 @@ __all__ = ["Attack", "Classification", "Model", "NormAttack"]
 #: Maps a batch of inputs in their natural range to logits ``[batch, classes]``: a module or any callable.
 Model = Callable[[Tensor], Tensor]
 
+AnyAttack = TypeVar("AnyAttack", bound="Attack")
 SomeAttack = TypeVar("SomeAttack", bound="NormAttack")
 
 
@@ -38,15 +41,34 @@ class Attack(ABC):
         early_stop: leave a sample alone as soon as it is fooled. The same samples are fooled in less time, at the
             first point that was found instead of the best: what robust accuracy wants. An attack that looks at
             every sample once, or for the nearest point, does not change.
+        fast: let the attack's passes go through a copy of the model that agrees with it to rounding and takes less
+            time (:func:`advnotes.fast.prepared`), where there is one. False follows the definition to the last bit.
+            What a point is worth was then seen in the copy: at a decision boundary the model itself may say otherwise
+            about one point in very many, so judge results by the model, as ``evaluate`` and ``robust_accuracy`` do.
+        precision: ``torch.bfloat16`` lets the model compute in bfloat16 during the attack; float32 inputs only. The
+            points stay in the dtype of ``x``, and the gradients' signs are mostly the same, but near a boundary the two
+            precisions disagree. So the result is looked at in float32 at the end: a sample that is fooled in bfloat16
+            and not by the model itself is attacked once more, in float32, which makes every success one of the model
+            itself. An attack that returns its last point unevaluated leaves that out.
+
+    Raises:
+        ValueError: where ``bounds`` is empty or ``precision`` is another.
     """
+
+    #: Whether a sample's result depends on that sample alone, so that some can be attacked again.
+    by_sample: ClassVar[bool] = True
 
     _: KW_ONLY
     targeted: bool = False
     bounds: Bounds = (0.0, 1.0)
     training: bool = False
     early_stop: bool = False
+    fast: bool = True
+    precision: torch.dtype | None = None
 
     def __post_init__(self) -> None:
+        if self.precision not in (None, torch.bfloat16):
+            raise ValueError(f"precision must be None or torch.bfloat16, got {self.precision}")
         lowest, highest = self.bounds
         if not lowest < highest:
             raise ValueError(f"bounds must be (lowest, highest) with lowest < highest, got {self.bounds}")
@@ -75,11 +97,48 @@ class Attack(ABC):
                 not as expected; it says what came and how to mend it.
         """
         check_inputs(x, y, self.bounds)
+        if self.precision is not None and x.dtype != torch.float32:
+            raise ValueError(
+                f"precision={self.precision} wants float32 inputs, got {x.dtype}: x.float(), or precision=None"
+            )
         with torch.inference_mode(False), torch.no_grad(), attacked(model, self.training):
             # A tensor from inference mode cannot enter a graph; its clone can.
             x = x.clone() if x.is_inference() else x.detach()
             y = y.clone() if y.is_inference() else y
-            return self.perturb(model, x, y, generator)
+            copy = self._copy_of(model, x)
+            x_adv = self.perturb(copy, x, y, generator)
+            if (
+                self.precision is None
+                or copy is model
+                or not self.by_sample
+                or not getattr(self, "best", True)
+            ):
+                return x_adv
+            undone = self._fooled(copy, x_adv, y) & ~self._fooled(model, x_adv, y)
+            rows = undone.nonzero().squeeze(1)
+            if len(rows) == 0:
+                return x_adv
+            again = self.rows(rows).perturb(model, x[rows], y[rows], rows_of(generator, rows))
+            return x_adv.index_copy(0, rows, again)
+
+    @property
+    def passes(self) -> int:
+        """About how many times a call asks the model about the whole batch: what preparing a copy has to pay for."""
+        own = [getattr(self, name, None) for name in ("steps", "queries", "restarts", "targets")]
+        return math.prod(number for number in own if isinstance(number, int)) if any(own) else 20
+
+    def rows(self: AnyAttack, rows: Tensor | slice) -> AnyAttack:
+        """The same attack for some rows of the batch, where a setting has a value for each sample."""
+        return self
+
+    def _copy_of(self, model: Model, x: Tensor) -> Model:
+        if self.fast:
+            return prepared(model, x, passes=self.passes, precision=self.precision)
+        return model if self.precision is None else Autocast(model, self.precision)
+
+    def _fooled(self, model: Model, x: Tensor, y: Tensor) -> Tensor:
+        said = model(x).argmax(dim=1)
+        return said == y if self.targeted else said != y
 
     @abstractmethod
     def perturb(

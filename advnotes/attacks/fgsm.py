@@ -30,6 +30,10 @@ class FGSM(NormAttack):
 
     loss: Loss = cross_entropy
 
+    @property
+    def passes(self) -> int:  # noqa: D102
+        return 1
+
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:

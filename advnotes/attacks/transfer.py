@@ -55,6 +55,11 @@ class Transfer(Wrapper):
         """The source models."""
         return (self.sources,) if callable(self.sources) else tuple(self.sources)
 
+    @property
+    def passes(self) -> int:
+        """None: the attacked model is not asked."""
+        return 0
+
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:

@@ -50,6 +50,8 @@ class Universal(NormAttack):
         ValueError: where ``eps`` is not one finite radius, or a number is too small.
     """
 
+    by_sample = False
+
     _: KW_ONLY
     steps: int = 200
     step_size: float | None = None

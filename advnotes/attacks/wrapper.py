@@ -1,11 +1,18 @@
 """Attacks that are made of another one: what they share."""
 
+import dataclasses
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor
 
 from advnotes.attacks.attack import Attack
 from advnotes.threats import Bounds
 
 __all__ = ["Wrapper"]
+
+SomeWrapper = TypeVar("SomeWrapper", bound="Wrapper")
 
 
 @dataclass(frozen=True)
@@ -13,7 +20,7 @@ class Wrapper(Attack):
     """An attack that uses another one, and asks for, allows and does what that one does.
 
     Args:
-        attack: the one that is wrapped; ``targeted``, ``bounds``, ``training`` and ``early_stop`` are its own.
+        attack: the one that is wrapped; the other settings of every attack are its own.
 
     Raises:
         ValueError: where ``attack`` is none.
@@ -24,12 +31,23 @@ class Wrapper(Attack):
     bounds: Bounds = field(init=False)
     training: bool = field(init=False)
     early_stop: bool = field(init=False)
+    fast: bool = field(init=False)
+    precision: torch.dtype | None = field(init=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.attack, Attack):
             raise ValueError(
                 f"{type(self).__name__} wants an attack such as PGD(Linf(0.3)), got {self.attack!r}"
             )
-        for name in ("targeted", "bounds", "training", "early_stop"):
+        for name in ("targeted", "bounds", "training", "early_stop", "fast", "precision"):
             object.__setattr__(self, name, getattr(self.attack, name))
         super().__post_init__()
+
+    @property
+    def passes(self) -> int:
+        """As many as the wrapped attack's."""
+        return self.attack.passes
+
+    def rows(self: SomeWrapper, rows: Tensor | slice) -> SomeWrapper:
+        """With the wrapped attack's settings for these rows."""
+        return dataclasses.replace(self, attack=self.attack.rows(rows))

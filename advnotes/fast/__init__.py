@@ -1,0 +1,5 @@
+"""Models prepared for many forward and input-gradient passes: what makes attacks fast."""
+
+from advnotes.fast.prepare import Autocast, prepared
+
+__all__ = ["Autocast", "prepared"]

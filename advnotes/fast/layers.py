@@ -1,0 +1,211 @@
+"""Convolutions and linear layers whose parameters are constants: what the passes of an attack need of them.
+
+Each computes ``relu(W x + b + other)``, with or without ``relu`` and ``other``, and takes gradients back to ``x`` and
+``other`` alone. On a CPU, oneDNN does it in one call.
+"""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from advnotes.fast.blocks import Blocks
+
+__all__ = ["Affine", "Convolution", "Linear"]
+
+#: Below this many multiplications for a sample, oneDNN's call costs more than it saves.
+SMALL = 10_000
+
+
+class Affine(nn.Module):
+    """A layer with constant parameters, followed by a rectifier where ``relu`` is set."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+        self.relu = False
+
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        """``relu(W x + b + other)``."""
+        if other is not None and (other.shape != self.shape(x) or other.dtype != x.dtype):
+            total = _ConstantWeights.apply(x, None, self, False) + other
+            return total.relu() if self.relu else total
+        return _ConstantWeights.apply(x, other, self, self.relu)
+
+    @abstractmethod
+    def shape(self, x: Tensor) -> tuple[int, ...]:
+        """The shape of the output."""
+
+    def scaled(
+        self, *, before: Tensor | None = None, after: Tensor | None = None, shift: Tensor | None = None
+    ) -> "Affine":
+        """The layer ``after * (W (before * x) + b) + shift``, each one number for each channel."""
+        weight, bias = self.weight, self.bias
+        if before is not None:
+            weight = weight * self._by_input(before)
+        if after is not None:
+            weight, bias = (
+                weight * after.view(-1, *[1] * (weight.ndim - 1)),
+                None if bias is None else bias * after,
+            )
+        return self._like(weight, bias if shift is None else shift if bias is None else bias + shift)
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """How many channels the input has."""
+
+    @abstractmethod
+    def _by_input(self, factor: Tensor) -> Tensor:
+        """One number for each input channel, or one for all, in a shape that broadcasts over the weight."""
+
+    @abstractmethod
+    def _like(self, weight: Tensor, bias: Tensor | None) -> "Affine":
+        """Such a layer with other weights."""
+
+    @abstractmethod
+    def push(self, x: Tensor, other: Tensor | None, relu: bool) -> Tensor:
+        """The forward pass."""
+
+    @abstractmethod
+    def pull(self, gradient: Tensor, x: Tensor) -> Tensor:
+        """The gradient of ``x``, from that of ``W x``."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Lay the weights out as the passes want them, once nothing changes any more."""
+
+
+class Convolution(Affine):
+    """A convolution in two dimensions, in channels-last memory."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, like: nn.Conv2d) -> None:
+        super().__init__(weight, bias)
+        self.like = (like,)  # in a tuple, so that it is no submodule
+        self.stride, self.dilation = list(like.stride), list(like.dilation)
+        self.padding, self.groups = [int(p) for p in like.padding], like.groups
+        self.blocks: Blocks | None = None
+
+    @property
+    def channels(self) -> int:  # noqa: D102
+        return self.weight.shape[1] * self.groups
+
+    def _by_input(self, factor: Tensor) -> Tensor:
+        if factor.numel() == 1:
+            return factor
+        each = factor.view(self.groups, 1, -1, 1, 1).expand(-1, len(self.weight) // self.groups, -1, -1, -1)
+        return each.flatten(0, 1)
+
+    def _like(self, weight: Tensor, bias: Tensor | None) -> Affine:
+        return Convolution(weight, bias, self.like[0])
+
+    def shape(self, x: Tensor) -> tuple[int, ...]:  # noqa: D102
+        sides = zip(x.shape[2:], self.weight.shape[2:], self.padding, self.stride, self.dilation, strict=True)
+        return (
+            len(x),
+            len(self.weight),
+            *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, p, s, d in sides),
+        )
+
+    def finish(self) -> None:  # noqa: D102
+        self.blocks = Blocks.of(self.weight, self.stride, self.padding, self.dilation, self.groups)
+        self.weight = self.weight.contiguous(memory_format=torch.channels_last)
+
+    def push(self, x: Tensor, other: Tensor | None, relu: bool) -> Tensor:  # noqa: D102
+        geometry = (self.padding, self.stride, self.dilation, self.groups)
+        x = channels_last(x)
+        if one_call(x) and other is None:
+            after = "relu" if relu else "none"
+            return torch.ops.mkldnn._convolution_pointwise(
+                x, self.weight, self.bias, *geometry, after, [], ""
+            )
+        if one_call(x) and other is not None and other.is_contiguous(memory_format=torch.channels_last):
+            return torch.ops.mkldnn._convolution_pointwise.binary(
+                x, other, self.weight, self.bias, *geometry, "add", 1.0, "relu" if relu else None, [], ""
+            )
+        out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        out = out if other is None else out + other
+        return out.relu_() if relu else out
+
+    def pull(self, gradient: Tensor, x: Tensor) -> Tensor:  # noqa: D102
+        if self.blocks is not None:
+            return self.blocks.pull(gradient, x)
+        return torch.ops.aten.convolution_backward(
+            gradient, x, self.weight, None, self.stride, self.padding, self.dilation, False, [0, 0], self.groups,
+            [True, False, False],
+        )[0]  # fmt: skip
+
+
+class Linear(Affine):
+    """A linear layer."""
+
+    transposed: Tensor
+
+    @property
+    def channels(self) -> int:  # noqa: D102
+        return self.weight.shape[1]
+
+    def _by_input(self, factor: Tensor) -> Tensor:
+        return factor
+
+    def _like(self, weight: Tensor, bias: Tensor | None) -> Affine:
+        return Linear(weight, bias)
+
+    def shape(self, x: Tensor) -> tuple[int, ...]:  # noqa: D102
+        return (*x.shape[:-1], len(self.weight))
+
+    def finish(self) -> None:  # noqa: D102
+        self.register_buffer("transposed", self.weight.t().contiguous())
+
+    def push(self, x: Tensor, other: Tensor | None, relu: bool) -> Tensor:  # noqa: D102
+        if one_call(x) and self.weight.numel() > SMALL and other is None:
+            after = "relu" if relu else "none"
+            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, after, [], "")
+        out = F.linear(x, self.weight, self.bias)
+        out = out if other is None else out + other
+        return out.relu_() if relu else out
+
+    def pull(self, gradient: Tensor, x: Tensor) -> Tensor:  # noqa: D102
+        if one_call(gradient) and self.weight.numel() > SMALL:
+            return torch.ops.mkldnn._linear_pointwise(gradient, self.transposed, None, "none", [], "")
+        return gradient @ self.weight
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Images in channels-last memory, also where a single channel makes the two orders one: its strides decide."""
+    x = x.contiguous(memory_format=torch.channels_last)
+    if x.shape[1] > 1:
+        return x
+    _, _, height, width = x.shape
+    return x.as_strided(x.shape, (height * width, 1, width, 1))
+
+
+def one_call(x: Tensor) -> bool:
+    """Whether oneDNN's fused operations take this tensor."""
+    return x.device.type == "cpu" and torch.backends.mkldnn.is_available()
+
+
+class _ConstantWeights(torch.autograd.Function):
+    """An affine layer whose backward pass knows that nobody asks for the parameters' gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, other: Tensor | None, layer: Affine, relu: bool) -> Tensor:
+        out = layer.push(x, other, relu)
+        ctx.layer = layer
+        ctx.save_for_backward(x, out if relu else None)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        x, out = ctx.saved_tensors
+        if out is not None:
+            gradient = torch.ops.aten.threshold_backward(gradient, out, 0)
+        back = ctx.layer.pull(gradient, x) if ctx.needs_input_grad[0] else None
+        return back, gradient if ctx.needs_input_grad[1] else None, None, None

@@ -1,0 +1,133 @@
+"""A copy of a model that computes the same logits and input gradients faster."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, fx, nn
+
+from advnotes.fast.fold import folded
+from advnotes.fast.trace import traced
+
+__all__ = ["Autocast", "prepared"]
+
+SomeModel = TypeVar("SomeModel", bound=Callable[[Tensor], Tensor])
+
+#: Fewer input values in all passes together than this, and preparing costs more than it saves.
+WORTH = 250_000
+#: How far the logits and the gradients of the copy may be from the model's, relative to their size. What rounding does
+#: in float32 is far below, another function far above; bfloat16 has 8 bits.
+CLOSE = {torch.float32: (1e-4, 1e-2), torch.bfloat16: (0.1, 0.5)}
+
+
+def prepared(
+    model: SomeModel,
+    x: Float[Tensor, "batch ..."],
+    *,
+    passes: int = 20,
+    precision: torch.dtype | None = None,
+) -> "SomeModel | nn.Module | Autocast":
+    r"""The model, or a copy that takes less time for its logits and their gradient with respect to the input.
+
+    In the copy the parameters are constants, so that batch normalisation and the scale of the input are folded into
+    the weights, :math:`\gamma (W x + b - \mu) / \sigma + \beta = W' x + b'`; rectifiers and residual sums are computed
+    within the layer before them; images lie in channels-last memory; the gradient with respect to few channels is
+    computed as :class:`~advnotes.fast.blocks.Blocks` has it. The result agrees with the model's to rounding.
+
+    The model itself comes back, without a word, where a copy may not be the same function or does not pay: it is not a
+    module in eval mode whose parameters are float32 on the device of ``x``; it has hooks, parametrisations or wrappers
+    (compiled, parallel); what its ``forward`` does depends on the input's values, draws at random, computes beside the
+    input, or writes attributes; two samples' logits or gradients differ from the model's; or the passes are too few.
+
+    Nothing changes in the model. Parameters that change later do not change in the copy: prepare anew. The copy
+    gives no gradients of parameters and no second derivatives.
+
+    Args:
+        model: maps ``x`` to logits, in eval mode.
+        x: some inputs as they will come; the batch may have another size later.
+        passes: about how many forward and backward passes are to come.
+        precision: ``torch.bfloat16`` computes inside the copy in bfloat16, and gives logits and gradients in the dtype
+            of ``x``. A model that cannot be copied runs under autocast instead.
+    """
+    work = passes * x.numel()
+    if work == 0:
+        return model
+    copy = None
+    if isinstance(model, nn.Module) and x.dtype == torch.float32 and (work >= WORTH or precision is not None):
+        copy = _agreeing_copy(model, x[:2], precision or x.dtype)
+    if copy is not None:
+        return copy
+    return model if precision is None else Autocast(model, precision)
+
+
+class Autocast:
+    """A model under autocast, whose logits have the dtype of its input."""
+
+    def __init__(self, model: Callable[[Tensor], Tensor], precision: torch.dtype) -> None:
+        self.model, self.precision = model, precision
+
+    def __call__(self, x: Tensor) -> Tensor:  # noqa: D102
+        with torch.autocast(x.device.type, dtype=self.precision):
+            logits = self.model(x)
+        return logits.to(x.dtype) if isinstance(logits, Tensor) else logits
+
+
+class _Copy(nn.Module):
+    """The graph's function, which computes in a precision of its own and answers in the input's."""
+
+    def __init__(self, graph: fx.GraphModule, precision: torch.dtype) -> None:
+        super().__init__()
+        self.graph, self.precision = graph, precision
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Not the graph module's call, which prints what went wrong to the screen.
+        return self.graph.forward(x.to(self.precision)).to(x.dtype)
+
+
+def _agreeing_copy(model: nn.Module, x: Tensor, precision: torch.dtype) -> nn.Module | None:
+    """The copy, or None where there is none or it is not the same function."""
+    try:
+        with torch.no_grad():
+            copy = _Copy(folded(traced(model, x).to(precision)), precision)
+        random_state = _random_state(x.device)
+        ours = _logits_and_gradient(copy, x)
+        if any(not torch.equal(a, b) for a, b in zip(random_state, _random_state(x.device), strict=True)):
+            _set_random_state(random_state, x.device)
+            return None
+        theirs = _logits_and_gradient(model, x)
+    # A model's forward is anybody's code, and it meets stand-ins for tensors here: it may fail in any way. What is
+    # wrong with the model itself comes to light when the attack calls it.
+    except Exception:
+        return None
+    close = CLOSE[precision]
+    return copy if all(map(_close, ours, theirs, close)) else None
+
+
+def _logits_and_gradient(model: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits, and the gradient of a sum of them in which each has a weight of its own."""
+    x = x.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        logits = model(x)
+        weights = torch.linspace(-1, 1.5, logits.shape[1], dtype=logits.dtype, device=logits.device)
+        (gradient,) = torch.autograd.grad((logits * weights).sum(), x)
+    return logits.detach(), gradient
+
+
+def _close(ours: Tensor, theirs: Tensor, tolerance: float) -> bool:
+    """Whether each sample's values differ by less than a share of their size; NaN never does."""
+    if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+        return False
+    difference, size = ((t.flatten(1)).norm(dim=1) for t in (ours - theirs, theirs))
+    return bool((difference <= tolerance * size).all())
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def _set_random_state(states: list[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)

@@ -1,0 +1,145 @@
+"""The graph of what a model computes, got without touching the model."""
+
+import inspect
+import random
+import threading
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+__all__ = ["Untraceable", "traced"]
+
+
+class Untraceable(Exception):  # noqa: N818
+    """The model is more than a fixed function of its input made of operations that a graph can hold."""
+
+
+def traced(model: nn.Module, like: Tensor) -> fx.GraphModule:
+    """The graph of a model in eval mode whose parameters have the dtype and device of an input.
+
+    What is traced is a copy of the modules that shares their tensors: the model's own ``forward`` does not run.
+
+    Raises:
+        Untraceable: where hooks, wrappers, randomness or attributes that ``forward`` writes would be lost.
+    """
+    skeleton = _Outside(_copy(model, like, {}))
+    written = _attributes(skeleton)
+    randomness = _random_state()
+    with torch.enable_grad(), _NothingComputed():
+        graph = _Tracer().trace(skeleton)
+    if _attributes(skeleton) != written:
+        raise Untraceable("forward writes attributes of the model")
+    if _random_state() != randomness:
+        random.setstate(randomness[0])
+        np.random.set_state(randomness[1])  # noqa: NPY002
+        raise Untraceable("forward draws random numbers")
+    return fx.GraphModule(skeleton, graph)
+
+
+class _Outside(nn.Module):
+    """Puts a model one level down, so that its own ``forward`` is called as every module's, with one input."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Any) -> Any:
+        return self.model(x)
+
+
+class _Tracer(fx.Tracer):
+    """Records what becomes of the input; layers of PyTorch are one step each."""
+
+    proxy_buffer_attributes = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        # Tracing replaces nn.Module.__call__ for everybody; what other threads call is none of its business.
+        if threading.get_ident() != self.thread:
+            return forward(*args, **kwargs)
+        if type(m).__module__.partition(".")[0] == "advnotes":
+            # Where types are checked at run time, the check would refuse what stands for a tensor.
+            forward = partial(inspect.unwrap(type(m).forward), m)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if threading.get_ident() != self.thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+
+class _NothingComputed(TorchDispatchMode):
+    """Refuses real computation: what the trace would hold of it is one result, and it may have been random."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise Untraceable(f"forward computes {func} beside what becomes of its input")
+
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def _copy(module: nn.Module, like: Tensor, known: dict[nn.Module, nn.Module]) -> nn.Module:
+    """Modules anew, with the same tensors, which ask for no gradients."""
+    if module in known:
+        return known[module]
+    home = type(module).__module__
+    state = vars(module)
+    if (
+        module.training
+        or type(module).__call__ is not nn.Module.__call__  # compiled, scripted, wrapped
+        or state.get("_compiled_call_impl") is not None
+        or home.startswith(("torch.nn.parallel", "torch.distributed", "torch.jit", "torch._dynamo"))
+        or any(state.get(hooks) for hooks in HOOKS)
+        or any(getattr(nn.modules.module, f"_global{hooks}", None) for hooks in HOOKS)
+        or "parametrizations" in state["_modules"]
+        or "forward" in state
+        or any(isinstance(value, torch.Generator) for value in state.values())
+    ):
+        raise Untraceable(f"{type(module).__name__} has hooks, a wrapper or a mode that a graph would lose")
+    for tensor in [*state["_parameters"].values(), *state["_buffers"].values()]:
+        if tensor is not None and not (
+            type(tensor) in (Tensor, nn.Parameter)
+            and tensor.layout == torch.strided
+            and tensor.device == like.device
+            and (tensor.dtype == like.dtype or not tensor.is_floating_point())
+        ):
+            raise Untraceable(f"a tensor of {type(module).__name__} is not like the input")
+    known[module] = copy = object.__new__(type(module))
+    vars(copy).update({name: _own(value) for name, value in state.items()})
+    vars(copy)["_parameters"] = {
+        name: None if value is None else nn.Parameter(value.detach(), requires_grad=False)
+        for name, value in state["_parameters"].items()
+    }
+    vars(copy)["_modules"] = {
+        name: None if child is None else _copy(child, like, known)
+        for name, child in state["_modules"].items()
+    }
+    return copy
+
+
+def _own(value: Any) -> Any:
+    """A container that ``forward`` could write into, copied."""
+    return value.copy() if type(value) in (list, dict, set) else value
+
+
+def _attributes(model: nn.Module) -> list[Any]:
+    """Which objects the attributes of all modules are, down to the entries of containers."""
+    found: list[Any] = []
+    for module in model.modules():
+        for name, value in vars(module).items():
+            entries = value.items() if type(value) is dict else value if type(value) in (list, set) else ()
+            found.append((name, id(value), [id(e[1]) if type(value) is dict else id(e) for e in entries]))
+    return found
+
+
+def _random_state() -> tuple[Any, ...]:
+    """Of Python's and NumPy's global generators, in a form that can be compared."""
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), (kind, tuple(np.asarray(keys).tolist()), *rest)
