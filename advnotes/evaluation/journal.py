@@ -123,20 +123,19 @@ class Journal:
     def write(self, attack: str, part: Part) -> None:
         """Keep what was found; the file is there whole or not at all."""
         numbers = torch.tensor([part.seconds, part.passes, part.blind], dtype=torch.float64)
-        payload = save(
-            {
-                "rows": part.rows,
-                "said": part.said,
-                "fooled": part.fooled,
-                "claimed": part.claimed,
-                "distance": part.distance,
-                "kept": part.kept,
-                "inputs": part.inputs.contiguous(),
-                "numbers": numbers,
-                "mark": _letters(self._mark + attack),
-                "refused": _letters(part.refused),
-            }
-        )
+        tree = {
+            "rows": part.rows,
+            "said": part.said,
+            "fooled": part.fooled,
+            "claimed": part.claimed,
+            "distance": part.distance,
+            "kept": part.kept,
+            "inputs": part.inputs,
+            "numbers": numbers,
+            "mark": _letters(self._mark + attack),
+            "refused": _letters(part.refused),
+        }
+        payload = save({name: values.clone().contiguous() for name, values in tree.items()})
         name = f"{_key(attack)}-{int(part.rows[0]):08d}.part"
         _write(self.folder / name, hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
 

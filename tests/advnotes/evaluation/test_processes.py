@@ -1,0 +1,95 @@
+"""Real processes, really killed, and several of them: the report is that of one that was left alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from advnotes.evaluation import Report
+
+SCRIPT = Path(__file__).with_name("slow_run.py")
+
+
+def command(processes: int, *arguments: object) -> list[str]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [sys.executable, *(launcher if processes > 1 else []), str(SCRIPT), *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    """One thread for each process, on the CPU."""
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ACCELERATE_", "TORCHELASTIC"))
+    }
+    return own | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def found(processes: int, folder: object, out: Path) -> list[tuple[Report, str]]:
+    """Let it run to its end; the report and the inputs that each process ended with."""
+    done = subprocess.run(
+        command(processes, folder, out), env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    texts = [Path(f"{out}.{rank}").read_text().rpartition("\n") for rank in range(processes)]
+    return [(Report.from_json(text), kept) for text, _, kept in texts]
+
+
+def kill_amidst(folder: Path, parts: int) -> int:
+    """Start it, and kill it once it has so many parts; how many it had in the end."""
+    never = folder.with_suffix(".never")
+    process = psutil.Popen(
+        command(1, folder, never, 0.05),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("*.part"))) < parts:
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline, "no part came"
+        time.sleep(0.005)
+    process.kill()
+    process.wait(timeout=30)
+    assert not list(folder.parent.glob("*.never.*")), "the run ended before it was killed"
+    return len(list(folder.glob("*.part")))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, str]:
+    (one,) = found(1, "-", tmp_path_factory.mktemp("whole") / "out")
+    assert 0 < one[0].robust.count < one[0].clean.count
+    assert sum(result.fooled > 0 for result in one[0].attacks) > 1
+    return one
+
+
+def test_killed_and_started_again_equals_never_interrupted(whole: tuple[Report, str], tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    early = kill_amidst(folder, 3)
+    later = kill_amidst(folder, early + 10)
+    assert later > early
+    (folder / ".half.1.partial").write_bytes(b"what a kill amidst writing leaves")
+    kept = {file: file.stat().st_mtime_ns for file in folder.glob("*.part")}
+    (one,) = found(1, folder, tmp_path / "out")
+    assert one == whole
+    assert all(file.stat().st_mtime_ns == when for file, when in kept.items()), (
+        "what was done is not done again"
+    )
+    assert not list(folder.glob(".*.partial"))
+
+
+def test_two_processes_find_what_one_does(whole: tuple[Report, str], tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    kill_amidst(folder, 4)  # one process begins, two go on
+    for one in found(2, folder, tmp_path / "two"):
+        assert one == whole
+    for file in list(folder.glob("*.part"))[::3]:
+        file.unlink()
+    (one,) = found(1, folder, tmp_path / "one")  # and one goes on after two
+    assert one == whole
