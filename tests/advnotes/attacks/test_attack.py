@@ -52,7 +52,7 @@ ATTACKS = [
     DeepFool(THREATS[1]),
     CarliniWagner(THREATS[1], steps=30, searches=5, step_size=0.05),
 ]
-#: Attacks of the least norm.
+#: They leave alone what is wrong already: attacks of the least norm, and the ensemble.
 NEAREST = (AutoAttack, CarliniWagner, DeepFool, FAB)
 every_attack = pytest.mark.parametrize(
     "attack", ATTACKS, ids=lambda a: f"{type(a).__name__}-{type(a.threat).__name__}"
@@ -114,7 +114,7 @@ def test_result_is_inside_the_threat_and_the_range(attack, dtype):
     assert x_adv.max() <= 1
     moved = (x_adv != x).flatten(1).any(dim=1)
     if isinstance(attack, NEAREST):
-        # What is wrong already is its own nearest adversarial point; an ensemble looks for none there.
+        # What is wrong already is its own nearest adversarial point.
         moved |= model.eval()(x).argmax(dim=1) != y
     assert moved.all()
 
