@@ -2,6 +2,7 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -81,6 +82,20 @@ class Threat(ABC):
         """
         return (x + self.project(point - x)).clamp(*bounds)
 
+    def back_into(
+        self, x: Float[Tensor, "batch ..."], bounds: Bounds | None
+    ) -> Callable[[Float[Tensor, "batch ..."]], Float[Tensor, "batch ..."]]:
+        """What brings the ends of steps back: a function that projects onto the ball around ``x``, then the range.
+
+        What depends on ``x`` alone is computed once. The function may write its result into its argument.
+        """
+
+        def back(point: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+            point = x + self.project(point - x)
+            return point if bounds is None else point.clamp(*bounds)
+
+        return back
+
     @abstractmethod
     def sample(
         self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
@@ -125,6 +140,16 @@ class Linf(Threat):
             if isinstance(radius, Tensor)
             else (delta.clamp(-radius, radius))
         )
+
+    def back_into(
+        self, x: Float[Tensor, "batch ..."], bounds: Bounds | None
+    ) -> Callable[[Float[Tensor, "batch ..."]], Float[Tensor, "batch ..."]]:
+        """The ball and the range are one box here: one clamp."""
+        radius = self.radius(x)
+        lowest, highest = x - radius, x + radius
+        if bounds is not None:
+            lowest, highest = lowest.clamp(*bounds), highest.clamp(*bounds)
+        return lambda point: torch.clamp(point, lowest, highest, out=point)
 
     def sample(  # noqa: D102
         self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
