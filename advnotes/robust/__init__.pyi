@@ -1,3 +1,4 @@
 from .adversarial import AdversarialTraining, Perturb
+from .fictitious import FictitiousPlay
 
-__all__ = ["AdversarialTraining", "Perturb"]
+__all__ = ["AdversarialTraining", "FictitiousPlay", "Perturb"]
