@@ -73,7 +73,7 @@ class Nearest:
     """The nearest adversarial point that an attack has seen, for each sample of a batch.
 
     Beside it stands the point of the highest loss that was seen inside the threat, for the samples of which no
-    adversarial point inside the threat is found.
+    nearest point inside the threat is found: one that is adversarial by less than :data:`BEYOND` too.
 
     Args:
         objective: the adversary's aim; a sample that has reached it already is its own nearest point.

@@ -141,9 +141,8 @@ class FAB(NormAttack):
         gap_of_x = gap + (normal * (clean - here)).sum(dim=1)
         way_from_x = shortest_way(self.threat, clean, normal, -gap_of_x, self.bounds)
         length, length_from_x = self.threat.norm(way)[:, None], self.threat.norm(way_from_x)[:, None]
-        alpha = (length / (length + length_from_x).clamp_min(tiny(length))).clamp_max(
-            self.alpha_max
-        ) * pulled[:, None]
+        share = length / (length + length_from_x).clamp_min(tiny(length))
+        alpha = share.clamp_max(self.alpha_max) * pulled[:, None]
         new = (1 - alpha) * (here + self.eta * way) + alpha * (clean + self.eta * way_from_x)
         return new.clamp(*self.bounds).view_as(point)
 
