@@ -9,7 +9,9 @@ from .fab import FAB, TargetedFAB
 from .fgsm import FGSM
 from .mifgsm import MIFGSM
 from .only_add import OnlyAdd
+from .patch import Patch
 from .pgd import BIM, PGD
+from .pose import GridPose, PlanePose, Pose, RandomPose
 from .square import Square
 from .transfer import Transfer
 from .universal import Universal
@@ -28,9 +30,14 @@ __all__ = [
     "CarliniWagner",
     "Classification",
     "DeepFool",
+    "GridPose",
     "Model",
     "NormAttack",
     "OnlyAdd",
+    "Patch",
+    "PlanePose",
+    "Pose",
+    "RandomPose",
     "Square",
     "TargetedAPGD",
     "TargetedFAB",
