@@ -1,4 +1,4 @@
-"""The attacks of an evaluation: which ones, what they are called, and their share of a batch."""
+"""The attacks of an evaluation: which ones, and what they are called."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from advnotes.attacks import APGD, AutoAttack, Square, TargetedAPGD, Transfer
 from advnotes.attacks.attack import Attack
@@ -18,7 +16,7 @@ from advnotes.evaluation.samples import check_threat
 from advnotes.evaluation.subject import choices
 from advnotes.threats import Bounds, Threat
 
-__all__ = ["ENSEMBLES", "asked", "chosen", "named", "part", "ready", "remarks"]
+__all__ = ["ENSEMBLES", "asked", "chosen", "named", "ready", "remarks"]
 
 ENSEMBLES = ("standard", "plus", "quick")
 
@@ -90,13 +88,6 @@ def ready(attack: SomeAttack, bounds: Bounds) -> SomeAttack:
     if not getattr(attack, "best", True):
         return dataclasses.replace(attack, bounds=bounds)
     return dataclasses.replace(attack, bounds=bounds, early_stop=True)
-
-
-def part(attack: Attack, rows: Int[Tensor, " rows"]) -> Attack:
-    """The attack for some of the samples, where it has choices of each sample's own."""
-    if isinstance(attack, Wrapper):
-        return dataclasses.replace(attack, attack=part(attack.attack, rows))
-    return attack.rows(rows)
 
 
 def _ensemble(name: str, threat: Threat, classes: int, bounds: Bounds) -> Sequence[Attack]:

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from advnotes.ascend import MaskedGradientWarning
 from advnotes.attacks.attack import Attack, Model
-from advnotes.evaluation.ensemble import part
 from advnotes.evaluation.journal import Part
 from advnotes.threats import Bounds, Threat
 
@@ -109,7 +108,7 @@ class Trial:
         """
         began = time.perf_counter()
         x, y, seeds = self.subjects.batch(rows)
-        own, threat = part(attack, rows), threat.rows(rows)
+        own, threat = attack.rows(rows), threat.rows(rows)
         counted = Counted(self.quick if attack.fast else self.model)
         with seeded(seeds, self.subjects.device), blind_spots() as spots:
             # Draws of its own for each attack, so that they do not all begin at the same points.
@@ -130,7 +129,7 @@ class Trial:
             undone = (claimed & (said == y)).nonzero().squeeze(1)
             if len(undone) and counted.model is not self.model:
                 counted.model = self.model
-                again = part(own, undone)(counted, x[undone], y[undone], seeds[undone])
+                again = own.rows(undone)(counted, x[undone], y[undone], seeds[undone])
                 distance[undone] = self._distance(name, again, x[undone], threat.rows(undone))
                 point = point.index_copy(0, undone, again)
                 said[undone] = self.predict(again)

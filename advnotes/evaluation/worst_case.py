@@ -134,7 +134,7 @@ def evaluate(
     # From here on in the evaluation's own order.
     order = samples.settled(x, y, threat)
     if not isinstance(wanted, str):
-        wanted = [ensemble.part(attack, order) for attack in wanted]
+        wanted = [attack.rows(order) for attack in wanted]
     x, y, threat = x[order], y[order], threat.rows(order)
     seeds = samples.seeds_of(x, y, seed)
     subjects = Subjects(x, y, seeds, threat, bounds, place)
@@ -169,6 +169,8 @@ class _Evaluation:
         )  # None: tqdm looks at the terminal and TQDM_DISABLE
         self.journal: Journal | None = None
         self.notes: list[str] = []
+        self.refused: dict[str, list[str]] = {}
+        self.blind: list[str] = []
         count = len(self.subjects.y)
         self.fooled_by = torch.full((count,), -1)
         self.said = torch.full((count,), -1)
@@ -226,7 +228,7 @@ class _Evaluation:
             curve_attack=CURVE if curve else "",
             findings=tuple(findings),
             diagnosed=diagnosed,
-            notes=tuple(self.notes),
+            notes=tuple(self._notes()),
             examples=self._examples(predictions, list(named)),
             environment=stamp(),
             date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -382,17 +384,13 @@ class _Evaluation:
         return [*parts, *self.crew.all(work)]
 
     def _result(self, name: str, attack: Attack, parts: list[Part]) -> AttackResult:
-        """What an attack did, with notes on what it could not do."""
+        """What an attack did; what it could not do is noted."""
         tried = sum(len(part.rows) for part in parts if not part.refused)
-        blind = sum(len(part.rows) for part in parts if part.blind and not part.refused)
         refused = [part.refused for part in parts if part.refused]
         if refused:
-            self.notes.append(f"{name} was left out where it cannot be used: {refused[0]}")
-        if blind:
-            self.notes.append(
-                f"{name} met gradients that were zero or not finite on samples that it did not fool: masked gradients, "
-                "which do not mean robustness."
-            )
+            self.refused.setdefault(refused[0], []).append(name)
+        elif any(part.blind for part in parts):
+            self.blind.append(name)
         return AttackResult(
             name=name,
             tried=tried,
@@ -425,6 +423,16 @@ class _Evaluation:
         own = isinstance(self._eps(), tuple)
         scale = 1.0 if own else float(eps[0])
         return tuple((factor * scale, share) for factor, share in points)
+
+    def _notes(self) -> list[str]:
+        """What a reader should know, the same of several attacks said once."""
+        said = [f"Left out: {', '.join(names)}. {why}" for why, names in self.refused.items()]
+        if self.blind:
+            said.append(
+                f"{', '.join(self.blind)} met gradients that were zero or not finite on samples that they did not "
+                "fool: masked gradients, which do not mean robustness."
+            )
+        return [*self.notes, *said]
 
     def _examples(self, predictions: Tensor, names: list[str]) -> tuple[Example, ...]:
         """The first few samples that fell, in the evaluation's own order, which is as good as drawn."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Attack, Model, attacked, check_logits, device_of
+from advnotes.attacks.attack import Attack, Model, NormAttack, attacked, check_logits, device_of
 from advnotes.seeds import Source
 
 __all__ = ["Proportion", "accuracy", "robust_accuracy"]
@@ -91,12 +91,13 @@ def robust_accuracy(
     Args:
         model, x, y, batch_size: as in :func:`accuracy`.
         attack: an :class:`~advnotes.attacks.Attack`, or whatever is called as ``attack(model, x, y, generator)``. A
-            sample that is wrong without it counts as wrong.
+            sample that is wrong without it counts as wrong. Where an attack has a radius for each sample, these are
+            divided along with the samples.
         generator: the attack's randomness; per-sample seeds are divided along with the samples.
 
     Raises:
         ValueError: where there are no samples, the attack is targeted, ``batch_size`` is less than 1, or there are not
-            as many per-sample seeds as samples.
+            as many per-sample seeds, or radii, as samples.
     """
     if len(x) != len(y) or len(x) == 0:
         raise ValueError(f"expected as many labels as samples, and at least one: got {len(x)} and {len(y)}")
@@ -110,13 +111,17 @@ def robust_accuracy(
         raise ValueError(
             "robust accuracy is about leaving the true class: give an attack with targeted=False"
         )
+    eps = torch.as_tensor(attack.threat.eps) if isinstance(attack, NormAttack) else torch.zeros(())
+    if eps.ndim and len(eps) != len(x):
+        raise ValueError(f"eps has one radius for each of {len(eps)} samples, but there are {len(x)}")
     device = device_of(model, x)
     right = 0
     for first in range(0, len(x), batch_size):
         part = slice(first, first + batch_size)
         inputs, labels = x[part].to(device), y[part].to(device)
         source = generator[part] if isinstance(generator, Tensor) else generator
-        candidates = [inputs] if attack is None else [inputs, attack(model, inputs, labels, source)]
+        own = attack.rows(part) if isinstance(attack, Attack) else attack
+        candidates = [inputs] if own is None else [inputs, own(model, inputs, labels, source)]
         standing = torch.ones_like(labels, dtype=torch.bool)
         with torch.no_grad(), attacked(model):
             for candidate in candidates:

@@ -51,6 +51,21 @@ def test_robust_accuracy_counts_what_is_wrong_without_the_attack_as_wrong():
     assert robust_accuracy(model, PGD(Linf(0.9)), x, y).count < 10
 
 
+def test_robust_accuracy_divides_per_sample_radii_along_with_the_samples():
+    model, x, y = flat()
+    seeds, eps = torch.arange(50), torch.tensor([0.0, 0.9]).repeat_interleave(25)
+    attack = PGD(Linf(eps), steps=5)
+    halves = [
+        robust_accuracy(model, PGD(Linf(radius), steps=5), x[part], y[part], generator=seeds[part]).count
+        for radius, part in ((1e-9, slice(25)), (0.9, slice(25, 50)))
+    ]
+    assert halves[1] < halves[0] == 25
+    for n in (7, 25, 50):
+        assert robust_accuracy(model, attack, x, y, batch_size=n, generator=seeds).count == sum(halves)
+    with pytest.raises(ValueError, match="each of 50 samples, but there are 40"):
+        robust_accuracy(model, attack, x[:40], y[:40])
+
+
 def test_robust_accuracy_with_per_sample_seeds_does_not_see_the_batch_size():
     model, x, y = flat()
     attack, seeds = PGD(Linf(0.05), steps=2), torch.arange(50)

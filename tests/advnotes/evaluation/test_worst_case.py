@@ -234,7 +234,7 @@ def test_attacks_that_a_model_without_gradients_refuses_are_left_out_and_said() 
     report = quickly(Rounded(), threat=Linf(0.3), attacks=[models.climb(Linf(0.3))], diagnose=True)
     assert "no gradient" in {finding.name for finding in report.masking}
     assert report.attacks[0].tried == 0
-    assert any(note.startswith("PGD was left out") for note in report.notes)
+    assert any(note.startswith("Left out: PGD. the loss does not depend") for note in report.notes)
     assert report.robust.count < report.clean.count, "the remedy takes no gradients"
     with pytest.raises(ValueError, match="does not depend on the input in a differentiable way"):
         quickly(Rounded(), diagnose=False)
