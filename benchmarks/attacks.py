@@ -1,0 +1,264 @@
+"""Attacks of advnotes beside other libraries' and beside the limit: exactly 20 forward passes with input gradients.
+
+    .venv/bin/python benchmarks/attacks.py [--threads 1] [--device cpu] [--repeats 15] [--parts pgd early auto]
+
+Every round runs the limit and each contender once, in a random order, and each contender's time is divided by the
+limit's of the same round: what else the machine does then slows both. Before anything is timed, what each
+contender returns is checked: inside the ball and the range, and at the loss that the plain loop reaches. What prepares a
+model for an attack is part of the attack's time.
+"""
+
+import argparse
+import random
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from peers import STEPS, Contender, autoattack_of_torchattacks, pgd_of_peers
+from torch import Tensor, nn
+
+from advnotes import PGD, Linf, attacks, data, zoo
+from advnotes.nets import Normalize
+
+
+class Block(nn.Module):
+    """Two convolutions beside a shortcut (He et al. 2016, figure 2)."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(before, after, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(),
+            nn.Conv2d(after, after, 3, padding=1, bias=False),
+            nn.BatchNorm2d(after),
+        )
+        self.shortcut = nn.Conv2d(before, after, 1, stride, bias=False) if before != after else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The sum of both ways, rectified."""
+        return F.relu(self.body(x) + self.shortcut(x))
+
+
+def small_resnet(x: Tensor) -> nn.Sequential:
+    """For 32 x 32 colour images: three blocks with 16, 32 and 64 channels, their weights as they are drawn.
+
+    Batch normalisation has seen ``x``; without it, the logits would hardly depend on the image.
+    """
+    model = nn.Sequential(
+        Normalize([0.5] * 3, [0.25] * 3),
+        nn.Conv2d(3, 16, 3, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        Block(16, 16, 1),
+        Block(16, 32, 2),
+        Block(32, 64, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, 10),
+    )
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the statistics are those of the batches seen, not mixed with 0 and 1
+    with torch.no_grad():
+        model(x)
+    return model.eval()
+
+
+def gradient(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """One forward pass and the gradient of the input."""
+    x = x.detach().requires_grad_()
+    (g,) = torch.autograd.grad(F.cross_entropy(model(x), y, reduction="sum"), x)
+    return g
+
+
+def limit(model: nn.Module, x: Tensor, y: Tensor, eps: float) -> Tensor:
+    """What no attack by 20 gradients can do without: the gradients alone, no step taken."""
+    for _ in range(STEPS):
+        gradient(model, x, y)
+    return x
+
+
+def loop(model: nn.Module, x: Tensor, y: Tensor, eps: float) -> Tensor:
+    """The attack as one writes it down, without a check."""
+    x_adv = (x + eps * (2 * torch.rand_like(x) - 1)).clamp(0, 1)
+    for _ in range(STEPS):
+        x_adv = x_adv + 2.5 * eps / STEPS * gradient(model, x_adv, y).sign()
+        x_adv = (x + (x_adv - x).clamp(-eps, eps)).clamp(0, 1)
+    return x_adv
+
+
+def ours(**settings: object) -> Contender:
+    """PGD of advnotes."""
+    return lambda model, x, y, eps: PGD(Linf(eps), steps=STEPS, **settings)(model, x, y)  # type: ignore[arg-type]
+
+
+#: ``best`` evaluates every step, the last one too (one forward pass more), and returns each sample's best point; without it
+#: the last point is returned, which is what the other libraries do.
+OURS: dict[str, Contender] = {
+    "advnotes, best=False": ours(best=False),
+    "advnotes": ours(),
+    "advnotes, best=False, bfloat16": ours(best=False, precision=torch.bfloat16),
+    "advnotes, bfloat16": ours(precision=torch.bfloat16),
+    "advnotes, best=False, fast=False": ours(best=False, fast=False),
+    "advnotes, fast=False": ours(fast=False),
+}
+
+
+def fault(contender: Contender, model: nn.Module, x: Tensor, y: Tensor, eps: float) -> str | None:
+    """What is wrong with the result of an attack: outside the threat, or weaker than the plain loop's."""
+
+    def loss(point: Tensor) -> float:
+        with torch.no_grad():
+            return F.cross_entropy(model(point), y).item()
+
+    torch.manual_seed(0)
+    x_adv = contender(model, x, y, eps)
+    if not ((x_adv - x).abs().max() <= eps + 1e-6 and x_adv.min() >= 0 and x_adv.max() <= 1):
+        return "leaves the ball or the range"
+    torch.manual_seed(0)
+    reached, wanted = loss(x_adv), loss(loop(model, x, y, eps))
+    if not reached > 0.98 * wanted > loss(x):
+        return f"reaches a loss of {reached:.4f}, the plain loop {wanted:.4f}"
+    return None
+
+
+def seconds(attack: Callable[[], object], x: Tensor) -> float:
+    """What one call takes: of the process where it is one thread, else by the clock."""
+    one_thread = x.device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if one_thread else time.perf_counter
+    wait = torch.cuda.synchronize if x.device.type == "cuda" else lambda: None
+    wait()
+    started = clock()
+    attack()
+    wait()
+    return clock() - started
+
+
+def rounds(contenders: dict[str, Callable[[], object]], x: Tensor, repeats: int) -> dict[str, list[float]]:
+    """The seconds of each contender, round by round."""
+    took: dict[str, list[float]] = {name: [] for name in contenders}
+    order = random.Random(0)
+    for _ in range(repeats):
+        for name in order.sample(sorted(contenders), len(contenders)):
+            took[name].append(seconds(contenders[name], x))
+    return took
+
+
+def table(title: str, took: dict[str, list[float]], against: str) -> str:
+    """Median of the paired ratios, with its quartiles."""
+    lines = [f"| {title} | ms | ratio to {against} | quartiles |", "| --- | ---: | ---: | :---: |"]
+    for name, times in took.items():
+        ratios = [mine / least for mine, least in zip(times, took[against], strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        spread = "" if name == against else f"{low:.3f} to {high:.3f}"
+        lines.append(f"| {name} | {1e3 * statistics.median(times):.0f} | {middle:.3f} | {spread} |")
+    return "\n".join(lines)
+
+
+def pgd(options: argparse.Namespace) -> None:
+    """PGD-20 on both networks, a table for each."""
+    torch.manual_seed(0)
+    digits = data.mnist("test", size=128)
+    colours = torch.rand(32, 3, 32, 32)
+    resnet = small_resnet(colours)
+    cases = {
+        "MNIST, small_cnn, batch 128": (zoo.mnist_natural(), digits, 0.1),
+        "32 x 32, small ResNet, batch 32": (resnet, (colours, resnet(colours).argmax(dim=1)), 8 / 255),
+    }
+    peers, missing = pgd_of_peers()
+    for name, reason in missing.items():
+        print(f"not measured: {name}, which cannot be imported: {reason}")
+    for title, (network, batch, eps) in cases.items():
+        model = network.to(options.device)
+        x, y = (tensor.to(options.device) for tensor in batch)
+        everyone = {"limit": limit, "plain loop": loop, **OURS, **peers}
+        for name, contender in list(everyone.items())[1:]:
+            wrong = fault(contender, model, x, y, eps)
+            if wrong is not None and name not in peers:
+                raise SystemExit(f"{name} {wrong}")
+            if wrong is not None:
+                print(f"{title}: {name} {wrong}")
+        calls = {
+            name: lambda contender=contender, model=model, x=x, y=y, eps=eps: contender(model, x, y, eps)
+            for name, contender in everyone.items()
+        }
+        print("\n" + table(title, rounds(calls, x, options.repeats), "limit"), flush=True)
+
+
+def early(options: argparse.Namespace) -> None:
+    """Robust accuracy of a model that stands on about half of the digits: samples that are fooled leave."""
+    model = zoo.mnist_natural().to(options.device)
+    x, y = (tensor.to(options.device) for tensor in data.mnist("test", size=500))
+    seeds = torch.arange(len(x), device=x.device)
+    fixed = PGD(Linf(HALF), steps=STEPS)
+    stopping = PGD(Linf(HALF), steps=STEPS, early_stop=True)
+    half = PGD(Linf(HALF), steps=STEPS, early_stop=True, precision=torch.bfloat16)
+    stands = [model(attack(model, x, y, seeds)).argmax(dim=1) == y for attack in (fixed, stopping, half)]
+    standing = stands[0].float().mean()
+    print(f"\nstanding at eps {HALF}: {standing:.1%}; other verdicts with early_stop: ", end="")
+    print(
+        f"{int((stands[0] != stands[1]).sum())} of {len(x)}, in bfloat16 {int((stands[0] != stands[2]).sum())}"
+    )
+    calls = {
+        "every step for all": lambda: fixed(model, x, y, seeds),
+        "early_stop": lambda: stopping(model, x, y, seeds),
+        "early_stop, bfloat16": lambda: half(model, x, y, seeds),
+    }
+    title = f"MNIST, {len(x)} digits, eps {HALF}"
+    print("\n" + table(title, rounds(calls, x, options.repeats), "every step for all"), flush=True)
+
+
+def auto(options: argparse.Namespace) -> None:
+    """The standard ensemble beside torchattacks', on a model that stands on some of the digits."""
+    model = zoo.mnist_robust().to(options.device)
+    x, y = (tensor.to(options.device) for tensor in data.mnist("test", size=options.samples))
+    mine = attacks.AutoAttack(Linf(ROBUST))
+    theirs = autoattack_of_torchattacks(model, ROBUST)
+    found: dict[str, Tensor] = {}
+    calls = {
+        "torchattacks": lambda: found.update(torchattacks=theirs(x, y)),
+        "advnotes": lambda: found.update(advnotes=mine(model, x, y, torch.arange(len(x)))),
+    }
+    took = rounds(calls, x, max(2, options.repeats // 5))
+    print("\n" + table(f"AutoAttack, MNIST, {len(x)} digits, eps {ROBUST}", took, "torchattacks"))
+    stands = {name: model(x_adv).argmax(dim=1) == y for name, x_adv in found.items()}
+    for name, x_adv in found.items():
+        inside = (x_adv - x).abs().max() <= ROBUST + 1e-6
+        print(f"{name}: {stands[name].float().mean():.1%} stand, inside the ball: {bool(inside)}")
+    print(f"other verdicts: {int((stands['torchattacks'] != stands['advnotes']).sum())}", flush=True)
+
+
+#: Radii at which a network of the zoo stands on about half of the digits, and on most of them.
+HALF, ROBUST = 0.08, 0.3
+
+PARTS = {"pgd": pgd, "early": early, "auto": auto}
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--repeats", type=int, default=15, help="rounds, at least 2; AutoAttack takes a fifth"
+    )
+    parser.add_argument("--samples", type=int, default=50, help="digits for AutoAttack")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    warnings.filterwarnings("ignore")
+    print(
+        f"torch {torch.__version__}, {options.device}, threads: {options.threads}, rounds: {options.repeats}"
+    )
+    for part in options.parts:
+        PARTS[part](options)
+
+
+if __name__ == "__main__":
+    main()
