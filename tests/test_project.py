@@ -80,6 +80,15 @@ def test_every_pin_is_one_exact_version() -> None:
         assert [spec.operator for spec in pin.specifier] == ["=="], pin
 
 
+def test_peers_that_no_extra_can_ask_for_are_installed_by_their_pins() -> None:
+    lines = (ROOT / load("tools/make.py").PEERS).read_text(encoding="utf-8").splitlines()
+    peers = [Requirement(line) for line in lines if not line.startswith("#")]
+    assert peers
+    for peer in peers:
+        assert str(peer.specifier) == f"=={distribution(peer.name).version}"
+        assert not any(canonicalize_name(pin.name) == canonicalize_name(peer.name) for pin in PINS)
+
+
 def test_constraints_name_the_script_that_makes_them() -> None:
     first = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()[0]
     (script,) = re.findall(r"tools/[\w.]+", first)
@@ -165,7 +174,7 @@ def test_licences_name_what_they_cover() -> None:
     assert card["licence"].startswith("CC BY-SA 3.0")
     assert "advnotes/data/mnist.npz" in text
     assert "CC BY-SA 3.0" in text
-    assert PROJECT["license"].split(" AND ") == [CITATION["license"], "CC-BY-SA-3.0"]
+    assert PROJECT["license"].split(" AND ") == [CITATION["license"], "CC-BY-SA-3.0", "Apache-2.0"]
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
 
 

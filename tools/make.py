@@ -1,6 +1,7 @@
 """What `make` does, for machines with and without make: `python tools/make.py help`.
 
-Needs nothing but Python 3.10 to 3.13. Everything is installed into .venv, from the pins in constraints.txt.
+Needs nothing but Python 3.10 to 3.13. Everything is installed into .venv, from the pins in constraints.txt and, for
+libraries that only tests compare with, in tests/peers/requirements.txt.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 VERSIONS = ((3, 10), (3, 13))
+PEERS = "tests/peers/requirements.txt"
 GREEN = ROOT / "_build" / "test.stamp"
 MADE = ("_build", "build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
 
@@ -74,7 +76,8 @@ def setup() -> None:
         sys.exit(f"expected Python {low} to {high}, got {sys.version.split()[0]}: make PYTHON=python3.11 ...")
     pins = (ROOT / "constraints.txt").read_bytes()
     home = {"python": ".".join(map(str, sys.version_info[:2])), "place": str(VENV)}
-    want = {**home, "pins": digest(pins, (ROOT / "pyproject.toml").read_bytes())}
+    asked = [(ROOT / name).read_bytes() for name in ("pyproject.toml", PEERS)]
+    want = {**home, "pins": digest(pins, *asked)}
     stamp = VENV / "advnotes.json"
     have = json.loads(stamp.read_text(encoding="utf-8")) if stamp.is_file() else {}
     if have == want and PYTHON.is_file():
@@ -94,6 +97,7 @@ def setup() -> None:
     index = ["--index-url", os.environ["TORCH_INDEX"]] if os.environ.get("TORCH_INDEX") else []
     run(*pip, *index, f"torch=={torch[1].decode()}")
     run(*pip, "-e", ".[test]")
+    run(*pip, "--no-deps", "-r", PEERS)
     stamp.write_text(json.dumps(want), encoding="utf-8")
 
 

@@ -21,8 +21,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     assert spec.loader is not None
     module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    for name in ("constraints.txt", "pyproject.toml"):
-        shutil.copy(REPOSITORY / name, tmp_path)
+    for name in ("constraints.txt", "pyproject.toml", module.PEERS):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, tmp_path / name)
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(module, "PYTHON", tmp_path / ".venv" / "python")
@@ -48,21 +49,23 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_the_environment_is_set_up_once(make: ModuleType) -> None:
     make.setup()
-    create, torch, rest = make.ran
+    create, torch, rest, peers = make.ran
     assert " -m venv --clear " in create
     assert torch.endswith("-c constraints.txt torch==2.13.0")
     assert rest.endswith("-c constraints.txt -e .[test]")
+    assert peers.endswith("-c constraints.txt --no-deps -r tests/peers/requirements.txt")
     make.setup()
-    assert len(make.ran) == 3
+    assert len(make.ran) == 4
 
 
-def test_other_pins_are_installed_into_the_same_environment(make: ModuleType) -> None:
+@pytest.mark.parametrize("changed", ["constraints.txt", "tests/peers/requirements.txt"])
+def test_other_pins_are_installed_into_the_same_environment(make: ModuleType, changed: str) -> None:
     make.setup()
     make.ran.clear()
-    with (make.ROOT / "constraints.txt").open("a") as file:
+    with (make.ROOT / changed).open("a") as file:
         file.write("another==1\n")
     make.setup()
-    assert len(make.ran) == 2
+    assert len(make.ran) == 3
     assert not any("venv --clear" in line for line in make.ran)
 
 
@@ -82,7 +85,7 @@ def test_an_interrupted_set_up_is_gone_on_with(make: ModuleType) -> None:
     make.fails = "nothing fails"
     make.ran.clear()
     make.setup()
-    assert [line.split()[-1] for line in make.ran] == ["torch==2.13.0", ".[test]"]
+    assert [line.split()[-1] for line in make.ran] == ["torch==2.13.0", ".[test]", make.PEERS]
 
 
 def test_torch_may_come_from_another_index(make: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
