@@ -1,6 +1,7 @@
 """One perturbation for all inputs."""
 
 from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -50,7 +51,7 @@ class Universal(NormAttack):
         ValueError: where ``eps`` is not one finite radius, or a number is too small.
     """
 
-    by_sample = False
+    by_sample: ClassVar[bool] = False
 
     _: KW_ONLY
     steps: int = 200
@@ -77,7 +78,7 @@ class Universal(NormAttack):
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
-        return (x + self.fit(model, x, y, generator)).clamp(*self.bounds)
+        return (x + self._best(model, x, y, generator, x.device)).clamp(*self.bounds)
 
     def fit(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
@@ -100,24 +101,31 @@ class Universal(NormAttack):
         """
         check_inputs(x, y, self.bounds)
         with torch.inference_mode(False), torch.no_grad(), attacked(model, self.training):
-            images = _Images(self, model, x, y, own_seeds(generator, x))
-            deltas = images.starts()
-            width = self.bounds[1] - self.bounds[0]  # a change by more is none by more
-            eps, fewest = float(self.threat.eps), 2.5 / self.steps
-            step_size = eps * max(0.1, fewest) if self.step_size is None else self.step_size
-            for step in range(self.steps):
-                gradient = images.gradient(deltas, images.minibatch(step))
-                direction = self.threat.steepest(gradient, deltas, (-width, width))
-                deltas = self.threat.project(deltas + step_size * direction).clamp(-width, width)
-            return images.best_of(deltas)
+            device = device_of(model, x)
+            copy = self._copy_of(model, x[: self.batch_size].to(device))
+            return self._best(copy, x, y, generator, device)
+
+    def _best(self, model: Model, x: Tensor, y: Tensor, generator: Source, device: torch.device) -> Tensor:
+        images = _Images(self, model, x, y, own_seeds(generator, x), device)
+        deltas = images.starts()
+        width = self.bounds[1] - self.bounds[0]  # a change by more is none by more
+        eps, fewest = float(self.threat.eps), 2.5 / self.steps
+        step_size = eps * max(0.1, fewest) if self.step_size is None else self.step_size
+        for step in range(self.steps):
+            gradient = images.gradient(deltas, images.minibatch(step))
+            direction = self.threat.steepest(gradient, deltas, (-width, width))
+            deltas = self.threat.project(deltas + step_size * direction).clamp(-width, width)
+        return images.best_of(deltas)
 
 
 class _Images:
     """The images of a fit, and what several perturbations ``deltas`` do to them."""
 
-    def __init__(self, attack: Universal, model: Model, x: Tensor, y: Tensor, seeds: Tensor) -> None:
-        self.attack, self.model, self.x, self.y, self.seeds = attack, model, x, y, seeds
-        self.device = device_of(model, x)
+    def __init__(
+        self, attack: Universal, model: Model, x: Tensor, y: Tensor, seeds: Tensor, device: torch.device
+    ) -> None:
+        self.attack, self.model, self.device = attack, model, device
+        self.x, self.y, self.seeds = x, y, seeds
         self.size = min(attack.batch_size, len(x))
 
     def starts(self) -> Float[Tensor, "starts ..."]:

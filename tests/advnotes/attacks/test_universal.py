@@ -115,7 +115,7 @@ def test_every_pass_takes_every_image_once():
 
     from advnotes.attacks.universal import _Images
 
-    images = _Images(Universal(Linf(0.1), batch_size=80), model, x, y, torch.arange(240))
+    images = _Images(Universal(Linf(0.1), batch_size=80), model, x, y, torch.arange(240), x.device)
     first, second = (torch.cat([images.minibatch(step) for step in range(s, s + 3)]) for s in (0, 3))
     assert torch.equal(first.sort().values, torch.arange(240))
     assert torch.equal(second.sort().values, torch.arange(240))
