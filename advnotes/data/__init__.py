@@ -1,4 +1,4 @@
-"""Data: digits and mail without a download, three sets of images with one, toys in closed form, and batches."""
+"""Data: digits, mail and things without a download, three sets of images with one, toys in closed form, and batches."""
 
 from advnotes.data.bundled import digits, mnist, spam, spam_words
 from advnotes.data.downloads import (
@@ -12,6 +12,7 @@ from advnotes.data.downloads import (
     svhn,
 )
 from advnotes.data.loading import Stream, batches
+from advnotes.data.things import Things, on_photographs, things
 from advnotes.data.toy import (
     gaussians,
     grid,
@@ -30,6 +31,7 @@ __all__ = [
     "DownloadError",
     "Source",
     "Stream",
+    "Things",
     "batches",
     "cifar10",
     "digits",
@@ -41,9 +43,11 @@ __all__ = [
     "line_density",
     "mnist",
     "moons",
+    "on_photographs",
     "ring",
     "ring_centres",
     "spam",
     "spam_words",
     "svhn",
+    "things",
 ]
