@@ -42,7 +42,8 @@ class Universal(NormAttack):
             where that is more.
         starts: how many random points of the ball to start from, side by side.
         batch_size: images in a minibatch; the model sees ``starts`` times as many at once.
-        cap: no image counts for more than this loss :math:`\beta`, in nats for cross-entropy; ``inf`` for no limit.
+        cap: no image counts for more than this loss :math:`\beta`, in nats for cross-entropy; ``inf`` for no limit,
+            as with ``targeted``.
         loss: what the adversary raises (or, with ``targeted``, lowers), one value for each sample.
 
     The other arguments are :class:`NormAttack`'s; ``early_stop`` changes nothing, as no image can leave.
@@ -174,4 +175,6 @@ class _Images:
         return deltas[best]
 
     def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        return self.attack.loss(logits, y).clamp(max=self.attack.cap)
+        # A class that is to be reached has no images that are lost already; the far ones must go on counting.
+        cap = float("inf") if self.attack.targeted else self.attack.cap
+        return self.attack.loss(logits, y).clamp(max=cap)

@@ -71,6 +71,14 @@ def test_the_cap_keeps_an_image_that_is_lost_from_drowning_the_others(cap, foole
     assert int((model(x_adv).argmax(dim=1) != y).sum()) == fooled
 
 
+def test_the_cap_does_not_keep_far_images_from_being_brought_to_a_class():
+    model, x, y = linear()
+    far = Linear(model.w.detach() * 100, b=-200.0)  # a loss of hundreds of nats for class 1
+    assert nn.functional.cross_entropy(far(x), 1 - y) > 100
+    delta = Universal(Linf(0.2), targeted=True).fit(far, x, 1 - y)
+    torch.testing.assert_close(delta, 0.2 * model.w.detach().sign().view(3, 4))
+
+
 def test_fit_is_the_perturbation_of_the_call_and_has_the_shape_of_one_input():
     model, x, y = net()
     attack, seeds = Universal(Linf(0.15), steps=20), torch.arange(240)
