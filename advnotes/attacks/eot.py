@@ -55,6 +55,11 @@ class EOT(Wrapper):
         if self.samples < 1:
             raise ValueError(f"samples must be at least 1, got {self.samples}")
 
+    @property
+    def passes(self) -> int:
+        """The wrapped attack's, times the draws."""
+        return self.samples * self.attack.passes
+
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:

@@ -66,12 +66,22 @@ class Transfer(Wrapper):
         with ExitStack() as stack:
             for source in self.models:
                 stack.enter_context(attacked(source, self.training))
-            attack_on = self.models[0] if len(self.models) == 1 else self.mean_logits
-            return self.attack.perturb(attack_on, x, y, generator)
+            copies = [self.attack._copy_of(source, x) for source in self.models]
+            return self.attack.perturb(copies[0] if len(copies) == 1 else Mean(copies), x, y, generator)
 
-    def mean_logits(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
-        """Of the source models."""
-        logits = [source(x) for source in self.models]
+    def _copy_of(self, model: Model, x: Tensor) -> Model:
+        # Preparing a copy of the attacked model would ask it; the copies that are worth having are the sources'.
+        return model
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean logits of several models."""
+
+    models: Sequence[Model]
+
+    def __call__(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
+        logits = [model(x) for model in self.models]
         if len({one.shape for one in logits}) > 1:
             raise ValueError(
                 f"the sources must agree in their classes, got logits of shapes {[tuple(one.shape) for one in logits]}"

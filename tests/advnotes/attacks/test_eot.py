@@ -134,6 +134,14 @@ def test_asks_for_what_the_wrapped_attack_does(points):
         assert (cross_entropy(model(reached), y) < cross_entropy(model(x), y)).all()
 
 
+def test_rows_and_passes_are_the_wrapped_attacks():
+    eot = EOT(PGD(Linf(torch.tensor([0.1, 0.2, 0.3])), steps=5, restarts=2), samples=3)
+    assert eot.passes == 3 * 10
+    rows = eot.rows(torch.tensor([2, 0]))
+    assert rows.samples == 3
+    torch.testing.assert_close(rows.attack.threat.eps, torch.tensor([0.3, 0.1]))
+
+
 def test_refuses_what_it_cannot_average(points):
     x, y = points
     with pytest.raises(ValueError, match="samples must be at least 1, got 0"):

@@ -21,7 +21,12 @@ def points():
 
 
 class NotAsked(nn.Module):
+    """Remembers that it was asked, where whoever asked would survive an error."""
+
+    asked = False
+
     def forward(self, x):
+        self.asked = True
         raise AssertionError("the attacked model was asked")
 
 
@@ -32,8 +37,23 @@ def test_one_source_is_the_attack_on_it(points, attack):
     x, y = points
     source, seeds = linear(0), torch.arange(8)
     expected = attack(source, x, y, seeds)
-    assert torch.equal(Transfer(attack, source)(NotAsked(), x, y, seeds), expected)
-    assert torch.equal(Transfer(attack, [source])(NotAsked(), x, y, seeds), expected)
+    model = NotAsked()
+    torch.testing.assert_close(Transfer(attack, source)(model, x, y, seeds), expected)
+    torch.testing.assert_close(Transfer(attack, [source])(model, x, y, seeds), expected)
+    assert not model.asked
+
+
+def test_a_lower_precision_is_the_sources_and_does_not_ask_the_attacked_model_either():
+    model, source = NotAsked(), linear(0).float()
+    x, y = torch.rand(8, 6), torch.arange(8) % 3
+    seen = []
+    source.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    attack = Transfer(PGD(Linf(0.1), steps=3, fast=False, precision=torch.bfloat16), source)
+    assert attack.precision == torch.bfloat16
+    assert not attack.fast
+    assert (attack(model, x, y) - x).abs().max() <= 0.1 + 1e-6
+    assert torch.bfloat16 in seen
+    assert not model.asked
 
 
 def test_several_sources_are_one_model_of_mean_logits(points):

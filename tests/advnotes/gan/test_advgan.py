@@ -86,9 +86,14 @@ def test_the_attack_keeps_the_common_contract(points):
     buffers = {name: value.clone() for name, value in game.generator.state_dict().items()}
     inputs, rng = x.clone(), torch.get_rng_state()
 
-    def not_asked(x):
-        raise AssertionError("the attacked model was asked")
+    asked = []
 
+    class NotAsked(nn.Module):
+        def forward(self, x):
+            asked.append(x)
+            return game.model(x)
+
+    not_asked = NotAsked()
     x_adv = game.attack(not_asked, x, y, torch.Generator().manual_seed(0))
     assert x_adv.dtype == x.dtype
     assert not x_adv.requires_grad
@@ -101,6 +106,7 @@ def test_the_attack_keeps_the_common_contract(points):
     assert all(torch.equal(value, buffers[name]) for name, value in game.generator.state_dict().items())
     alone = torch.cat([game.attack(not_asked, x[i : i + 1], y[i : i + 1]) for i in range(8)])
     torch.testing.assert_close(alone, x_adv)
+    assert not asked
 
 
 def test_the_radius_may_differ_from_sample_to_sample_and_from_the_training(points):
