@@ -1,8 +1,8 @@
 from . import data, gan, metrics, nets, plots, robust, zoo
 from .ascend import MaskedGradientWarning
-from .attacks import BIM, FGSM, PGD, Attack, NormAttack, Square, Universal
+from .attacks import APGD, BIM, FGSM, PGD, Attack, AutoAttack, NormAttack, Square, Universal
 from .claims import Claims, at_least, at_most, between
-from .evaluation import evaluate
+from .evaluation import Report, evaluate
 from .game import Game
 from .gan import GAN, R1GAN, MinimaxGAN
 from .loop import History, NonFiniteLoss, play
@@ -13,6 +13,7 @@ from .seeds import seed_all, start
 from .threats import L1, L2, Linf, Threat
 
 __all__ = [
+    "APGD",
     "BIM",
     "FGSM",
     "GAN",
@@ -22,6 +23,7 @@ __all__ = [
     "R1GAN",
     "AdversarialTraining",
     "Attack",
+    "AutoAttack",
     "Claims",
     "Game",
     "History",
