@@ -325,8 +325,19 @@ def texts() -> list[Path]:
     return [path for path in [*ROOT.glob("*"), *inside] if path.is_file() and path.suffix in suffixes]
 
 
-def test_the_readmes_lines_do_what_they_say() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def python(code: str, folder: Path) -> str:
+    """What a program prints that is run in a folder."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder).stdout
+
+
+def test_the_readmes_lines_do_what_they_say(tmp_path: Path) -> None:
+    code, evaluation = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert "size=200" in evaluation
+    assert "robust accuracy" in python(evaluation.replace("size=200", "size=2"), tmp_path)
+    assert (tmp_path / "report.html").is_file()
     # The same lines at a size for a test: a few batches instead of four epochs over all digits.
     for full, small in (
         ('mnist("train")', 'mnist("train", size=512)'),
@@ -335,5 +346,4 @@ def test_the_readmes_lines_do_what_they_say() -> None:
     ):
         assert full in code
         code = code.replace(full, small)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert re.fullmatch(r"[\d.]+% \[[\d.]+%, [\d.]+%\]\n", done.stdout)
+    assert re.fullmatch(r"[\d.]+% \[[\d.]+%, [\d.]+%\]\n", python(code, tmp_path))

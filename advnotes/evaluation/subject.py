@@ -187,6 +187,8 @@ def _constant(text: str) -> bytes:
 def _source(thing: Any) -> str:
     """The source of a class or a function, or its name where it has none."""
     name = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', type(thing).__name__)}"
+    if inspect.isfunction(thing):  # two on one line have the same source
+        name += f" {thing.__code__.co_code.hex()} {_constant(repr(thing.__code__.co_consts)).decode()}"
     try:
         return f"{name}\n{inspect.getsource(thing)}"
     except (OSError, TypeError):

@@ -82,8 +82,9 @@ def evaluate(
     inside the threat and the bounds. The share is an upper bound of the true one: an attack that was not tried may
     find more. Where masked gradients make it too high, the diagnosis says so, and its remedies join the attacks.
 
-    What happens to a sample depends on nothing but the sample and ``seed``: not on the batch size (but for rounding),
-    the order of the data, or the number of processes (``torchrun``, ``accelerate launch``), which share the batches.
+    What happens to a sample depends on nothing but the sample and ``seed``: not on the order of the data, the number
+    of processes (``torchrun``, ``accelerate launch``), which share the batches, nor, but for rounding, on the batch
+    size. What a model draws by itself is seeded too, and depends on the batch size as well.
 
     Args:
         model: maps inputs in their natural range to logits ``[batch, classes]``, in eval mode. It is not changed.
@@ -138,12 +139,14 @@ def evaluate(
     x, y, threat = x[order], y[order], threat.rows(order)
     seeds = samples.seeds_of(x, y, seed)
     subjects = Subjects(x, y, seeds, threat, bounds, place)
-    batch_size = batch_size or max(16, min(512, 2**21 // x[0].numel()))
+    if batch_size is None:  # several for each process, and on a processor about what its caches hold
+        several = -(-len(x) // (4 * crew.world)) if crew.world > 1 else len(x)
+        batch_size = max(16, min(512, 2**21 // x[0].numel(), several))
     with torch.inference_mode(False), attacked(model):
         return _Evaluation(
             Trial(model, model, subjects, keep=None if keep else EXAMPLES),
             crew,
-            order,
+            crew.first(lambda: order),  # each process may have been given another one
             batch_size,
             progress,
         ).report(
@@ -164,9 +167,9 @@ class _Evaluation:
     def __init__(self, trial: Trial, crew: Crew, order: Tensor, batch_size: int, progress: bool) -> None:
         self.trial, self.crew, self.order, self.batch_size = trial, crew, order, batch_size
         self.subjects = trial.subjects
-        self.bar_off = (
-            None if progress and crew.main else True
-        )  # None: tqdm looks at the terminal and TQDM_DISABLE
+        # tqdm itself reads the variable only once, when it is imported.
+        silent = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+        self.quiet = silent or not progress or not crew.main
         self.journal: Journal | None = None
         self.notes: list[str] = []
         self.refused: dict[str, list[str]] = {}
@@ -293,7 +296,7 @@ class _Evaluation:
 
         findings = self.crew.first(find)
         self.trial.gradients = all(finding.name != "no gradient" for finding in findings)
-        if self.bar_off is None:
+        if not self.quiet:
             for finding in findings:
                 tqdm.write(f"{finding.severity}: {finding.name}. {finding.evidence}", file=sys.stderr)
         return findings
@@ -333,7 +336,7 @@ class _Evaluation:
         """One attack after the other on what is left."""
         results = []
         total = int(right.sum()) * len(named)
-        with tqdm(total=total, desc="attacking", unit=" sample-attacks", disable=self.bar_off) as bar:
+        with tqdm(total=total, desc="attacking", unit=" sample-attacks", disable=self.quiet) as bar:
             for number, (name, attack) in enumerate(named.items()):
                 rows = (right & (self.fooled_by < 0)).nonzero().squeeze(1)
                 bar.set_description(name)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import dataclasses
 import inspect
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,7 @@ from advnotes.evaluation import Report, evaluate
 from advnotes.evaluation.worst_case import VOTES
 from advnotes.losses import cross_entropy, margin_loss
 from advnotes.threats import L1, L2, Linf
-
-spec = importlib.util.spec_from_file_location("evaluation_models", Path(__file__).with_name("models.py"))
-assert spec is not None
-assert spec.loader is not None
-models = importlib.util.module_from_spec(spec)
-sys.modules[spec.name] = models
-spec.loader.exec_module(models)
+from tests.advnotes.evaluation import models
 
 X, Y = models.points()
 
@@ -227,7 +220,7 @@ def test_the_diagnosis_names_what_is_masked_and_its_remedies_join_the_attacks() 
 
 
 def test_attacks_that_a_model_without_gradients_refuses_are_left_out_and_said() -> None:
-    class Rounded(models.Linear):  # type: ignore[name-defined, misc]
+    class Rounded(models.Linear):
         def forward(self, x: Tensor) -> Tensor:
             return super().forward((x > 0.5).float())
 
@@ -238,6 +231,81 @@ def test_attacks_that_a_model_without_gradients_refuses_are_left_out_and_said() 
     assert report.robust.count < report.clean.count, "the remedy takes no gradients"
     with pytest.raises(ValueError, match="does not depend on the input in a differentiable way"):
         quickly(Rounded(), diagnose=False)
+
+
+# What it takes for the model
+
+
+class Copy:
+    """A copy for the attacks that takes everything for a success."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return -self.model(x)
+
+
+def test_what_only_a_copy_takes_for_a_success_is_tried_again_on_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("advnotes.evaluation.worst_case.prepared", lambda model, x, **options: Copy(model))
+    report = quickly(batch_size=9)
+    assert report.standing == quickly_without_copy().standing
+    assert report.attacks[0].unverified == report.robust.count, "and what is left is said"
+    own = quickly(attacks=[PGD(Linf(0.05), steps=5, loss=margin_loss, fast=False)])
+    assert own.attacks[0].unverified == 0, "an attack that asks for the model gets the model"
+
+
+def quickly_without_copy() -> Report:
+    model = models.Linear()
+    fooled_by = [0 if fell else -1 for fell in ~model.withstands(X, Y, 0.05) & model.withstands(X, Y, 0.0)]
+    return dataclasses.replace(quickly(model), fooled_by=tuple(fooled_by))
+
+
+def test_the_copy_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(
+        "advnotes.evaluation.worst_case.prepared", lambda model, x, **options: made.append(options) or model
+    )
+    quickly(batch_size=3, attacks=[FGSM(Linf(0.05)), models.climb(Linf(0.05))], precision=torch.bfloat16)
+    (options,) = made
+    assert options == {"passes": 14 * (1 + 5), "precision": torch.bfloat16}
+
+
+def test_half_precision_never_decides() -> None:
+    x, y = mnist("test", size=12)
+    network = zoo.mnist_natural()
+    attack = PGD(Linf(0.07), steps=5)
+    report = evaluate(
+        network,
+        (x, y),
+        Linf(0.07),
+        [attack],
+        precision=torch.bfloat16,
+        keep=True,
+        curve=False,
+        progress=False,
+    )
+    assert report.adversarial is not None
+    assert tuple(network(report.adversarial).argmax(dim=1).tolist()) == report.attacked
+    with pytest.raises(ValueError, match="precision must be None"):
+        evaluate(network, (x, y), Linf(0.07), precision=torch.float16)
+
+
+@pytest.mark.parametrize(("silent", "shown"), [("0", True), ("1", False)])
+def test_one_bar_says_what_is_standing(
+    silent: str, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TQDM_DISABLE", silent)
+    report = quickly(progress=True, attacks=[FGSM(Linf(0.05)), models.climb(Linf(0.05))], curve=True)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert (f"standing={report.robust.count}" in said.err) == shown
+    total = 2 * report.clean.count
+    assert (f"{total}/{total}" in said.err) == shown
+    quickly(progress=False)
+    assert capsys.readouterr().err == ""
 
 
 # What it leaves as it was
@@ -283,12 +351,12 @@ def test_a_function_of_a_module_is_a_model() -> None:
 # What it refuses, before any work
 
 
-class Probabilities(models.Linear):  # type: ignore[name-defined, misc]
+class Probabilities(models.Linear):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x).softmax(dim=1)
 
 
-class NotFinite(models.Linear):  # type: ignore[name-defined, misc]
+class NotFinite(models.Linear):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) / (x[:, :1] != X[5, 0])
 
