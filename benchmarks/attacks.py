@@ -4,8 +4,8 @@
 
 Every round runs the limit and each contender once, in a random order, and each contender's time is divided by the
 limit's of the same round: what else the machine does then slows both. Before anything is timed, what each
-contender returns is checked: inside the ball and the range, and at the loss that the plain loop reaches. What prepares a
-model for an attack is part of the attack's time.
+contender returns is checked: inside the ball and the range, and at the loss that the plain loop reaches. What
+prepares a model for an attack is part of the attack's time.
 """
 
 import argparse
@@ -96,8 +96,8 @@ def ours(**settings: object) -> Contender:
     return lambda model, x, y, eps: PGD(Linf(eps), steps=STEPS, **settings)(model, x, y)  # type: ignore[arg-type]
 
 
-#: ``best`` evaluates every step, the last one too (one forward pass more), and returns each sample's best point; without it
-#: the last point is returned, which is what the other libraries do.
+#: ``best`` evaluates every step, the last one too (one forward pass more), and returns each sample's best point;
+#: without it the last point is returned, which is what most of the other libraries do.
 OURS: dict[str, Contender] = {
     "advnotes, best=False": ours(best=False),
     "advnotes": ours(),

@@ -1,7 +1,7 @@
 """Other libraries' PGD and AutoAttack, each called as its manual says, with the settings of ours.
 
-A library that cannot be imported is named with the reason when :func:`pgd_of_peers` is called. benchmarks/README.md says how
-to install them.
+A library that cannot be imported is named with the reason by :func:`pgd_of_peers`; benchmarks/README.md says how to
+install them.
 """
 
 import importlib.util

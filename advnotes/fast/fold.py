@@ -8,12 +8,18 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from advnotes.fast.layers import Affine, Convolution, Linear
+from advnotes.fast.program import Program
+from advnotes.fast.trace import Untraceable
 
 __all__ = ["folded"]
 
-RELU = (F.relu, torch.relu, F.relu_, torch.relu_, "relu", "relu_")
-ADD = (operator.add, operator.iadd, torch.add, "add", "add_")
-IN_PLACE = (operator.iadd, "add_")
+RELU = (F.relu, torch.relu, "relu")
+ADD = (operator.add, torch.add, "add")
+IN_PLACE = {
+    **{getattr(operator, f"i{name}"): getattr(operator, name) for name in ("add", "sub", "mul", "truediv")},
+    **{getattr(torch, f"{name}_"): getattr(torch, name) for name in ("relu", "clamp", "sigmoid", "tanh")},
+    F.relu_: F.relu,
+}
 TIMES = (operator.mul, torch.mul, "mul")
 BY = (operator.truediv, torch.div, "div")
 FLATTEN = (torch.flatten, "flatten", "view", "reshape")
@@ -21,35 +27,51 @@ FLATTEN = (torch.flatten, "flatten", "view", "reshape")
 BY_CHANNEL = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.BatchNorm2d)
 
 
-def folded(top: fx.GraphModule) -> fx.GraphModule:
-    """The same function in fewer and cheaper steps, its images in channels-last memory; the argument is used up."""
-    graph = _Graph(top)
+def folded(top: nn.Module, graph: fx.Graph) -> Program:
+    """The same function in fewer and cheaper steps, its images in channels-last memory; the arguments are used up."""
+    work = _Folding(top, graph)
     # Each pass sees what the one before it has made.
     for step in (
-        graph.drop_identity,
-        graph.fix_weights,
-        graph.fold_scale,
-        graph.fold_batch_norm,
-        graph.join_sum,
-        graph.join_relu,
-        graph.flatten_channels_last,
+        work.out_of_place,
+        work.drop_identity,
+        work.fix_weights,
+        work.fold_scale,
+        work.fold_batch_norm,
+        work.join_sum,
+        work.join_relu,
+        work.flatten_channels_last,
+        work.drop_unused,
     ):
-        for node in list(top.graph.nodes):
+        for node in list(graph.nodes):
             step(node)
-    for module in graph.layers.values():
-        module.finish()
-    top.graph.eliminate_dead_code()
-    top.delete_all_unused_submodules()
-    top.recompile()
-    return top
+    for layer in work.layers.values():
+        layer.finish()
+    return Program(top, graph, work.layers)
 
 
-class _Graph:
+class _Folding:
     """The steps of the rewriting, each for one node; :attr:`layers` are the affine layers by their node."""
 
-    def __init__(self, top: fx.GraphModule) -> None:
-        self.top = top
+    def __init__(self, top: nn.Module, graph: fx.Graph) -> None:
+        self.top, self.graph = top, graph
         self.layers: dict[fx.Node, Affine] = {}
+
+    def out_of_place(self, node: fx.Node) -> None:
+        """What writes into its input does not any more: where nobody else reads that, the result is the same."""
+        module, before, target = self._module(node), _first(node), node.target
+        writes = target in IN_PLACE or (node.op == "call_method" and str(target).endswith("_"))
+        writes = writes or bool(getattr(module, "inplace", False) or node.kwargs.get("inplace"))
+        if not writes:
+            return
+        if before is None or _only_user(before) is not node or before.op in ("placeholder", "get_attr"):
+            raise Untraceable(f"{node.format_node()} writes into what others read")
+        if node.op == "call_method":
+            node.target = str(target).removesuffix("_")
+        elif target in IN_PLACE:
+            node.target = IN_PLACE[target]
+        elif module is not None:
+            module.inplace = False  # type: ignore[assignment]
+        node.kwargs = {name: value for name, value in node.kwargs.items() if name != "inplace"}
 
     def drop_identity(self, node: fx.Node) -> None:
         """In eval mode, dropout is none."""
@@ -112,14 +134,12 @@ class _Graph:
         for mine, other in (node.args, node.args[::-1]):
             if not isinstance(mine, fx.Node) or not isinstance(other, fx.Node):
                 continue
-            # A sum in place must not be seen by others either.
-            free = _only_user(mine) is node and (mine is node.args[0] or node.target not in IN_PLACE)
-            if mine in self.layers and free and len(mine.args) == 1:
-                with self.top.graph.inserting_before(node):
-                    whole = self.top.graph.call_module(str(mine.target), (mine.args[0], other))
+            if mine in self.layers and _only_user(mine) is node and len(mine.args) == 1:
+                with self.graph.inserting_before(node):
+                    whole = self.graph.call_module(str(mine.target), (mine.args[0], other))
                 self.layers[whole] = self.layers.pop(mine)
                 self._replace(node, whole)
-                self.top.graph.erase_node(mine)
+                self.graph.erase_node(mine)
                 return
 
     def join_relu(self, node: fx.Node) -> None:
@@ -147,8 +167,13 @@ class _Graph:
             return
         weight = layer.weight.unflatten(1, (channels, -1)).transpose(1, 2).flatten(1)
         self._put(user, Linear(weight, layer.bias), layer.relu)
-        with self.top.graph.inserting_before(node):
-            self._replace(node, self.top.graph.call_function(channels_last_rows, (before,)))
+        with self.graph.inserting_before(node):
+            self._replace(node, self.graph.call_function(channels_last_rows, (before,)))
+
+    def drop_unused(self, node: fx.Node) -> None:
+        """A constant that went into weights."""
+        if node.op == "get_attr" and not node.users:
+            self.graph.erase_node(node)
 
     def _channels(self, node: fx.Node | None) -> int | None:
         """How many channels the images have that a node puts out; None where it puts out no images, or who knows."""
@@ -174,12 +199,12 @@ class _Graph:
         """Let a node call a layer of its own."""
         layer.relu = relu
         node.target = f"affine_{len(self.layers)}" if node not in self.layers else node.target
-        self.top.add_submodule(str(node.target), layer)
+        self.top.add_module(str(node.target), layer)
         self.layers[node] = layer
 
     def _replace(self, node: fx.Node, by: fx.Node) -> None:
         node.replace_all_uses_with(by)
-        self.top.graph.erase_node(node)
+        self.graph.erase_node(node)
 
 
 def _first(node: fx.Node) -> fx.Node | None:

@@ -5,7 +5,6 @@ Each computes ``relu(W x + b + other)``, with or without ``relu`` and ``other``,
 """
 
 from abc import abstractmethod
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,11 +31,8 @@ class Affine(nn.Module):
         self.relu = False
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        """``relu(W x + b + other)``."""
-        if other is not None and (other.shape != self.shape(x) or other.dtype != x.dtype):
-            total = _ConstantWeights.apply(x, None, self, False) + other
-            return total.relu() if self.relu else total
-        return _ConstantWeights.apply(x, other, self, self.relu)
+        """``relu(W x + b + other)``; its way back is :meth:`pull`, not autograd's."""
+        return self.push(x, other)
 
     @abstractmethod
     def shape(self, x: Tensor) -> tuple[int, ...]:
@@ -70,8 +66,8 @@ class Affine(nn.Module):
         """Such a layer with other weights."""
 
     @abstractmethod
-    def push(self, x: Tensor, other: Tensor | None, relu: bool) -> Tensor:
-        """The forward pass."""
+    def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:
+        """The forward pass; ``other`` has the shape of the output. Without ``rectified``, no rectifier ends it."""
 
     @abstractmethod
     def pull(self, gradient: Tensor, x: Tensor) -> Tensor:
@@ -117,7 +113,8 @@ class Convolution(Affine):
         self.blocks = Blocks.of(self.weight, self.stride, self.padding, self.dilation, self.groups)
         self.weight = self.weight.contiguous(memory_format=torch.channels_last)
 
-    def push(self, x: Tensor, other: Tensor | None, relu: bool) -> Tensor:  # noqa: D102
+    def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:  # noqa: D102
+        relu = self.relu and rectified
         geometry = (self.padding, self.stride, self.dilation, self.groups)
         x = channels_last(x)
         if one_call(x) and other is None:
@@ -163,7 +160,8 @@ class Linear(Affine):
     def finish(self) -> None:  # noqa: D102
         self.register_buffer("transposed", self.weight.t().contiguous())
 
-    def push(self, x: Tensor, other: Tensor | None, relu: bool) -> Tensor:  # noqa: D102
+    def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:  # noqa: D102
+        relu = self.relu and rectified
         if one_call(x) and self.weight.numel() > SMALL and other is None:
             after = "relu" if relu else "none"
             return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, after, [], "")
@@ -189,23 +187,3 @@ def channels_last(x: Tensor) -> Tensor:
 def one_call(x: Tensor) -> bool:
     """Whether oneDNN's fused operations take this tensor."""
     return x.device.type == "cpu" and torch.backends.mkldnn.is_available()
-
-
-class _ConstantWeights(torch.autograd.Function):
-    """An affine layer whose backward pass knows that nobody asks for the parameters' gradients."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, other: Tensor | None, layer: Affine, relu: bool) -> Tensor:
-        out = layer.push(x, other, relu)
-        ctx.layer = layer
-        ctx.save_for_backward(x, out if relu else None)
-        return out
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, out = ctx.saved_tensors
-        if out is not None:
-            gradient = torch.ops.aten.threshold_backward(gradient, out, 0)
-        back = ctx.layer.pull(gradient, x) if ctx.needs_input_grad[0] else None
-        return back, gradient if ctx.needs_input_grad[1] else None, None, None

@@ -5,9 +5,10 @@ from typing import TypeVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from advnotes.fast.fold import folded
+from advnotes.fast.program import Program
 from advnotes.fast.trace import traced
 
 __all__ = ["Autocast", "prepared"]
@@ -74,22 +75,22 @@ class Autocast:
 
 
 class _Copy(nn.Module):
-    """The graph's function, which computes in a precision of its own and answers in the input's."""
+    """A program that computes in a precision of its own and answers in the input's."""
 
-    def __init__(self, graph: fx.GraphModule, precision: torch.dtype) -> None:
+    def __init__(self, program: Program, precision: torch.dtype) -> None:
         super().__init__()
-        self.graph, self.precision = graph, precision
+        self.program, self.precision = program, precision
 
     def forward(self, x: Tensor) -> Tensor:
-        # Not the graph module's call, which prints what went wrong to the screen.
-        return self.graph.forward(x.to(self.precision)).to(x.dtype)
+        return self.program(x.to(self.precision)).to(x.dtype)
 
 
 def _agreeing_copy(model: nn.Module, x: Tensor, precision: torch.dtype) -> nn.Module | None:
     """The copy, or None where there is none or it is not the same function."""
     try:
         with torch.no_grad():
-            copy = _Copy(folded(traced(model, x).to(precision)), precision)
+            top, graph = traced(model, x)
+            copy = _Copy(folded(top.to(precision), graph), precision)
         random_state = _random_state(x.device)
         ours = _logits_and_gradient(copy, x)
         if any(not torch.equal(a, b) for a, b in zip(random_state, _random_state(x.device), strict=True)):

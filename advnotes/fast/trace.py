@@ -18,10 +18,10 @@ class Untraceable(Exception):  # noqa: N818
     """The model is more than a fixed function of its input made of operations that a graph can hold."""
 
 
-def traced(model: nn.Module, like: Tensor) -> fx.GraphModule:
-    """The graph of a model in eval mode whose parameters have the dtype and device of an input.
+def traced(model: nn.Module, like: Tensor) -> tuple[nn.Module, fx.Graph]:
+    """A copy of a model in eval mode, whose parameters have an input's dtype and device, and the graph of what it does.
 
-    What is traced is a copy of the modules that shares their tensors: the model's own ``forward`` does not run.
+    The copy shares the tensors of the model, whose own ``forward`` does not run.
 
     Raises:
         Untraceable: where hooks, wrappers, randomness or attributes that ``forward`` writes would be lost.
@@ -37,7 +37,7 @@ def traced(model: nn.Module, like: Tensor) -> fx.GraphModule:
         random.setstate(randomness[0])
         np.random.set_state(randomness[1])  # noqa: NPY002
         raise Untraceable("forward draws random numbers")
-    return fx.GraphModule(skeleton, graph)
+    return skeleton, graph
 
 
 class _Outside(nn.Module):

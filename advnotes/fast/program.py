@@ -1,0 +1,182 @@
+"""A folded graph as a straight line of steps, each with its own way back: one node of autograd for the whole model."""
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from advnotes.fast.layers import Affine
+
+__all__ = ["Program"]
+
+#: What the nodes have computed, and what a step keeps for its way back under its own key.
+Values = dict[Any, Any]
+#: The gradients of nodes, and whether nobody else has that tensor, so that it can be written to.
+Gradients = dict[fx.Node, tuple[Tensor, bool]]
+
+
+class Program(nn.Module):
+    """The function of a folded graph, with the gradient of its input alone.
+
+    An affine layer goes back by itself: nothing is kept or computed for its parameters, and its rectifier writes into
+    the gradient that it gets. Whatever lies between affine layers goes through autograd.
+    """
+
+    def __init__(self, top: nn.Module, graph: fx.Graph, layers: Mapping[fx.Node, Affine]) -> None:
+        super().__init__()
+        self.input, *nodes, end = graph.nodes
+        self.output = end.args[0]
+        if self.input.op != "placeholder" or not isinstance(self.output, fx.Node):
+            raise TypeError("a program has one tensor for its input and one for its output")
+        self.called = nn.ModuleList(
+            top.get_submodule(str(node.target)) for node in nodes if node.op == "call_module"
+        )
+        self.steps: list[_Layer | _Between] = []
+        between: list[fx.Node] = []
+        for node in [*nodes, end]:
+            if between and (node in layers or node is end):
+                self.steps.append(_Between(top, between))
+                between = []
+            if node in layers:
+                self.steps.append(_Layer(node, layers[node]))
+            else:
+                between.append(node)
+        # Without a way back, a value is let go after the last step that wants it.
+        wanted = {node: step for step in self.steps for node in step.inputs}
+        self.done = [[node for node, last in wanted.items() if last is step] for step in self.steps]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits."""
+        if torch.is_grad_enabled() and x.requires_grad:
+            return _Whole.apply(x, self)
+        return self.push(x, keep=False)[self.output]
+
+    def push(self, x: Tensor, keep: bool) -> Values:
+        """The values of all nodes; without ``keep``, of those that are wanted at the end."""
+        values: Values = {self.input: x}
+        for step, done in zip(self.steps, self.done, strict=True):
+            step.push(values, keep)
+            for node in () if keep else done:
+                del values[node]
+        return values
+
+    def pull(self, gradient: Tensor, values: Values) -> Tensor:
+        """The gradient of the input from that of the logits."""
+        gradients: Gradients = {self.output: (gradient, False)}
+        for step in reversed(self.steps):
+            step.pull(gradients, values)
+        return gradients[self.input][0]
+
+
+class _Whole(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, program: Program) -> Tensor:
+        ctx.program, ctx.values = program, program.push(x, keep=True)
+        return ctx.values[program.output].detach()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return ctx.program.pull(gradient, ctx.values), None
+
+
+class _Layer:
+    """An affine layer with its sum and its rectifier."""
+
+    def __init__(self, node: fx.Node, layer: Affine) -> None:
+        self.node, self.layer = node, layer
+        self.inputs = [each for each in node.args if isinstance(each, fx.Node)]
+
+    def push(self, values: Values, keep: bool) -> None:
+        x, *others = (values[node] for node in self.inputs)
+        if all(other.shape == self.layer.shape(x) and other.dtype == x.dtype for other in others):
+            values[self.node] = self.layer.push(x, *others)
+        else:
+            total = self.layer.push(x, rectified=False) + others[0]
+            values[self.node] = total.relu_() if self.layer.relu else total
+
+    def pull(self, gradients: Gradients, values: Values) -> None:
+        if self.node not in gradients:
+            return
+        gradient, own = gradients.pop(self.node)
+        if self.layer.relu:
+            out = values[self.node]
+            if own:
+                torch.ops.aten.threshold_backward.grad_input(gradient, out, 0, grad_input=gradient)
+            else:
+                gradient, own = torch.ops.aten.threshold_backward(gradient, out, 0), True
+        x, *others = self.inputs
+        back = self.layer.pull(gradient.sum_to_size(self.layer.shape(values[x])), values[x])
+        _add(gradients, x, back, own=True)
+        for other in others:
+            _add(gradients, other, gradient.sum_to_size(values[other].shape), own)
+
+
+class _Between:
+    """Steps of any other kind that follow each other."""
+
+    def __init__(self, top: nn.Module, nodes: list[fx.Node]) -> None:
+        self.calls = [(node, _call(top, node)) for node in nodes]
+        self.inputs = list(dict.fromkeys(n for node in nodes for n in node.all_input_nodes if n not in nodes))
+        self.outputs = [node for node in nodes if any(user not in nodes for user in node.users)]
+
+    def push(self, values: Values, keep: bool) -> None:
+        inside: Values = {node: values[node] for node in self.inputs}
+        if keep:
+            inside.update((n, v.detach().requires_grad_()) for n, v in inside.items() if _is_real(v))
+        starts = [inside[node] for node in self.inputs]
+        with torch.set_grad_enabled(keep):
+            for node, call in self.calls:
+                args, kwargs = fx.node.map_arg((node.args, node.kwargs), inside.__getitem__)
+                inside[node] = call(*args, **kwargs)
+        values.update((node, inside[node]) for node in self.outputs)
+        if keep:
+            values[self] = starts
+
+    def pull(self, gradients: Gradients, values: Values) -> None:
+        ends = [(values[node], gradients.pop(node)[0]) for node in self.outputs if node in gradients]
+        ends = [(end, gradient) for end, gradient in ends if end.requires_grad]
+        starts = [(node, v) for node, v in zip(self.inputs, values[self], strict=True) if _is_real(v)]
+        if not ends or not starts:
+            return
+        found = torch.autograd.grad(
+            [end for end, _ in ends],
+            [start for _, start in starts],
+            [gradient for _, gradient in ends],
+            allow_unused=True,
+            retain_graph=True,
+        )
+        for (node, _), gradient in zip(starts, found, strict=True):
+            if gradient is not None:
+                # Autograd may give one tensor to several, or a view of one number.
+                _add(gradients, node, gradient, own=False)
+
+
+def _call(top: nn.Module, node: fx.Node) -> Callable[..., Any]:
+    """What a node does with its arguments."""
+    name = str(node.target)
+    if node.op == "get_attr":
+        constant = operator.attrgetter(name)(top)
+        return lambda: constant
+    if node.op == "call_module":
+        return top.get_submodule(name)
+    if node.op == "call_method":
+        return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
+    if node.op == "call_function" and callable(node.target):
+        return node.target
+    raise TypeError(f"no step for {node.format_node()}")
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _add(gradients: Gradients, node: fx.Node, gradient: Tensor, own: bool) -> None:
+    """Add to the gradient of a node."""
+    if node not in gradients:
+        gradients[node] = gradient, own
+        return
+    before, written = gradients[node]
+    gradients[node] = (before.add_(gradient) if written else before + gradient), True
