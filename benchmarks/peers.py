@@ -7,7 +7,9 @@ install them.
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -104,7 +106,7 @@ PGD_OF = {
 def pgd_of_peers() -> tuple[dict[str, Contender], dict[str, str]]:
     """The libraries that can be imported, and why the others cannot."""
     found, missing = {}, {}
-    with _torchvision():
+    with _unused_imports():
         for name, make in PGD_OF.items():
             try:
                 with warnings.catch_warnings():
@@ -122,19 +124,20 @@ def autoattack_of_torchattacks(model: nn.Module, eps: float) -> Callable[[Tensor
     return torchattacks.AutoAttack(model, norm="Linf", eps=eps, version="standard", n_classes=10, seed=0)
 
 
-class _torchvision:  # noqa: N801
-    """An empty torchvision for the time of an import, where there is none.
+#: What adv-lib imports for a perceptual distance and a live plot, which no attack here uses: the first has no build for
+#: processors everywhere.
+UNUSED = {"torchvision": "models", "visdom": "Visdom"}
 
-    adv-lib imports its image models for a perceptual distance that no attack here uses, and has no build of it for
-    processors everywhere.
-    """
 
-    def __enter__(self) -> None:
-        self.absent = importlib.util.find_spec("torchvision") is None
-        if self.absent:
-            sys.modules["torchvision"] = ModuleType("torchvision")
-            sys.modules["torchvision"].models = ModuleType("torchvision.models")  # type: ignore[attr-defined]
-
-    def __exit__(self, *_: object) -> None:
-        if self.absent:
-            del sys.modules["torchvision"]
+@contextmanager
+def _unused_imports() -> Iterator[None]:
+    """Empty modules of those names for the time of an import, where there are none."""
+    absent = [name for name in UNUSED if importlib.util.find_spec(name) is None]
+    for name in absent:
+        sys.modules[name] = importlib.util.module_from_spec(ModuleSpec(name, None))
+        setattr(sys.modules[name], UNUSED[name], ModuleType(UNUSED[name]))
+    try:
+        yield
+    finally:
+        for name in absent:
+            sys.modules.pop(name, None)

@@ -1,5 +1,5 @@
 from .diagnosis import diagnose
-from .worst_case import evaluate
 from .report import AttackResult, Example, Finding, Report
+from .worst_case import evaluate
 
 __all__ = ["AttackResult", "Example", "Finding", "Report", "diagnose", "evaluate"]

@@ -102,8 +102,8 @@ class Report:
     Args:
         model: the model's class or name, and what it consists of.
         parameters: how many numbers it has learnt.
-        model_hash, data_hash: SHA-256 of what was evaluated: of the parameters, buffers and code, and of the samples,
-            labels and radii in whatever order they came.
+        model_hash: SHA-256 of the model's parameters, buffers, settings and code.
+        data_hash: SHA-256 of the samples, labels and radii, in whatever order they came.
         shape: of one input.
         classes: how many logits the model returns.
         bounds: the range of the input.
@@ -177,7 +177,7 @@ class Report:
 
     @property
     def robust(self) -> Proportion:
-        """The share of samples that no attack moved out of their class: an upper bound of the true share."""
+        """The share of samples that no attack moved out of their class, which is no lower than the true one."""
         return Proportion(sum(self.standing), self.size)
 
     @property

@@ -116,7 +116,7 @@ class Trial:
             try:
                 point = own(counted, x, y, seeds)
             except (ValueError, RuntimeError) as error:
-                if self.gradients:
+                if self.gradients or isinstance(error, torch.cuda.OutOfMemoryError):
                     raise
                 return _refusal(rows, x, time.perf_counter() - began, counted.passes, error)
             distance = self._distance(name, point, x, threat)

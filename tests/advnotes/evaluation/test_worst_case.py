@@ -19,7 +19,7 @@ from advnotes import zoo
 from advnotes.attacks import BIM, EOT, FGSM, PGD, Square, Transfer
 from advnotes.data import mnist
 from advnotes.evaluation import Report, evaluate
-from advnotes.evaluation.worst_case import VOTES
+from advnotes.evaluation.campaign import VOTES
 from advnotes.losses import cross_entropy, margin_loss
 from advnotes.threats import L1, L2, Linf
 from tests.advnotes.evaluation import models
@@ -147,6 +147,14 @@ def test_the_curve_takes_the_radii_that_are_asked_for() -> None:
     assert [round(radius, 6) for radius, _ in report.curve] == [0.0, 0.02, 0.05, 0.1], "3 is beyond the range"
 
 
+def test_a_batch_that_does_not_fit_is_halved(tmp_path: Path) -> None:
+    attack = models.Large(Linf(0.05), steps=5, loss=margin_loss)
+    report = quickly(attacks=[attack], batch_size=11, folder=tmp_path)
+    assert report.fooled_by == quickly().fooled_by
+    assert report.attacks[0].tried == report.clean.count
+    assert quickly(attacks=[attack], folder=tmp_path) == report
+
+
 def test_kept_inputs_are_what_fooled_the_model() -> None:
     model = models.Linear()
     report = quickly(model, keep=True, batch_size=6)
@@ -249,7 +257,7 @@ class Copy:
 def test_what_only_a_copy_takes_for_a_success_is_tried_again_on_the_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("advnotes.evaluation.worst_case.prepared", lambda model, x, **options: Copy(model))
+    monkeypatch.setattr("advnotes.evaluation.campaign.prepared", lambda model, x, **options: Copy(model))
     report = quickly(batch_size=9)
     assert report.standing == quickly_without_copy().standing
     assert report.attacks[0].unverified == report.robust.count, "and what is left is said"
@@ -266,7 +274,7 @@ def quickly_without_copy() -> Report:
 def test_the_copy_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr(
-        "advnotes.evaluation.worst_case.prepared", lambda model, x, **options: made.append(options) or model
+        "advnotes.evaluation.campaign.prepared", lambda model, x, **options: made.append(options) or model
     )
     quickly(batch_size=3, attacks=[FGSM(Linf(0.05)), models.climb(Linf(0.05))], precision=torch.bfloat16)
     (options,) = made
