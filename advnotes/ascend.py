@@ -17,6 +17,7 @@ __all__ = [
     "RowObjective",
     "ascend",
     "best_of_tries",
+    "no_graph",
     "no_slope",
     "slope",
     "warn_of_masking",
@@ -220,6 +221,15 @@ def no_slope(gradient: Float[Tensor, "batch ..."]) -> Bool[Tensor, " batch"]:
     return ~((largest > 0) & largest.isfinite())
 
 
+def no_graph(subject: str) -> ValueError:
+    """What to say where autograd finds no way back to the input; ``subject`` is such as "the loss does"."""
+    return ValueError(
+        f"{subject} not depend on the input in a differentiable way (a detach, a rounding or a conversion to NumPy in "
+        "the model?); attack the model without that step, with a differentiable stand-in for it "
+        "(advnotes.attacks.BPDA), or with an attack that takes no gradients (advnotes.attacks.Square)"
+    )
+
+
 def slope(objective: Objective, point: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
     """The loss at a point, whether the adversary has won there, and the loss's gradient; all without a graph."""
     point = point.detach().requires_grad_()
@@ -230,11 +240,7 @@ def slope(objective: Objective, point: Tensor) -> tuple[Tensor, Tensor | None, T
             torch.autograd.grad(loss.sum(), point, allow_unused=True)[0] if loss.requires_grad else None
         )
     if gradient is None:
-        raise ValueError(
-            "the loss does not depend on the input in a differentiable way (a detach, a rounding or a conversion to "
-            "NumPy in the model?); attack the model without that step, with a differentiable stand-in for it "
-            "(advnotes.attacks.BPDA), or with an attack that takes no gradients (advnotes.attacks.Square)"
-        )
+        raise no_graph("the loss does")
     return loss.detach(), won, gradient
 
 

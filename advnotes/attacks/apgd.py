@@ -10,7 +10,7 @@ from torch import Tensor
 
 from advnotes.ascend import Ascent, RowObjective, best_of_tries
 from advnotes.attacks.attack import Classification, Model, NormAttack, check_logits
-from advnotes.attacks.auto_ascend import auto_ascend
+from advnotes.attacks.parts.auto_ascend import auto_ascend
 from advnotes.losses import Loss, cross_entropy, dlr, margin_loss, targeted_dlr, targeted_margin
 from advnotes.seeds import Source, own_seeds
 
@@ -27,9 +27,9 @@ class APGD(NormAttack):
 
     with the steepest direction :math:`v` and, for each sample, a step :math:`\eta` that begins at 2 eps and is halved
     at checkpoints where the loss has not risen enough, from where the sample goes on from its best point
-    (:class:`~advnotes.attacks.paces.Halving`). In L1 there is no momentum, the steps are sparse
-    (:class:`~advnotes.attacks.paces.Sparsening`), and :math:`\Pi` is the nearest point of the ball and the range at
-    once (:meth:`advnotes.threats.L1.nearest`).
+    (:class:`~advnotes.attacks.parts.paces.Halving`). In L1 there is no momentum, the steps are sparse
+    (:class:`~advnotes.attacks.parts.paces.Sparsening`), and :math:`\Pi` is the nearest point of the ball and the range
+    at once (:meth:`advnotes.threats.L1.nearest`).
 
     Args:
         steps: gradients taken in each restart, at least 1.

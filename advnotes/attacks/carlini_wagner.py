@@ -8,7 +8,7 @@ from torch import Tensor
 
 from advnotes.ascend import slope
 from advnotes.attacks.attack import Classification, Model, NormAttack
-from advnotes.attacks.boundary import Nearest
+from advnotes.attacks.parts.boundary import Nearest
 from advnotes.losses import margin_loss
 from advnotes.seeds import Source
 from advnotes.threats import L2, per_sample

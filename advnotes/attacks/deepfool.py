@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.attacks.attack import Classification, Model, NormAttack
-from advnotes.attacks.boundary import Nearest, leads, likeliest_wrong, slopes
-from advnotes.attacks.hyperplane import dual_norm
+from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
+from advnotes.attacks.parts.hyperplane import dual_norm
 from advnotes.losses import margin_loss
 from advnotes.seeds import Source
 from advnotes.threats import L1, L2

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.attacks.attack import Model, check_logits
-from advnotes.attacks.wrapper import Wrapper
+from advnotes.attacks.parts.wrapper import Wrapper
 from advnotes.losses import Loss
 from advnotes.seeds import Source
 

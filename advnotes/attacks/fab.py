@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.attacks.attack import Classification, Model, NormAttack
-from advnotes.attacks.boundary import Nearest, leads, likeliest_wrong, slopes
-from advnotes.attacks.hyperplane import dual_norm, shortest_way
+from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
+from advnotes.attacks.parts.hyperplane import dual_norm, shortest_way
 from advnotes.losses import margin, margin_loss
 from advnotes.seeds import Source, own_seeds
 from advnotes.threats import Threat, per_sample, tiny

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from advnotes.ascend import Ascent, best_of_tries
 from advnotes.attacks.attack import Classification, Model, NormAttack
-from advnotes.attacks.bumps import Bumps
-from advnotes.attacks.squares import Corners, Size
+from advnotes.attacks.parts.bumps import Bumps
+from advnotes.attacks.parts.squares import Corners, Size
 from advnotes.losses import Loss, margin_loss
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import Linf

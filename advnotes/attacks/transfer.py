@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.attacks.attack import Model, attacked
-from advnotes.attacks.wrapper import Wrapper
+from advnotes.attacks.parts.wrapper import Wrapper
 from advnotes.seeds import Source
 
 __all__ = ["Transfer"]

@@ -11,7 +11,7 @@ import torch
 
 from advnotes.attacks import APGD, AutoAttack, Square, TargetedAPGD, Transfer
 from advnotes.attacks.attack import Attack
-from advnotes.attacks.wrapper import Wrapper
+from advnotes.attacks.parts.wrapper import Wrapper
 from advnotes.evaluation.samples import check_threat
 from advnotes.evaluation.subject import choices
 from advnotes.threats import Bounds, Threat

@@ -9,7 +9,7 @@ from torch import nn
 from advnotes import data, zoo
 from advnotes.attacks import CarliniWagner as Slow
 from advnotes.attacks import DeepFool
-from advnotes.attacks.hyperplane import shortest_way
+from advnotes.attacks.parts.hyperplane import shortest_way
 from advnotes.losses import margin
 from advnotes.threats import L1, L2, Linf
 

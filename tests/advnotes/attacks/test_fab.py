@@ -8,8 +8,8 @@ from torch import nn
 
 from advnotes import data, zoo
 from advnotes.attacks import BIM, FAB, TargetedFAB
-from advnotes.attacks.boundary import slopes
-from advnotes.attacks.hyperplane import dual_norm, shortest_way
+from advnotes.attacks.parts.boundary import slopes
+from advnotes.attacks.parts.hyperplane import dual_norm, shortest_way
 from advnotes.losses import margin
 from advnotes.threats import L1, L2, Linf
 

@@ -11,9 +11,9 @@ from torch import nn
 
 from advnotes import data, zoo
 from advnotes.attacks import PGD, Square
-from advnotes.attacks.bumps import Bumps, bumps
+from advnotes.attacks.parts.bumps import Bumps, bumps
+from advnotes.attacks.parts.squares import Corners, Size
 from advnotes.attacks.square import HALVINGS
-from advnotes.attacks.squares import Corners, Size
 from advnotes.losses import margin_loss
 from advnotes.seeds import uniform
 from advnotes.threats import L1, L2, Linf

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.squares import Size, Squares
+from advnotes.attacks.parts.squares import Size, Squares
 from advnotes.threats import L2, Bounds, Threat
 
 __all__ = ["Bumps", "bumps"]

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advnotes.ascend import no_slope, warn_of_masking
+from advnotes.ascend import no_graph, no_slope, warn_of_masking
 from advnotes.attacks.attack import Classification
 from advnotes.threats import Threat, per_sample
 
@@ -39,11 +39,7 @@ def slopes(
         for number, column in enumerate(columns)
     ]
     if any(gradient is None for gradient in gradients):
-        raise ValueError(
-            "the logits do not depend on the input in a differentiable way (a detach, a rounding or a conversion to "
-            "NumPy in the model?); attack the model without that step, with a differentiable stand-in for it "
-            "(advnotes.attacks.BPDA), or with an attack that takes no gradients (advnotes.attacks.Square)"
-        )
+        raise no_graph("the logits do")
     stacked = torch.stack([gradient.flatten(1) for gradient in gradients if gradient is not None], dim=1)
     return values.detach(), stacked
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from advnotes.ascend import Ascent, RowObjective, no_slope, slope, warn_of_masking
-from advnotes.attacks.paces import Pace, pace_for
+from advnotes.attacks.parts.paces import Pace, pace_for
 from advnotes.threats import Bounds, Threat, per_sample
 
 __all__ = ["auto_ascend"]

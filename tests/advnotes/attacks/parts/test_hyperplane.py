@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
-from advnotes.attacks.hyperplane import dual_norm, shortest_way
+from advnotes.attacks.parts.hyperplane import dual_norm, shortest_way
 from advnotes.threats import L1, L2, Linf
 
 BOUNDS = (-1.0, 2.0)
