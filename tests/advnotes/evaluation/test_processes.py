@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,29 +10,19 @@ import psutil
 import pytest
 
 from advnotes.evaluation import Report
+from tests.processes import command, environment
 
 SCRIPT = Path(__file__).with_name("slow_run.py")
-
-
-def command(processes: int, *arguments: object) -> list[str]:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [sys.executable, *(launcher if processes > 1 else []), str(SCRIPT), *map(str, arguments)]
-
-
-def environment() -> dict[str, str]:
-    """One thread for each process, on the CPU."""
-    own = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("ACCELERATE_", "TORCHELASTIC"))
-    }
-    return own | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 def found(processes: int, folder: object, out: Path) -> list[tuple[Report, str]]:
     """Let it run to its end; the report and the inputs that each process ended with."""
     done = subprocess.run(
-        command(processes, folder, out), env=environment(), capture_output=True, text=True, timeout=300
+        command(SCRIPT, processes, folder, out),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     texts = [Path(f"{out}.{rank}").read_text().rpartition("\n") for rank in range(processes)]
@@ -45,7 +33,7 @@ def kill_amidst(folder: Path, parts: int) -> int:
     """Start it, and kill it once it has so many parts; how many it had in the end."""
     never = folder.with_suffix(".never")
     process = psutil.Popen(
-        command(1, folder, never, 0.05),
+        command(SCRIPT, 1, folder, never, 0.05),
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

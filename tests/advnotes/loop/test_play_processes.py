@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import torch
 from advnotes.game import Game
 from advnotes.loop import play
 from advnotes.loop.checkpoint import CheckpointError
+from tests.processes import command, environment
 
 SCRIPT = Path(__file__).with_name("long_run.py")
 EXAMPLE = Path(__file__).parents[3] / "examples" / "train_distributed.py"
@@ -34,27 +34,15 @@ class Alone(Game):
         return self.model(x).mean()
 
 
-def command(processes: int, *arguments: object) -> list[str]:
-    """A command line for the long run in so many processes."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [sys.executable, *(launcher if processes > 1 else []), str(SCRIPT), *map(str, arguments)]
-
-
-def environment() -> dict[str, str]:
-    """One thread for each process, on the CPU, as a launcher of its own would find it."""
-    own = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("ACCELERATE_", "TORCHELASTIC"))
-    }
-    return own | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-
-
 def run(processes: int, folder: Path, steps: int) -> list[dict[str, Any]]:
     """Let the script run to its end; what each process ended with."""
     out = folder.with_suffix(f".{steps}.out")
     done = subprocess.run(
-        command(processes, folder, out, steps), env=environment(), capture_output=True, text=True, timeout=300
+        command(SCRIPT, processes, folder, out, steps),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(Path(f"{out}.{rank}").read_text()) for rank in range(processes)]
@@ -64,7 +52,7 @@ def kill_amidst(processes: int, folder: Path, steps: int, after: int) -> None:
     """Start the script, and kill all of its processes once it has a checkpoint from ``after`` on."""
     # A pause in every loss gives the time to hit it between the first checkpoint and the end.
     process = psutil.Popen(
-        command(processes, folder, folder.with_suffix(".never"), steps, 0.03),
+        command(SCRIPT, processes, folder, folder.with_suffix(".never"), steps, 0.03),
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
