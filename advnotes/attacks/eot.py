@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from advnotes.attacks.apgd import TargetedAPGD
 from advnotes.attacks.attack import Model, check_logits
 from advnotes.attacks.parts.wrapper import Wrapper
 from advnotes.losses import Loss
@@ -31,8 +32,8 @@ class EOT(Wrapper):
     cross-entropy has its largest gradients from the draws that are fooled already.
 
     What counts as fooled is decided by the vote, the mean of the probabilities. Single draws would fool the attack:
-    it looks often, and would keep the points at which it was lucky. An attack without a loss (DeepFool, say) sees
-    the vote's logarithm as its logits.
+    it looks often, and would keep the points at which it was lucky. An attack without a loss to choose (DeepFool or
+    APGD-T, say) sees the vote's logarithm as its logits.
 
     Args:
         attack: the attack, such as ``PGD(Linf(8 / 255), loss=margin_loss)``.
@@ -64,7 +65,7 @@ class EOT(Wrapper):
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         vote, changes = Vote(model, self.samples), dict[str, Any]()
-        if callable(loss := getattr(self.attack, "loss", None)):
+        if callable(loss := getattr(self.attack, "loss", None)) and not isinstance(self.attack, TargetedAPGD):
             changes["loss"] = vote.mean_of(loss)
         return dataclasses.replace(self.attack, **changes).perturb(vote, x, y, generator)
 

@@ -59,7 +59,8 @@ def remarks(attacks: str | Sequence[Attack], threat: Threat, classes: int) -> tu
     """What differs from the methods as they were published, against a model of so few classes."""
     if isinstance(attacks, str):
         attacks = [AutoAttack(threat, plus=attacks == "plus") if attacks != "quick" else TargetedAPGD(threat)]
-    said = [attack.remarks(classes) for attack in attacks if isinstance(attack, (AutoAttack, TargetedAPGD))]
+    inner = [_inner(attack) for attack in attacks]
+    said = [attack.remarks(classes) for attack in inner if isinstance(attack, (AutoAttack, TargetedAPGD))]
     return tuple(dict.fromkeys(line for lines in said for line in lines))
 
 
@@ -116,10 +117,7 @@ def _checked(attack: object, threat: Threat, bounds: Bounds, count: int) -> Atta
         raise ValueError(
             f"{kind} works in the bounds {attack.bounds}, the evaluation in {bounds}: make them one"
         )
-    inner = attack
-    while isinstance(inner, Wrapper):
-        inner = inner.attack
-    own = getattr(inner, "threat", None)
+    own = getattr(_inner(attack), "threat", None)
     if isinstance(own, Threat):
         check_threat(own, count)
     if isinstance(own, Threat) and type(own) is type(threat):
@@ -129,6 +127,13 @@ def _checked(attack: object, threat: Threat, bounds: Bounds, count: int) -> Atta
                 f"{kind} may move inputs by {own}, further than the threat of the evaluation allows, {threat}: give "
                 "it that threat"
             )
+    return attack
+
+
+def _inner(attack: Attack) -> Attack:
+    """The attack inside all wrappers."""
+    while isinstance(attack, Wrapper):
+        attack = attack.attack
     return attack
 
 

@@ -156,7 +156,7 @@ def _is_pair(data: object) -> bool:
     """Whether it is one ``(x, y)``, and not a list of two batches."""
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         return False
-    return not all(isinstance(part, (tuple, list)) for part in data)
+    return any(hasattr(part, "shape") for part in data)
 
 
 def _batch(batch: object, number: int) -> tuple[Tensor, Tensor]:

@@ -174,7 +174,7 @@ def evaluate(
             curve_attack=CURVE if points else "",
             findings=tuple(findings),
             diagnosed=diagnose,
-            notes=(*campaign.notes, *campaign.said_of_attacks()),
+            notes=tuple(campaign.said_of_attacks()),
             examples=_examples(campaign, predictions, list(named)),
             environment=stamp(),
             date=datetime.now(timezone.utc).isoformat(timespec="seconds"),

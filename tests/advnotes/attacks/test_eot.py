@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from advnotes import data, zoo
-from advnotes.attacks import BIM, EOT, FGSM, PGD, Square
+from advnotes.attacks import BIM, EOT, FGSM, PGD, Square, TargetedAPGD
 from advnotes.attacks.eot import Vote
 from advnotes.losses import cross_entropy, dlr, margin_loss
 from advnotes.threats import L2, Linf
@@ -118,6 +118,14 @@ def test_attacks_without_gradients_see_the_mean_too(points):
         for at in (x, x_adv)
     ]
     assert means[1] > means[0] + 0.1
+
+
+def test_an_attack_that_chooses_its_loss_itself_sees_the_vote(points):
+    x, y = points
+    attack, seeds = TargetedAPGD(Linf(0.1), steps=5), torch.arange(8)
+    model = nn.Linear(6, 3).double()  # does not draw, so that the vote is its own log-probabilities
+    expected = attack(lambda x: model(x).log_softmax(dim=1), x, y, seeds)
+    torch.testing.assert_close(EOT(attack, samples=3)(model, x, y, seeds), expected)
 
 
 def test_asks_for_what_the_wrapped_attack_does(points):

@@ -1,0 +1,243 @@
+"""Samples and labels: what they may come in, what is refused in which words, and an order of their own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from advnotes.evaluation import samples
+from advnotes.seeds import content_seeds
+from advnotes.threats import L2, Linf
+from tests.advnotes.evaluation import models
+
+X, Y = models.points(20)
+
+#: As without the tests' type checker, which would answer first.
+read, check_threat = inspect.unwrap(samples.read), inspect.unwrap(samples.check_threat)
+
+
+class Stream(IterableDataset[tuple[Tensor, Tensor]]):
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return iter(zip(X, Y, strict=True))
+
+
+WAYS: dict[str, Callable[[], Any]] = {
+    "a pair": lambda: (X, Y),
+    "a pair in a list": lambda: [X, Y],
+    "two batches": lambda: [(X[:7], Y[:7]), (X[7:], Y[7:])],
+    "lists as batches": lambda: ([x[None], y[None]] for x, y in zip(X, Y, strict=True)),
+    "a dataset": lambda: TensorDataset(X, Y),
+    "a dataset without a length": Stream,
+    "a loader": lambda: DataLoader(TensorDataset(X, Y), batch_size=6),
+    "one that is read already": lambda: iter([(X[:7], Y[:7]), (X[7:], Y[7:])]),
+}
+
+
+@pytest.mark.parametrize("size", [None, 1, 7, 8, 20, 30])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_first_samples_are_read_from_whatever_holds_them(way: str, size: int | None) -> None:
+    x, y = read(WAYS[way](), size)
+    assert torch.equal(x, X[:size])
+    assert torch.equal(y, Y[:size])
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32, torch.int64])
+def test_labels_become_int64_and_samples_keep_their_dtype_but_no_graph(dtype: torch.dtype) -> None:
+    x, y = read((X.double().requires_grad_() * 1, Y.to(dtype)))
+    assert (x.dtype, y.dtype) == (torch.float64, torch.int64)
+    assert not x.requires_grad
+    assert torch.equal(y, Y)
+
+
+def test_nothing_is_read_beyond_what_is_wanted() -> None:
+    given = []
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            given.append(8)
+            yield X[:8], Y[:8]
+
+    assert len(read(batches(), 16)[0]) == 16
+    assert sum(given) == 16
+
+
+TWICE = torch.nn.functional.one_hot(Y, 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "message"),
+    [
+        (X, None, r"a tensor without labels: pass \(x, y\), or a DataLoader"),
+        (3, None, r"data is \(x, y\), a DataLoader.*got int$"),
+        (None, None, "got NoneType"),
+        ((X, Y), 0, "size is a number of samples from 1, got 0"),
+        ((X, Y), -3, "from 1, got -3"),
+        ((X, Y), True, "from 1, got True"),
+        ((X, Y), 2.5, "from 1, got 2.5"),
+        ((X[:0], Y[:0]), None, "there are no samples: data is empty .*read before"),
+        ([], None, "there are no samples"),
+        (iter(()), 5, "there are no samples"),
+        ([(X[:0], Y[:0])] * 3, None, "there are no samples"),
+        ([(X, Y), {"x": X, "y": Y}, 0], None, "batch 1 is a dict, expected samples and labels.*collate_fn"),
+        ([{"x": X}, {"x": X}], None, "batch 0 is a dict"),
+        ([X[:4], X[4:8], X[8:]], None, "batch 0 is a Tensor"),
+        ([(X, Y, Y)], None, r"batch 0 is a tuple"),
+        ((X.numpy(), Y.numpy()), None, r"must be tensors, got ndarray and ndarray.*torch\.as_tensor"),
+        ((X, Y.tolist()), None, "must be tensors, got Tensor and list in batch 0"),
+        ([(X, Y), (X, Y.numpy())], None, "got Tensor and ndarray in batch 1"),
+        (((255 * X).byte(), Y), None, r"must be floating point, got torch\.uint8.*x\.float\(\) / 255"),
+        ((X > 0.5, Y), None, r"must be floating point, got torch\.bool"),
+        ((X.to(torch.complex64), Y), None, r"must be floating point, got torch\.complex64"),
+        ((X[0], Y[:6]), None, r"come in batches, \[batch, \.\.\.\], got the shape \(6,\)"),
+        ((torch.tensor(0.5), Y), None, r"got the shape \(\)"),
+        ((X, Y[:7]), None, r"class numbers of shape \(20,\), got torch\.int64 of shape \(7,\) in batch 0"),
+        ([(X, Y), (X[:3], Y[:2])], None, r"of shape \(3,\), got torch\.int64 of shape \(2,\) in batch 1"),
+        ((X, Y.float()), None, "got torch.float32"),
+        ((X, Y.bool()), None, "got torch.bool"),
+        ((X, Y.to(torch.complex64)), None, "got torch.complex64"),
+        ((X, Y[:, None]), None, r"got torch\.int64 of shape \(20, 1\)"),
+        ((X, TWICE), None, r"shape \(20, 2\).*for one-hot labels, y\.argmax\(dim=1\)"),
+        (
+            [(X[:4], Y[:4]), (X[4:, :3], Y[4:])],
+            None,
+            r"batch 1 has samples of shape \(3,\) in torch\.float32, those before it \(6,\).*one shape",
+        ),
+        (
+            [(X[:4], Y[:4]), (X[4:].double(), Y[4:])],
+            None,
+            r"batch 1 .*in torch\.float64, those before it .*torch\.float32: .*one dtype",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_where_and_how_to_mend_it(
+    data: Any, size: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        read(data, size)
+
+
+def test_a_bad_batch_beyond_the_wanted_size_is_not_met() -> None:
+    assert len(read([(X, Y), "nonsense"], 20)[0]) == 20
+    with pytest.raises(ValueError, match="batch 1 is a str"):
+        read([(X, Y), "nonsense"], 21)
+
+
+def with_value(rows: list[int], value: float) -> Tensor:
+    x = X.clone()
+    x[rows, 2] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    ("x", "bounds", "message"),
+    [
+        (with_value([11, 4], 1.5), (0.0, 1.0), r"sample 4 has values from .* to 1\.5, outside the range \[0, 1\]"),
+        (with_value([4], -0.25), (0.0, 1.0), r"sample 4 has values from -0\.25 to .*normalisation into the model"),
+        (255 * X, (0.0, 1.0), r"sample 0 .*or say bounds=\(lowest, highest\)"),
+        (X, (0.5, 1.0), r"outside the range \[0\.5, 1\]"),
+        (with_value([9, 13], torch.nan), (0.0, 1.0), "sample 9 has values that are not finite: mend or leave out"),
+        (with_value([9], torch.inf), (0.0, torch.inf), "sample 9 has values that are not finite"),
+        (with_value([9], -torch.inf), (0.0, 1.0), "sample 9 has values that are not finite"),
+        (X, (1.0, 0.0), r"bounds must be \(lowest, highest\) with lowest < highest, got \(1\.0, 0\.0\)"),
+        (X, (0.0, 0.0), "bounds must be"),
+        (X, (torch.nan, 1.0), "bounds must be"),
+    ],
+)  # fmt: skip
+def test_values_outside_the_range_are_refused_and_the_first_sample_named(
+    x: Tensor, bounds: tuple[float, float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        samples.check_samples(x, bounds)
+
+
+def test_the_ends_of_the_range_belong_to_it() -> None:
+    x = with_value([3], 1.0)
+    x[5, 0] = 0.0
+    samples.check_samples(x, (0.0, 1.0))
+    samples.check_samples(2 * x - 1, (-1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("label", "classes", "message"),
+    [
+        (2, 2, "label of sample 6 is 2, but the model has 2 classes, 0 to 1: do the labels count from 1"),
+        (-1, 2, "label of sample 6 is -1"),
+        (10, 10, "is 10, but the model has 10 classes, 0 to 9"),
+    ],
+)
+def test_labels_without_a_logit_are_refused_and_the_first_named(
+    label: int, classes: int, message: str
+) -> None:
+    y = Y.clone()
+    y[[6, 15]] = label
+    with pytest.raises(ValueError, match=message):
+        samples.check_labels(y, classes)
+    samples.check_labels(Y, classes)
+
+
+@pytest.mark.parametrize(
+    ("threat", "message"),
+    [
+        (0.3, r"the threat is a ball such as Linf\(8 / 255\), got 0\.3"),
+        (Linf, "the threat is a ball"),
+        (None, "the threat is a ball"),
+        (Linf(torch.ones(19)), "one radius for each of 19 samples, but there are 20"),
+        (L2(float("inf")), "wants a finite eps"),
+        (L2(torch.tensor([1.0] * 19 + [torch.inf])), "wants a finite eps"),
+    ],
+)
+def test_a_threat_without_a_radius_for_every_sample_is_refused(threat: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_threat(threat, 20)
+    samples.check_threat(Linf(torch.zeros(20)), 20)
+    samples.check_threat(Linf(torch.tensor(0.1)), 20)
+
+
+@given(st.permutations(range(20)))
+@settings(max_examples=20)
+def test_the_order_is_of_the_samples_and_not_of_how_they_came(order: list[int]) -> None:
+    # The first four are one sample, told apart by their radii alone.
+    x, y, eps = X.clone(), Y.clone(), torch.linspace(0, 1, 20)
+    x[:4], y[:4] = x[0].clone(), 1
+    threat, rows = Linf(eps), torch.tensor(order)
+    one = samples.settled(x, y, threat)
+    other = rows[samples.settled(x[rows], y[rows], threat.rows(rows))]
+    assert sorted(one.tolist()) == list(range(20))
+    assert torch.equal(one, other)
+
+
+def test_the_digest_is_of_every_bit() -> None:
+    fixed, own = Linf(0.1), Linf(torch.full((20,), 0.1))
+    digests = [samples.digest(X, Y, fixed), samples.digest(X, Y, own)]
+    assert samples.digest(X.clone(), Y.clone(), Linf(0.2)) == digests[0], "one radius is none of the data"
+    nudged, relabelled, radii = X.clone(), Y.clone(), torch.full((20,), 0.1)
+    nudged[19, 5] = torch.nextafter(nudged[19, 5], torch.tensor(1.0))
+    relabelled[19] = 1 - relabelled[19]
+    radii[19] *= 2
+    digests += [
+        samples.digest(nudged, Y, fixed),
+        samples.digest(X, relabelled, fixed),
+        samples.digest(X, Y, Linf(radii)),
+        samples.digest(X.double(), Y, fixed),
+        samples.digest(X.view(20, 2, 3), Y, fixed),
+        samples.digest(X[:19], Y[:19], fixed),
+    ]
+    assert len(set(digests)) == len(digests)
+
+
+def test_many_samples_have_the_seeds_and_the_order_of_all_at_once() -> None:
+    x = torch.rand(2 * samples.ROWS + 9, 3, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(len(x)) % 3
+    assert torch.equal(samples.seeds_of(x, y, 5), content_seeds(x, y, 5))
+    assert not torch.equal(samples.seeds_of(x, y, 5), samples.seeds_of(x, y, 6))
+    order = samples.settled(x, y, Linf(0.1))
+    ordered = samples.seeds_of(x, y, 0)[order]
+    assert torch.equal(ordered, ordered.sort().values)
