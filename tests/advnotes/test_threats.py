@@ -106,6 +106,19 @@ def test_l1_projection_is_euclidean_and_of_each_sample():
 
 
 @given(threats, seeds, radii)
+@settings(max_examples=30)
+def test_sixteen_samples_are_brought_back_as_each_of_them_alone(kind, seed, eps):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(16, 2, 7, generator=generator)
+    point = x + torch.randn(16, 2, 7, generator=generator) * torch.logspace(-2, 1, 16).view(-1, 1, 1)
+    threat = kind(eps)
+    for bring in (threat.nearest, lambda p, x, bounds: threat.back_into(x, bounds)(p.clone())):
+        together = bring(point, x, (0.0, 1.0))
+        alone = torch.cat([bring(p[None], c[None], (0.0, 1.0)) for p, c in zip(point, x, strict=True)])
+        torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
+
+
+@given(threats, seeds, radii)
 def test_samples_lie_in_the_ball_and_reach_its_outer_half(kind, seed, eps):
     threat = kind(eps)
     sample = threat.sample(batch(0), torch.Generator().manual_seed(seed))

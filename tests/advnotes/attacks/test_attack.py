@@ -26,7 +26,8 @@ from advnotes.attacks import (
     Universal,
 )
 from advnotes.attacks.attack import check_inputs
-from advnotes.losses import margin_loss
+from advnotes.fast import prepared
+from advnotes.losses import cross_entropy, margin_loss
 from advnotes.threats import L1, L2, Linf
 
 THREATS = [Linf(0.1), L2(0.8), L1(4.0)]
@@ -166,6 +167,144 @@ def test_modes_and_buffers_come_back_after_an_error_and_after_train_mode(attack)
     assert modes
     assert all(modes)
     assert state(model) == before
+
+
+@every_attack
+def test_nothing_else_changes_when_the_model_fails_amidst_the_attack(attack):
+    model, (x, y) = Net(), batch()
+    model.train()
+    model.body[1].eval()
+    in_training = copy.copy(attack)
+    object.__setattr__(in_training, "training", True)  # so that running statistics move before it fails
+    calls, last = 0, None
+
+    def fail(*_):
+        nonlocal calls
+        calls += 1
+        if calls == last:
+            raise RuntimeError("out of memory, say")
+
+    model.body[4].register_forward_hook(fail)
+    before, inputs, rng = state(model), x.clone(), torch.get_rng_state()
+    with torch.random.fork_rng():  # dropout draws
+        in_training(model, x, y, torch.arange(6))
+    last, calls = calls // 2 + 1, 0
+    with pytest.raises(RuntimeError, match="out of memory"), torch.random.fork_rng():
+        in_training(model, x, y, torch.arange(6))
+    assert calls == last
+    assert state(model) == before
+    last, calls = 1, 0
+    with pytest.raises(RuntimeError, match="out of memory"):
+        attack(model, x, y, torch.Generator().manual_seed(0))
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert state(model) == before
+    assert torch.equal(x, inputs)
+
+
+def test_nothing_else_changes_where_a_faster_copy_is_attacked():
+    model, (x, y) = Net().train(), batch(n=200)
+    model.body[0].weight.requires_grad_(False)
+    model.body[5].weight.grad = torch.ones_like(model.body[5].weight)
+    before, rng, asked = state(model), torch.get_rng_state(), []
+
+    def loss(logits, y):
+        asked.append(len(y))
+        if len(asked) == limit:
+            raise RuntimeError("out of memory, say")
+        return cross_entropy(logits, y)
+
+    attack, limit = PGD(Linf(0.1), loss=loss), 0
+    assert prepared(model.eval(), x, passes=attack.passes) is not model
+    attack(model.train(), x, y, torch.arange(200))
+    assert state(model) == before
+    asked.clear()
+    limit = 5
+    with pytest.raises(RuntimeError, match="out of memory"):
+        attack(model, x, y, torch.arange(200))
+    assert len(asked) == 5
+    assert state(model) == before
+    assert torch.equal(torch.get_rng_state(), rng)
+
+
+@every_attack
+def test_the_graph_of_the_input_is_neither_used_nor_continued(attack):
+    model, (x, y) = Net().eval(), batch()
+    leaf = x.clone().requires_grad_()
+    given = leaf * 1
+    x_adv = attack(model, given, y, torch.arange(6))
+    assert x_adv.grad_fn is None
+    assert not x_adv.requires_grad
+    assert given.requires_grad
+    assert leaf.grad is None
+    assert torch.equal(x_adv, attack(model, x, y, torch.arange(6)))
+
+
+@every_attack
+def test_seeds_decide_the_draws_and_the_global_generator_does_not(attack):
+    model, (x, y) = Net().eval(), batch()
+    results = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        rng = torch.get_rng_state()
+        results.append(attack(model, x, y, torch.arange(6)))
+        assert torch.equal(torch.get_rng_state(), rng)
+    assert torch.equal(*results)
+
+
+@every_attack
+def test_samples_that_stand_come_back_at_a_higher_loss(attack):
+    model, (x, _) = Net(torch.float64).eval(), batch(torch.float64)
+    y = torch.zeros(6, dtype=torch.int64)
+    with torch.no_grad():
+        model.body[5].bias[0] += 10  # which nothing inside the threat makes up for
+    x_adv = attack(model, x, y, torch.arange(6))
+    with torch.no_grad():
+        clean, moved = model(x), model(x_adv)
+    assert (moved.argmax(dim=1) == 0).all()
+    loss = getattr(attack, "loss", margin_loss)
+    if isinstance(attack, TargetedAPGD):
+        loss = margin_loss
+    gain = loss(moved, y) - loss(clean, y)
+    if isinstance(attack, Universal):  # one perturbation for all raises their mean
+        gain = gain.mean(dim=0, keepdim=True)
+    assert (gain > 0).all()
+
+
+class NoSlope(torch.autograd.Function):
+    """Itself; its gradient is not a number where a sample is dark."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.dark = (x.mean(dim=(1, 2, 3)) < 0.5).view(-1, 1, 1, 1)
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient.masked_fill(ctx.dark, torch.nan)
+
+
+@every_attack
+def test_a_sample_without_a_finite_gradient_spares_the_others_and_is_counted(attack):
+    net, (x, _) = Net(torch.float64).eval(), batch(torch.float64)
+    x = 0.7 + 0.3 * x
+    x[2] = 0.2 * (x[2] - 0.7) / 0.3
+    y = net(x).argmax(dim=1)
+    seeds, others = torch.arange(6) + 3, torch.tensor([0, 1, 3, 4, 5])
+
+    def model(x):
+        return net(NoSlope.apply(x))
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        x_adv = attack(model, x, y, seeds)
+    assert x_adv.isfinite().all()
+    assert (attack.threat.norm(x_adv - x) <= attack.threat.eps * (1 + 1e-5)).all()
+    if not isinstance(attack, Universal):  # which finds one perturbation for the batch
+        alone = attack(net, x[others], y[others], seeds[others])
+        torch.testing.assert_close(x_adv[others], alone)
+    missed = net(x_adv)[2].argmax() == y[2]
+    if missed and not isinstance(attack, FGSM | Square):  # one looks once, the other takes no gradients
+        assert any(str(w.message).startswith("1 of ") for w in said)
 
 
 @every_attack

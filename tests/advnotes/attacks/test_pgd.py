@@ -116,6 +116,17 @@ def test_step_larger_than_eps_works(bumpy):
     assert (x_adv - x).abs().max() <= 0.1 + 1e-12
 
 
+@pytest.mark.parametrize("threat", [Linf(0.1), L2(0.3), L1(0.4), L2(torch.linspace(0.1, 0.4, 40))])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_step_far_larger_than_eps_goes_from_edge_to_edge(bumpy, threat, momentum):
+    model, x, y = bumpy
+    x = 0.5 + 0.01 * x  # the range is out of reach
+    eps = torch.as_tensor(threat.eps).expand(40).double()
+    x_adv = BIM(threat, steps=4, step_size=10 * eps, momentum=momentum)(model, x, y)
+    torch.testing.assert_close(threat.norm(x_adv - x), eps)
+    assert (loss_of(model, x_adv, y) > loss_of(model, x, y)).float().mean() > 0.9
+
+
 def test_cross_entropy_is_blind_on_saturated_logits_and_the_margin_is_not():
     torch.manual_seed(0)
     net = nn.Linear(20, 4)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -107,3 +109,72 @@ def test_a_function_around_a_model_in_train_mode_is_refused_by_name() -> None:
     net = network().train()
     with pytest.raises(ValueError, match=r"model 'net', which the function calls, is in train mode"):
         subject.check_model(lambda x: net(x))
+
+
+def broken(change: Callable[[nn.Sequential], None]) -> nn.Module:
+    net = network()
+    with torch.no_grad():
+        change(net)
+    return net
+
+
+def spoilt(layer: int, name: str, values: Any) -> Callable[[nn.Sequential], None]:
+    def change(net: nn.Sequential) -> None:
+        getattr(net[layer], name).view(-1)[: len(values)] = torch.tensor(values)
+
+    return change
+
+
+SHARED = network().train()
+
+
+def calls_a_global_one(x: torch.Tensor) -> torch.Tensor:
+    return SHARED(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (3, "the model maps inputs to logits, got int, which cannot be called"),
+        (None, "got NoneType"),
+        ("resnet", "got str"),
+        (torch.zeros(3), "got Tensor"),
+        (nn.Flatten, r"the model is the class Flatten: make one of it, Flatten\(\.\.\.\)"),
+        (network().train(), r"the model is in train mode \(it, a Sequential\).*call model\.eval\(\) first"),
+        (
+            broken(lambda net: net[1].train()),
+            r"the model is in train mode \(its layer 1, a BatchNorm2d\).*F\.dropout\(x, training=True\)",
+        ),
+        (network().train().forward, "the model is in train mode"),
+        (calls_a_global_one, "the model 'SHARED', which the function calls, is in train mode"),
+        (
+            broken(spoilt(0, "weight", [torch.nan])),
+            r"0\.weight of the model has 1 of 18 values .* not finite",
+        ),
+        (broken(spoilt(3, "bias", [torch.inf, -torch.inf])), r"3\.bias of the model has 2 of 3 values"),
+        (
+            broken(spoilt(1, "running_var", [torch.inf])),
+            r"1\.running_var of the model has 1 of 2 values that are not finite: did its training diverge",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_evaluated_is_refused(model: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        subject.check_model(model)
+
+
+def test_weights_of_a_model_that_a_function_calls_are_looked_at_too() -> None:
+    net = broken(spoilt(3, "weight", [torch.nan]))
+    with pytest.raises(
+        ValueError, match=r"3\.weight of the model 'net', which the function calls, has 1 of 24"
+    ):
+        subject.check_model(lambda x: net(x))
+
+
+def test_models_that_can_be_evaluated_are_not_refused() -> None:
+    net = network()
+    frozen = network().requires_grad_(False).double()
+    for model in (net, frozen, net.forward, lambda x: net(x), lambda x: x.flatten(1), models.Noisy().eval()):
+        subject.check_model(model)
+    net.register_buffer("count", torch.tensor(3))  # whole numbers are finite
+    subject.check_model(net)
