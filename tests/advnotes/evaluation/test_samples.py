@@ -233,6 +233,14 @@ def test_the_digest_is_of_every_bit() -> None:
     assert len(set(digests)) == len(digests)
 
 
+def test_the_digest_reaches_the_last_of_many_samples() -> None:
+    x = torch.zeros(2 * samples.ROWS + 9, 3)
+    y = torch.zeros(len(x), dtype=torch.int64)
+    before = samples.digest(x, y, Linf(0.1))
+    x[-1, -1] = 1
+    assert samples.digest(x, y, Linf(0.1)) != before
+
+
 def test_many_samples_have_the_seeds_and_the_order_of_all_at_once() -> None:
     x = torch.rand(2 * samples.ROWS + 9, 3, generator=torch.Generator().manual_seed(0))
     y = torch.arange(len(x)) % 3

@@ -136,18 +136,20 @@ def test_results_depend_on_the_sample_its_seed_and_the_salt_alone() -> None:
 
 def test_most_answers_of_a_model_that_draws_decide() -> None:
     class Coin(nn.Module):
-        """Right in three of five answers."""
+        """Right in three of five answers, of which the first is wrong."""
 
         turn = 0
 
         def forward(self, x: Tensor) -> Tensor:
             self.turn += 1
             right = torch.nn.functional.one_hot(Y[: len(x)], 2).to(x)
-            return right if self.turn % 5 < 3 else 1 - right
+            return right if self.turn % 5 > 1 else 1 - right
 
-    said = [trial(Coin(), votes=votes).predict(X) for votes in (5, 15)]
-    assert all(torch.equal(votes, Y) for votes in said)
-    assert trial(Coin(), votes=1).predict(X).shape == Y.shape
+    for votes in (5, 15):
+        assert torch.equal(trial(Coin(), votes=votes).predict(X), Y)
+    assert torch.equal(trial(Coin()).predict(X), 1 - Y), "one answer decides where it is the only one"
+    part = trial(Coin(), votes=5).run("none", goes(lambda x: x), Linf(0.05), ALL)
+    assert not part.fooled.any()
 
 
 def test_only_a_model_without_gradients_has_attacks_left_out() -> None:
@@ -168,16 +170,27 @@ def test_only_a_model_without_gradients_has_attacks_left_out() -> None:
 
 
 def test_a_copy_proposes_and_the_model_decides_within_each_radius() -> None:
+    """The copy takes some samples for fooled that are not: those alone are attacked again, each in its own ball."""
     eps = torch.linspace(0.01, 0.1, 20)
     model, attack = models.Linear(), models.climb(Linf(eps))
-    rows = torch.tensor([19, 2, 11, 7])
-    part = trial(model, quick=lambda x: -model(x), threat=attack.threat).run(
-        "PGD", attack, attack.threat, rows
-    )
-    stands = model.withstands(X, Y, eps)[rows]
-    assert torch.equal(part.fooled, ~stands)
-    assert (part.claimed | part.fooled).any()
+    rows = ALL.flip(0)
+
+    def timid(x: Tensor) -> Tensor:
+        """The model, but for samples of which the first coordinate is small: there it lies."""
+        logits: Tensor = model(x)
+        return torch.where(x[:, :1] < 0.5, -logits, logits)
+
+    asked: list[int] = []
+
+    def judged(x: Tensor) -> Tensor:
+        asked.append(len(x))
+        return model(x)
+
+    part = trial(judged, quick=timid, threat=attack.threat).run("PGD", attack, attack.threat, rows)
+    assert torch.equal(part.fooled, ~model.withstands(X, Y, eps)[rows])
     assert (part.distance <= eps[rows]).all()
+    assert asked[0] == 20
+    assert 0 < asked[1] < 20, "what the copy and the model agree on is not attacked again"
 
 
 def test_a_counted_model_counts_samples() -> None:
