@@ -1,0 +1,98 @@
+"""The family of gradient penalties of Lyu et al. 2015: adversarial training to first order, without an adversary."""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from advnotes.ascend import no_graph
+from advnotes.game import Game
+from advnotes.losses import Loss, cross_entropy
+from advnotes.threats import L1, L2, Linf, Threat
+
+__all__ = ["GradientPenalty", "dual_norm"]
+
+#: The exponent q of the norm that is dual to each threat's: 1/p + 1/q = 1.
+DUAL: dict[type[Threat], float] = {Linf: 1.0, L2: 2.0, L1: math.inf}
+
+
+def dual_norm(gradient: Float[Tensor, "batch ..."], threat: Threat) -> Float[Tensor, " batch"]:
+    r"""How much one unit of a threat gains along each sample's gradient, at most.
+
+    .. math:: \lVert g \rVert_q = \max_{\lVert v \rVert_p \le 1} g^\top v, \qquad 1/p + 1/q = 1
+
+    The sum of the gradient's sizes for ``Linf``, its length for ``L2``, its largest entry for ``L1``; the threat's
+    radius is not looked at. Differentiable; where a sample's gradient is zero, the derivative is zero too.
+
+    Raises:
+        ValueError: where the threat is no ball of one of these three norms.
+    """
+    if type(threat) not in DUAL:
+        raise ValueError(
+            f"a dual norm is known for Linf, L2 and L1, got {threat!r}: choose one of these threats, or train against "
+            "an attack with AdversarialTraining"
+        )
+    return torch.linalg.vector_norm(gradient.flatten(1), ord=DUAL[type(threat)], dim=1)
+
+
+class GradientPenalty(Game):
+    r"""Train a model whose loss is flat around its inputs.
+
+    .. math::
+        \min_\theta\; \mathbb E_{x, y} \Bigl[ L(f_\theta(x), y)
+        + \epsilon\, \lVert \nabla_x L(f_\theta(x), y) \rVert_q \Bigr]
+
+    (Lyu, Huang and Liang 2015: the family, one member for each norm.) It is adversarial training with the loss replaced
+    by its tangent: :math:`\max_{\lVert\delta\rVert_p \le \epsilon} L + \delta^\top \nabla_x L` is this sum, with q dual
+    to p, and its maximiser is one step of FGSM in the threat's norm. So the loss, and its gradient in the weights, agree
+    with those of :class:`~advnotes.robust.AdversarialTraining` on FGSM up to terms in :math:`\epsilon^2`, which decide
+    where eps is large: the penalty knows nothing of what lies at the end of the step, nor of the input's range.
+
+    In train mode the penalty is differentiated a second time, exactly. In eval mode the game gives the loss's value
+    alone, without any graph, also inside ``torch.no_grad()``.
+
+    Args:
+        model: maps inputs to logits; differentiable twice. Where samples depend on each other, as in batch
+            normalisation in train mode, a sample's gradient is that of all samples' losses.
+        threat: ``Linf(eps)``, ``L2(eps)`` or ``L1(eps)``, one finite radius in the unit of the input.
+        loss: ``loss(logits, y)``, one value for each sample.
+
+    Raises:
+        ValueError: where the threat is another or has no single finite radius; when called, where the loss does not
+            depend on the input in a differentiable way.
+    """
+
+    turns = ("model",)
+
+    def __init__(self, model: nn.Module, threat: Threat, loss: Loss = cross_entropy) -> None:
+        super().__init__()
+        dual_norm(torch.zeros(1, 1), threat)  # refuses other threats
+        eps = torch.as_tensor(threat.eps)
+        if eps.ndim or not bool(eps.isfinite()):
+            raise ValueError(
+                f"the penalty wants one finite radius for all samples, got eps={threat.eps!r}: write Linf(0.1), say"
+            )
+        self.model = model
+        self.threat = threat
+        self.loss = loss
+
+    def model_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
+        """The mean loss of a batch of inputs in their natural range, with the penalty; in eval mode its value alone."""
+        with torch.enable_grad():  # so that it can also be measured where nothing is trained
+            point = x.detach().requires_grad_()
+            loss = self.loss(self.model(point), y)
+            gradient = self.gradient(loss, point)
+            total = loss.mean() + float(self.threat.eps) * dual_norm(gradient, self.threat).mean()
+        return total if self.training else total.detach()
+
+    def gradient(
+        self, loss: Float[Tensor, " batch"], point: Float[Tensor, "batch ..."]
+    ) -> Float[Tensor, "batch ..."]:
+        r"""Each sample's :math:`\nabla_x L`, with a graph to the weights in train mode only."""
+        slope: Tensor | None = None
+        if loss.requires_grad:
+            (slope,) = torch.autograd.grad(loss.sum(), point, create_graph=self.training, allow_unused=True)
+        if slope is None:
+            raise no_graph("the loss does")
+        return slope
