@@ -43,11 +43,11 @@ class GradientPenalty(Game):
         \min_\theta\; \mathbb E_{x, y} \Bigl[ L(f_\theta(x), y)
         + \epsilon\, \lVert \nabla_x L(f_\theta(x), y) \rVert_q \Bigr]
 
-    (Lyu, Huang and Liang 2015: the family, one member for each norm.) It is adversarial training with the loss replaced
+    (Lyu, Huang and Liang 2015: a family, one member for each norm.) It is adversarial training with the loss replaced
     by its tangent: :math:`\max_{\lVert\delta\rVert_p \le \epsilon} L + \delta^\top \nabla_x L` is this sum, with q dual
-    to p, and its maximiser is one step of FGSM in the threat's norm. So the loss, and its gradient in the weights, agree
-    with those of :class:`~advnotes.robust.AdversarialTraining` on FGSM up to terms in :math:`\epsilon^2`, which decide
-    where eps is large: the penalty knows nothing of what lies at the end of the step, nor of the input's range.
+    to p, and its maximiser is one step of FGSM in the threat's norm. So the loss and its gradient in the weights
+    agree with those of :class:`~advnotes.robust.AdversarialTraining` on FGSM up to terms in :math:`\epsilon^2`. These
+    decide where eps is large: the penalty knows nothing of what lies at the step's end, nor of the input's range.
 
     In train mode the penalty is differentiated a second time, exactly. In eval mode the game gives the loss's value
     alone, without any graph, also inside ``torch.no_grad()``.
