@@ -1,4 +1,4 @@
-from . import data, gan, metrics, nets, plots, robust, zoo
+from . import data, gan, invariance, metrics, nets, plots, robust, zoo
 from .ascend import MaskedGradientWarning
 from .attacks import APGD, BIM, FGSM, PGD, Attack, AutoAttack, NormAttack, Square, Universal
 from .claims import Claims, at_least, at_most, between
@@ -46,6 +46,7 @@ __all__ = [
     "evaluate",
     "fooling_rate",
     "gan",
+    "invariance",
     "margin",
     "margin_loss",
     "metrics",

@@ -1,0 +1,255 @@
+"""A fresh adversary: what can still be read from a representation whose own adversary reads nothing."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from advnotes.invariance.targets import Categorical, Mixture
+from advnotes.loop import rng
+from advnotes.metrics.accuracy import Proportion
+from advnotes.nets import mlp
+
+__all__ = ["Recovered", "fresh_adversary"]
+
+#: A network for a number of outputs: ``network(outputs)`` maps representations ``[batch, ...]`` to
+#: ``[batch, outputs]``.
+Network = Callable[[int], nn.Module]
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What :func:`fresh_adversary` found on the held-out part, beside what can be said without looking.
+
+    Attributes:
+        information: how many nats a sample's representation tells of its target, at least. Where it is 0, or below,
+            nothing was recovered.
+        error: the standard error of ``information`` over the held-out samples.
+        loss: minus the mean log-probability (a density's, in the target's own unit) that the adversary gives to a
+            sample's target, in nats.
+        chance: the same for an adversary that does not see the representation.
+        right: how many entries of categorical targets it names; None where the target is continuous.
+        guess: how many are right if the most frequent class is named each time; None as above.
+    """
+
+    information: float
+    error: float
+    loss: float
+    chance: float
+    right: Proportion | None
+    guess: Proportion | None
+
+
+def fresh_adversary(
+    representation: Float[Tensor, "n ..."],
+    target: Int[Tensor, "n ..."] | Float[Tensor, "n ..."],
+    *,
+    network: Network | None = None,
+    held_out: float = 0.3,
+    steps: int = 1000,
+    batch_size: int = 256,
+    learning_rate: float = 3e-3,
+    components: int = 5,
+    tries: int = 1,
+    generator: torch.Generator | None = None,
+) -> Recovered:
+    r"""Train a new adversary :math:`q` on what frozen players give away, and report what it recovers.
+
+    .. math:: I(R; Z) \ge \mathbb E_{r, z}\bigl[\log q(z \mid r) - \log p(z)\bigr]
+
+    (Barber and Agakov 2003, equation 3.) The adversary that a game was played with is no judge of it: it may have
+    lost by standing still. This one has never met the players, who do not move, and it is judged on samples that it
+    has not trained on. Of its steps the best is taken by a fifth of the training samples, which it does not see.
+
+    Integers are categories, from 0 on: one, or several in columns (bits, say), which the adversary takes to be
+    independent given the representation. Floats are continuous: one or several numbers, whose joint density is a
+    mixture of ``components`` Gaussians; hand over numbers that repeat, such as a setting of -1, 0 or 1, as integers.
+    :math:`p(z)` is the classes' frequency, or for floats one such mixture for all samples. The adversary learns what
+    to add to its scores. Where nothing that it learned helps, it says the same as :math:`p(z)`, and recovers 0 nats.
+
+    Args:
+        representation: what the adversary may look at: the players' output for samples that, to be fair, they have
+            not trained on. Each of its features is brought to mean 0 and deviation 1 first, so that nothing hides
+            by being small. Computed beforehand, it cannot move the players.
+        target: what it is after.
+        network: makes the adversary; None: two hidden layers of 64 units on the flattened representation.
+        held_out: the share of the samples, drawn at random, that only the report is made of.
+        steps, batch_size, learning_rate: Adam's, the rate falling linearly to 0.
+        components: of the mixture.
+        tries: how many adversaries are trained, each from its own start; the best one reports.
+        generator: draws the parts, the starts and the batches. None: the global one. It is asked for one number.
+
+    Raises:
+        ValueError: where representations and targets do not match, are too few, not finite, not in the stated range
+            or all of one class; where an option is out of range; where the network's output has another shape.
+    """
+    _check(representation, target, held_out, steps, batch_size, learning_rate, tries)
+    device = representation.device
+    where = torch.device("cpu") if generator is None else generator.device
+    number = int(torch.randint(2**62, (), generator=generator, device=where))
+    # Not by play: the judge may be called amidst a game, where only one of several processes looks.
+    with rng.preserved(device), torch.enable_grad():
+        rng.seed(number)
+        report, rest = torch.randperm(len(target)).to(device).tensor_split([round(held_out * len(target))])
+        choose, train = rest.tensor_split([max(1, len(rest) // 5)])
+        x = _standardised(representation.detach().flatten(1), train).view(representation.shape)
+        z = target.detach().to(device).reshape(len(target), -1)
+        learning = _Learning(x, z, train, choose, steps, batch_size, learning_rate)
+        score: Categorical | Mixture
+        prior: nn.Module
+        if target.is_floating_point():
+            score = Mixture(z[train], components)
+            _, prior = learning.best(score, _Same(score.around(z[train])))
+        else:
+            score = Categorical(z.shape[1], int(z.max()) + 1)
+            prior = _Same(score.frequency(z[train])).to(x)
+        make = network or partial(_perceptron, x[0].numel())
+        candidates = [(learning.value(score, prior), prior)]
+        candidates += [learning.best(score, _Added(prior, make(score.outputs))) for _ in range(tries)]
+        _, adversary = min(candidates, key=lambda candidate: candidate[0])
+        told, known = (_answers(of, x[report]) for of in (adversary, prior))
+    loss, chance = score.loss(told, z[report]).double(), score.loss(known, z[report]).double()
+    gain = chance - loss
+    right, guess = (
+        (score.right(told, z[report]), score.right(known, z[report]))
+        if isinstance(score, Categorical)
+        else (None, None)
+    )
+    return Recovered(
+        information=float(gain.mean()),
+        error=float(gain.std()) / math.sqrt(len(gain)),
+        loss=float(loss.mean()),
+        chance=float(chance.mean()),
+        right=right,
+        guess=guess,
+    )
+
+
+class _Same(nn.Module):
+    """The same scores for every sample: an adversary that does not look."""
+
+    def __init__(self, scores: Tensor) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(scores)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scores.expand(len(x), -1)
+
+
+class _Added(nn.Module):
+    """What a network adds to the scores of one that does not look."""
+
+    def __init__(self, prior: nn.Module, network: nn.Module) -> None:
+        super().__init__()
+        self.prior, self.network = prior.requires_grad_(False), network.requires_grad_(True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores, known = self.network(x), self.prior(x)
+        if scores.shape != known.shape:
+            raise ValueError(
+                f"expected an adversary whose scores have the shape {tuple(known.shape)}, got "
+                f"{tuple(scores.shape)}: build it for the number that network(outputs) is called with"
+            )
+        return known + scores
+
+
+def _perceptron(features: int, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), mlp(features, 64, 64, outputs))
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """The course of an adversary's training: on the rows ``train``, its best state taken by the rows ``choose``."""
+
+    x: Tensor
+    z: Tensor
+    train: Tensor
+    choose: Tensor
+    steps: int
+    batch_size: int
+    learning_rate: float
+
+    def best(self, score: Categorical | Mixture, start: nn.Module) -> tuple[float, nn.Module]:
+        """The lowest loss on the rows that choose, from the start on, and the state that had it."""
+        adversary = start.to(self.x)
+        best, kept = self.value(score, adversary), copy.deepcopy(adversary)
+        optimizer = torch.optim.Adam(
+            [p for p in adversary.parameters() if p.requires_grad], self.learning_rate
+        )
+        slower = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: max(1 - t / self.steps, 0.0))
+        for step, rows in zip(range(1, self.steps + 1), self.batches(), strict=False):
+            loss = score.loss(adversary.train()(self.x[rows]), self.z[rows]).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            slower.step()
+            if step % max(1, self.steps // 20) == 0 or step == self.steps:
+                now = self.value(score, adversary)
+                if now < best:
+                    best, kept = now, copy.deepcopy(adversary)
+        return best, kept
+
+    def value(self, score: Categorical | Mixture, adversary: nn.Module) -> float:
+        return float(score.loss(_answers(adversary, self.x[self.choose]), self.z[self.choose]).mean())
+
+    def batches(self) -> Iterator[Tensor]:
+        """Training rows, each once before any comes again."""
+        while True:
+            order = torch.randperm(len(self.train)).to(self.train.device)
+            yield from self.train[order].split(self.batch_size)
+
+
+@torch.no_grad()
+def _answers(adversary: nn.Module, x: Tensor) -> Tensor:
+    """The scores in eval mode, a thousand samples at a time."""
+    adversary.eval()
+    return torch.cat([adversary(part) for part in x.split(1000)])
+
+
+def _standardised(x: Float[Tensor, "n features"], train: Tensor) -> Float[Tensor, "n features"]:
+    """Mean 0 and deviation 1 on the training part; what is constant there but for rounding stays near 0."""
+    mean, std = x[train].mean(dim=0), x[train].std(dim=0)
+    rounding = 4 * torch.finfo(x.dtype).eps * x[train].abs().amax(dim=0)
+    return (x - mean) / torch.where(std > rounding, std, torch.ones_like(std))
+
+
+def _check(
+    representation: Tensor,
+    target: Tensor,
+    held_out: float,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    tries: int,
+) -> None:
+    if len(representation) != len(target) or representation.numel() == 0:
+        raise ValueError(
+            f"expected one representation for each target, got shapes {tuple(representation.shape)} and "
+            f"{tuple(target.shape)}"
+        )
+    if not 0 < held_out < 1:
+        raise ValueError(f"held_out is a share of the samples, above 0 and below 1, got {held_out}")
+    report = round(held_out * len(target))
+    if report < 2 or len(target) - report < 4:
+        raise ValueError(
+            f"expected at least 2 held-out samples and 4 others, got {report} and {len(target) - report}: "
+            "give more samples"
+        )
+    if min(steps, batch_size, tries) < 1 or not learning_rate > 0:
+        raise ValueError(
+            f"expected steps, batch_size and tries of at least 1 and a learning_rate above 0, got {steps}, "
+            f"{batch_size}, {tries} and {learning_rate}"
+        )
+    for what, values in (("representations", representation), ("targets", target)):
+        if not bool(values.isfinite().all()):
+            raise ValueError(f"expected finite {what}: leave out the samples that have none")
+    if not target.is_floating_point() and int(target.min()) < 0:
+        raise ValueError(
+            f"expected integer targets to be classes from 0 on, got {int(target.min())}: number them, or give a "
+            "continuous target as floats"
+        )
