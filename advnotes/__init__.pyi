@@ -5,6 +5,7 @@ from .claims import Claims, at_least, at_most, between
 from .evaluation import Report, evaluate
 from .game import Game
 from .gan import GAN, R1GAN, MinimaxGAN
+from .invariance import Pivot
 from .loop import History, NonFiniteLoss, play
 from .losses import cross_entropy, dlr, margin, margin_loss
 from .metrics import accuracy, fooling_rate, mode_coverage, robust_accuracy
@@ -32,6 +33,7 @@ __all__ = [
     "MinimaxGAN",
     "NonFiniteLoss",
     "NormAttack",
+    "Pivot",
     "Report",
     "Square",
     "Threat",

@@ -174,7 +174,7 @@ def test_licences_name_what_they_cover() -> None:
     assert card["licence"].startswith("CC BY-SA 3.0")
     assert "advnotes/data/mnist.npz" in text
     assert "CC BY-SA 3.0" in text
-    assert PROJECT["license"].split(" AND ") == [CITATION["license"], "CC-BY-SA-3.0", "Apache-2.0"]
+    assert PROJECT["license"].split(" AND ") == [CITATION["license"], "CC-BY-SA-3.0", "Apache-2.0", "CC-BY-4.0"]
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
 
 

@@ -1,5 +1,7 @@
 """Data: digits, mail and things without a download, three sets of images with one, toys in closed form, and batches."""
 
+from advnotes.data.adult import Adult, adult
+from advnotes.data.blended import mnist_m, photographs
 from advnotes.data.bundled import digits, mnist, spam, spam_words
 from advnotes.data.downloads import (
     CIFAR10,
@@ -22,16 +24,19 @@ from advnotes.data.toy import (
     moons,
     ring,
     ring_centres,
+    shifted_gaussians,
 )
 
 __all__ = [
     "CIFAR10",
     "FASHION_MNIST",
     "SVHN",
+    "Adult",
     "DownloadError",
     "Source",
     "Stream",
     "Things",
+    "adult",
     "batches",
     "cifar10",
     "digits",
@@ -42,10 +47,13 @@ __all__ = [
     "line",
     "line_density",
     "mnist",
+    "mnist_m",
     "moons",
     "on_photographs",
+    "photographs",
     "ring",
     "ring_centres",
+    "shifted_gaussians",
     "spam",
     "spam_words",
     "svhn",

@@ -7,7 +7,17 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-__all__ = ["gaussians", "grid", "grid_centres", "line", "line_density", "moons", "ring", "ring_centres"]
+__all__ = [
+    "gaussians",
+    "grid",
+    "grid_centres",
+    "line",
+    "line_density",
+    "moons",
+    "ring",
+    "ring_centres",
+    "shifted_gaussians",
+]
 
 # The mixture on the line: two bumps of unlike width and weight, so that nothing follows from symmetry.
 MEANS, SIGMAS, WEIGHTS = (-1.5, 1.0), (0.4, 0.8), (0.4, 0.6)
@@ -72,6 +82,46 @@ def gaussians(
     device = device_of(generator)
     centres = means.to(device, torch.float32)[mode]
     return centres + sigma * torch.randn(centres.shape, generator=generator, device=device)
+
+
+def shifted_gaussians(
+    n: int, nuisance: float | None = None, generator: torch.Generator | None = None
+) -> tuple[Float[Tensor, "n 2"], Int64[Tensor, " n"], Float[Tensor, " n"]]:
+    r"""Two classes, one of which lies who knows where: a nuisance :math:`\nu` shifts its second coordinate.
+
+    .. math::
+        x \mid y = 0 \sim \mathcal N\Bigl(\begin{pmatrix} 0 \\ 0 \end{pmatrix},
+            \begin{pmatrix} 1 & -1/2 \\ -1/2 & 1 \end{pmatrix}\Bigr), \qquad
+        x \mid y = 1, \nu \sim \mathcal N\Bigl(\begin{pmatrix} 1 \\ 1 + \nu \end{pmatrix}, I\Bigr), \qquad
+        \nu \sim \mathcal N(0, 1)
+
+    Each label is a fair coin flip.
+
+    Args:
+        n: number of points.
+        nuisance: the same :math:`\nu` for all; None draws one for each point, of either class.
+        generator: the source of randomness; the points lie on its device. None: the global one, on the CPU.
+
+    Returns:
+        ``(x, y, nuisance)``.
+
+    Raises:
+        ValueError: where ``n`` is no positive int, or ``nuisance`` is not finite.
+
+    Source: the toy of Louppe, Kagan and Cranmer 2016, section 5.1.
+    """
+    check_count("n", n)
+    if nuisance is not None and not math.isfinite(nuisance):
+        raise ValueError(f"nuisance must be a finite number, or None to draw it; got {nuisance!r}")
+    device = device_of(generator)
+    y = torch.randint(2, (n,), generator=generator, device=device)
+    shift = torch.randn(n, generator=generator, device=device)
+    if nuisance is not None:
+        shift = torch.full_like(shift, nuisance)
+    first, second = torch.randn(2, n, generator=generator, device=device)
+    below = torch.stack([first, -0.5 * first + math.sqrt(0.75) * second], dim=1)
+    above = torch.stack([1 + first, 1 + shift + second], dim=1)
+    return torch.where(y[:, None] == 0, below, above), y, shift
 
 
 def ring_centres(modes: int = 8, radius: float = 2.0) -> Float[Tensor, "modes 2"]:

@@ -1,5 +1,19 @@
+from .dann import DANN, AlternatingDANN
 from .density import CategoricalDensity, ChainDensity, MixtureDensity
 from .fresh import Recovered, fresh_adversary
+from .gradient_reversal import GradientReversal, growing_strength, reverse_gradient
 from .pivot import Pivot
 
-__all__ = ["CategoricalDensity", "ChainDensity", "MixtureDensity", "Pivot", "Recovered", "fresh_adversary"]
+__all__ = [
+    "DANN",
+    "AlternatingDANN",
+    "CategoricalDensity",
+    "ChainDensity",
+    "GradientReversal",
+    "MixtureDensity",
+    "Pivot",
+    "Recovered",
+    "fresh_adversary",
+    "growing_strength",
+    "reverse_gradient",
+]

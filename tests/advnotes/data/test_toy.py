@@ -5,7 +5,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from advnotes.data import gaussians, grid, grid_centres, line, line_density, moons, ring, ring_centres
+from advnotes.data import (
+    gaussians,
+    grid,
+    grid_centres,
+    line,
+    line_density,
+    moons,
+    ring,
+    ring_centres,
+    shifted_gaussians,
+)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -18,6 +28,7 @@ SAMPLERS = {
     "grid": lambda n, generator=None: grid(n, generator=generator),
     "gaussians": lambda n, generator=None: gaussians(n, torch.eye(3), 0.1, generator=generator),
     "line": lambda n, generator=None: line(n, generator=generator),
+    "shifted_gaussians": lambda n, generator=None: shifted_gaussians(n, generator=generator)[0],
 }
 
 
@@ -52,6 +63,24 @@ def test_moons_without_noise_lie_on_their_half_circles():
     assert torch.allclose(shifted.norm(dim=1), torch.ones(len(lower)))
     assert (shifted[:, 1] <= 1e-6).all()
     assert 200 < len(upper) < 300
+
+
+def test_shifted_gaussians_have_the_stated_moments_and_only_one_class_moves():
+    x, y, nuisance = shifted_gaussians(200_000, generator=seeded())
+    assert abs(y.double().mean() - 0.5) < 0.01
+    assert torch.allclose(torch.stack([nuisance.mean(), nuisance.var()]), torch.tensor([0.0, 1.0]), atol=0.02)
+    still, moved = x[y == 0], x[y == 1]
+    moved = torch.stack([moved[:, 0], moved[:, 1] - nuisance[y == 1]], dim=1)
+    assert torch.allclose(still.mean(dim=0), torch.zeros(2), atol=0.02)
+    assert torch.allclose(still.T.cov(), torch.tensor([[1.0, -0.5], [-0.5, 1.0]]), atol=0.02)
+    assert torch.allclose(moved.mean(dim=0), torch.ones(2), atol=0.02)
+    assert torch.allclose(moved.T.cov(), torch.eye(2), atol=0.02)
+    low, high = (shifted_gaussians(1000, value, seeded()) for value in (-1.0, 1.0))
+    assert torch.equal(low[0][low[1] == 0], high[0][high[1] == 0])
+    assert torch.allclose((high[0] - low[0])[high[1] == 1], torch.tensor([0.0, 2.0]))
+    assert high[2].unique().tolist() == [1.0]
+    with pytest.raises(ValueError, match="nuisance must be a finite number, or None to draw it; got nan"):
+        shifted_gaussians(3, math.nan)
 
 
 def test_the_centres():
