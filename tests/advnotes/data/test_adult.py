@@ -18,7 +18,7 @@ from advnotes.data.adult import BUNDLE
 
 SCRIPT = Path(__file__).parents[3] / "tools" / "make_adult.py"
 CARD = json.loads(BUNDLE.with_suffix(".json").read_text())
-MAN = "39, State-gov, 7, Bachelors, 13, Never-married, Adm-clerical, Not-in-family, White, Male, 2174, 0, 40, Cuba, <=50K"
+MAN = "39, State-gov, 7, Bachelors, 13, Never-married, Adm-clerical, Husband, White, Male, 2174, 0, 40, Cuba, <=50K"
 WOMAN = "50, ?, 83311, HS-grad, 9, Divorced, ?, Unmarried, Black, Female, 0, 1902, 13, Japan, >50K."
 FILES = {"adult.data": f"{MAN}\n\n", "adult.test": f"|1x3 Cross validator\n{WOMAN}\n\n"}
 
