@@ -9,7 +9,7 @@ from .invariance import Pivot
 from .loop import History, NonFiniteLoss, play
 from .losses import cross_entropy, dlr, margin, margin_loss
 from .metrics import accuracy, fooling_rate, mode_coverage, robust_accuracy
-from .robust import AdversarialTraining
+from .robust import VAT, AdversarialTraining
 from .seeds import seed_all, start
 from .threats import L1, L2, Linf, Threat
 
@@ -22,6 +22,7 @@ __all__ = [
     "L2",
     "PGD",
     "R1GAN",
+    "VAT",
     "AdversarialTraining",
     "Attack",
     "AutoAttack",

@@ -7,7 +7,17 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["Loss", "cross_entropy", "dlr", "margin", "margin_loss", "targeted_dlr", "targeted_margin"]
+__all__ = [
+    "Loss",
+    "cross_entropy",
+    "dlr",
+    "entropy",
+    "kl",
+    "margin",
+    "margin_loss",
+    "targeted_dlr",
+    "targeted_margin",
+]
 
 #: ``loss(logits, y)`` with one value for each sample, larger where the prediction is worse.
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -18,6 +28,27 @@ def cross_entropy(
 ) -> Float[Tensor, " batch"]:
     r"""Cross-entropy :math:`-\log p_y = \log\sum_j e^{z_j} - z_y` of each sample, in nats."""
     return F.cross_entropy(logits, y, reduction="none")
+
+
+def kl(
+    logits: Float[Tensor, "batch classes"], other: Float[Tensor, "batch classes"]
+) -> Float[Tensor, " batch"]:
+    r"""How far a prediction is from another, :math:`\mathrm{KL}(p\,\|\,q) = \sum_k p_k (\log p_k - \log q_k)`.
+
+    Args:
+        logits, other: of :math:`p` and of :math:`q`; differentiable in both, so detach what is to stand still.
+
+    Returns:
+        The divergence of each sample, in nats; half precisions are summed in float32.
+    """
+    log_p, log_q = (_log_softmax(z) for z in (logits, other))
+    return F.kl_div(log_q, log_p, reduction="none", log_target=True).sum(dim=1)
+
+
+def entropy(logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:
+    r"""How undecided a prediction is, :math:`\mathrm{H}(p) = -\sum_k p_k \log p_k`, for each sample, in nats."""
+    log_p = _log_softmax(logits)
+    return -(log_p.exp() * log_p).sum(dim=1)
 
 
 def margin(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
@@ -90,3 +121,7 @@ def targeted_dlr(
     highest = logits.topk(4, dim=1).values
     spread = highest[:, 0] - (highest[:, 2] + highest[:, 3]) / 2
     return targeted_margin(logits, y, target) / spread.clamp_min(torch.finfo(logits.dtype).tiny)
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    return F.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), dim=1)

@@ -1,5 +1,30 @@
 from .adversarial import AdversarialTraining, Perturb
+from .at_scale import MixedBatchTraining
+from .fast import CatastrophicOverfittingWarning, FastAdversarialTraining, OverfittingWatch
 from .fictitious import FictitiousPlay
+from .free import FreeAdversarialTraining, Replay
 from .gradient_penalty import GradientPenalty, dual_norm
+from .several import SeveralThreats
+from .smoothness import VirtualAdversary, virtual_adversarial_loss, virtual_adversary
+from .trades import TRADES
+from .vat import VAT
 
-__all__ = ["AdversarialTraining", "FictitiousPlay", "GradientPenalty", "Perturb", "dual_norm"]
+__all__ = [
+    "TRADES",
+    "VAT",
+    "AdversarialTraining",
+    "CatastrophicOverfittingWarning",
+    "FastAdversarialTraining",
+    "FictitiousPlay",
+    "FreeAdversarialTraining",
+    "GradientPenalty",
+    "MixedBatchTraining",
+    "OverfittingWatch",
+    "Perturb",
+    "Replay",
+    "SeveralThreats",
+    "VirtualAdversary",
+    "dual_norm",
+    "virtual_adversarial_loss",
+    "virtual_adversary",
+]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from advnotes.losses import cross_entropy, dlr, margin, margin_loss
+from advnotes.losses import cross_entropy, dlr, entropy, kl, margin, margin_loss
 
 
 def test_margin_of_negative_logits():
@@ -40,3 +40,16 @@ def test_dlr_by_hand_and_whatever_the_scale():
     assert dlr(torch.zeros(1, 3), y[:1]).isfinite().all()
     with pytest.raises(ValueError, match="at least 3 classes"):
         dlr(logits[:, :2], y)
+
+
+def test_kl_and_entropy_by_hand():
+    p = torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]])
+    q = torch.tensor([[0.25, 0.5, 0.25], [0.2, 0.3, 0.5]])
+    log_p, ln2 = p.clamp_min(1e-30).log(), torch.tensor(2.0).log()
+    torch.testing.assert_close(kl(log_p, q.log() + 3), torch.stack([0.5 * ln2, 0 * ln2]))
+    torch.testing.assert_close(entropy(log_p - 2)[0], ln2)
+    # Certain of one class, and certain of another: the KL is the distance of the logits, the entropy nothing.
+    sure = torch.tensor([[1000.0, 0.0]])
+    torch.testing.assert_close(kl(sure, -sure), torch.tensor([1000.0]))
+    assert float(entropy(sure)) == 0
+    assert kl(sure.half(), -sure.half()).dtype == torch.float32
