@@ -1,7 +1,7 @@
 """What `make` does, for machines with and without make: `python tools/make.py help`.
 
 Needs nothing but Python 3.10 to 3.13. Everything is installed into .venv, from the pins in constraints.txt and, for
-libraries that only tests compare with, in tests/peers/requirements.txt.
+packages that are wanted without what they ask for, in tests/peers/requirements.txt.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def setup() -> None:
     index = ["--index-url", os.environ["TORCH_INDEX"]] if os.environ.get("TORCH_INDEX") else []
     run(*pip, *index, f"torch=={torch[1].decode()}")
     run(*pip, "-e", ".[test]")
-    run(*pip, "--no-deps", "-r", PEERS)
+    run(*pip, "--no-deps", "--ignore-requires-python", "-r", PEERS)
     stamp.write_text(json.dumps(want), encoding="utf-8")
 
 

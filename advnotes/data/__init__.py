@@ -14,6 +14,7 @@ from advnotes.data.downloads import (
     svhn,
 )
 from advnotes.data.loading import Stream, batches
+from advnotes.data.reviews import Reviews, reviews
 from advnotes.data.things import Things, on_photographs, things
 from advnotes.data.toy import (
     gaussians,
@@ -33,6 +34,7 @@ __all__ = [
     "SVHN",
     "Adult",
     "DownloadError",
+    "Reviews",
     "Source",
     "Stream",
     "Things",
@@ -51,6 +53,7 @@ __all__ = [
     "moons",
     "on_photographs",
     "photographs",
+    "reviews",
     "ring",
     "ring_centres",
     "shifted_gaussians",
