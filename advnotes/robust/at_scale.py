@@ -1,0 +1,114 @@
+"""Adversarial training at scale: batches of clean and adversarial samples, each with a radius of its own."""
+
+import dataclasses
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from advnotes.attacks.attack import NormAttack, attacked
+from advnotes.game import Game
+from advnotes.seeds import uniform
+
+__all__ = ["MixedBatchTraining"]
+
+
+class MixedBatchTraining(Game):
+    r"""Train on batches in which some samples are replaced by adversarial ones (Kurakin et al. 2016, Algorithm 1).
+
+    Of a batch of :math:`m` samples the first :math:`k` are attacked, and the loss is
+
+    .. math::
+        \frac{1}{(m - k) + \lambda k} \Bigl( \sum_{i > k} L(f_\theta(x_i), y_i)
+        + \lambda \sum_{i \le k} L(f_\theta(x'_i), y_i) \Bigr)
+
+    Both kinds go through the model in one pass, so that batch statistics are those of the mix. Each attacked sample
+    has a radius of its own (section 3), drawn from the half of :math:`\mathcal N(0, \sigma^2)` between 0 and the
+    attack's eps, so that the model does not become robust to a single one.
+
+    **Label leaking** (section 4): an attack of one step with the true label makes samples that a trained model reads
+    *better* than clean ones, as the perturbation tells which label it was made with. So the attack is given the label
+    that the model itself predicts. A targeted attack is given the least likely class instead, the paper's "step l.l.".
+
+    Args:
+        model: maps inputs to logits.
+        attack: makes the adversarial samples; its eps is the largest. It sees the model in eval mode unless it has
+            ``training=True``, and so do the predictions that stand for the labels.
+        adversarial: how many samples of each batch are attacked (:math:`k`); half of them where it is not given.
+        weight: the weight :math:`\lambda > 0` of an adversarial sample beside a clean one.
+        spread: the :math:`\sigma` of the radii in units of the largest; None gives every sample the largest.
+        predicted: attack the predicted label instead of the true one. False is the control that leaks.
+
+    Raises:
+        ValueError: where a number is out of range or the attack is none; later, where a batch has fewer samples than
+            are to be attacked.
+    """
+
+    turns = ("model",)
+
+    def __init__(
+        self,
+        model: nn.Module,
+        attack: NormAttack,
+        *,
+        adversarial: int | None = None,
+        weight: float = 0.3,
+        spread: float | None = 0.5,
+        predicted: bool = True,
+    ) -> None:
+        super().__init__()
+        if not isinstance(attack, NormAttack):
+            raise ValueError(
+                f"the radii are drawn for an advnotes NormAttack such as FGSM(Linf(0.3)), got {attack!r}"
+            )
+        if torch.as_tensor(attack.threat.eps).ndim:
+            raise ValueError(
+                "the attack's eps is the largest radius: one number, as each sample draws its own"
+            )
+        if adversarial is not None and adversarial < 1:
+            raise ValueError(
+                f"adversarial is a number of samples of each batch, at least 1, got {adversarial}"
+            )
+        if not (weight > 0 and (spread is None or spread > 0)):
+            raise ValueError(f"weight and spread must be positive, got {weight} and {spread}")
+        if attack.targeted and not predicted:
+            raise ValueError("a targeted attack is given the least likely class: set predicted=True")
+        self.model, self.attack, self.adversarial = model, attack, adversarial
+        self.weight, self.spread, self.predicted = weight, spread, predicted
+
+    def model_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
+        """The weighted loss of a batch of inputs in their natural range."""
+        k = len(x) // 2 if self.adversarial is None else self.adversarial
+        if not 1 <= k <= len(x):
+            raise ValueError(f"{k} samples of each batch are attacked, but this one has {len(x)}")
+        inputs = torch.cat([self.perturbed(x[:k], y[:k]), x[k:]])
+        losses = F.cross_entropy(self.model(inputs), y, reduction="none")
+        weights = torch.ones_like(losses)
+        weights[:k] = self.weight
+        return (weights * losses).sum() / weights.sum()
+
+    def perturbed(
+        self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch ..."]:
+        """The samples that the attack makes, each within a radius of its own, of the labels that it may know."""
+        return self.drawn(x)(self.model, x, self.labels(x, y) if self.predicted else y)
+
+    def labels(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """What the attack is told: the model's own prediction or, where it is targeted, the least likely class."""
+        with torch.no_grad(), attacked(self.model, self.attack.training):
+            logits = self.model(x)
+        return logits.argmin(dim=1) if self.attack.targeted else logits.argmax(dim=1)
+
+    def drawn(self, x: Float[Tensor, "batch ..."]) -> NormAttack:
+        """The attack with a radius for each sample, its step size scaled along."""
+        if self.spread is None:
+            return self.attack
+        # The truncated normal by its inverse distribution function, in units of the largest radius.
+        scale = self.spread * math.sqrt(2)
+        share = scale * torch.erfinv(uniform(x, 1).squeeze(1) * math.erf(1 / scale))
+        threat = dataclasses.replace(self.attack.threat, eps=share.clamp(max=1) * self.attack.threat.eps)
+        step_size = getattr(self.attack, "step_size", None)
+        scaled = {} if step_size is None else {"step_size": share * step_size}
+        return dataclasses.replace(self.attack, threat=threat, **scaled)

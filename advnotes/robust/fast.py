@@ -1,0 +1,197 @@
+"""Fast adversarial training: one step from a random start, and a watch for the day when it stops working."""
+
+import copy
+import warnings
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from advnotes.ascend import ascend
+from advnotes.attacks.attack import Classification, Model, NormAttack, check_inputs
+from advnotes.attacks.fgsm import FGSM
+from advnotes.attacks.pgd import PGD
+from advnotes.loop.history import State
+from advnotes.losses import cross_entropy
+from advnotes.metrics import accuracy, robust_accuracy
+from advnotes.robust.adversarial import AdversarialTraining
+from advnotes.seeds import Source, content_seeds
+from advnotes.threats import Bounds, Threat
+
+__all__ = ["CatastrophicOverfittingWarning", "FastAdversarialTraining", "OverfittingWatch"]
+
+
+@dataclass(frozen=True)
+class OneStep(NormAttack):
+    """The attack of :class:`FastAdversarialTraining`, for training: its result is returned unevaluated.
+
+    PGD with one step would bring its random point into the range of the input before it takes the gradient. Among
+    digits, where most pixels are at an end of their range, that undoes half of the randomness, and with it the cure.
+
+    Args:
+        step: the length of the step in units of eps.
+        random_start: False begins at ``x``: with ``step=1`` that is FGSM.
+    """
+
+    _: KW_ONLY
+    step: float = 1.25
+    random_start: bool = True
+
+    @property
+    def passes(self) -> int:
+        return 1
+
+    def perturb(
+        self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
+    ) -> Float[Tensor, "batch ..."]:
+        return ascend(
+            Classification(model, y, cross_entropy, self.targeted),
+            x,
+            self.threat,
+            steps=1,
+            step_size=self.step * self.threat.eps,
+            start=x + self.threat.sample(x, generator) if self.random_start else x,
+            bounds=self.bounds,
+            best=False,
+        ).point
+
+
+class FastAdversarialTraining(AdversarialTraining):
+    r"""Adversarial training against a single long step from a random point (Wong, Rice and Kolter 2020, Algorithm 3).
+
+    .. math::
+        \delta_0 \sim U(\Delta), \qquad
+        \delta = \Pi_\Delta\bigl(\delta_0 + \alpha\,\mathrm{sign}\,\nabla_x L(f_\theta(x + \delta_0), y)\bigr), \qquad
+        \min_\theta\; \mathbb E_{x, y}\, L(f_\theta(x + \delta), y)
+
+    with :math:`\alpha = 1.25\,\epsilon`. Without the random start, or with a step that is much longer, the model
+    learns to bend its loss where the one step ends, and loses all robustness against several: catastrophic
+    overfitting, which :class:`OverfittingWatch` names.
+
+    Differs from the paper: the attack sees the model in eval mode unless ``training`` is True, which is what the
+    paper's code does. As in that code, :math:`x + \delta` stays within the range of the input; :math:`x + \delta_0`
+    does not, as among pixels at an end of their range half of the randomness would be lost, and the cure with it.
+
+    Args:
+        model: maps inputs to logits.
+        threat: what the adversary may do.
+        step: the length :math:`\alpha` of the step, in units of the threat's eps.
+        random_start: begin at a random point of the ball. False with ``step=1`` is training on FGSM's points alone,
+            the control.
+        bounds: the range of the input.
+        training: make the attack in train mode; buffers are put back after it.
+        warmup: as in :class:`AdversarialTraining`.
+
+    Raises:
+        ValueError: where ``step`` is not positive, or the threat or ``warmup`` is not as expected.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        threat: Threat,
+        *,
+        step: float = 1.25,
+        random_start: bool = True,
+        bounds: Bounds = (0.0, 1.0),
+        training: bool = False,
+        warmup: int = 0,
+    ) -> None:
+        if not step > 0:
+            raise ValueError(f"step is a positive multiple of eps, such as 1.25, got {step}")
+        attack = OneStep(threat, step=step, random_start=random_start, bounds=bounds, training=training)
+        super().__init__(model, attack, warmup=warmup)
+
+
+class CatastrophicOverfittingWarning(UserWarning):
+    """A model withstands one step of the adversary and not several: its training against one step has failed."""
+
+
+class OverfittingWatch:
+    """A callback for :func:`advnotes.play` that says when a model only withstands single steps.
+
+    It measures the share of some held-out samples that FGSM leaves standing and the share that a short PGD does, and
+    returns both for ``history.metrics``. Where the second falls short of the first by more than ``gap``, it warns,
+    once for each time that the gap opens. To stop training there, as Wong et al. 2020 (section 5.4) do, turn the
+    warning into an error::
+
+        watch = OverfittingWatch(*mnist("validation", size=500), Linf(0.3))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CatastrophicOverfittingWarning)
+            play(game, data, optimizer, epochs=30, callbacks=[watch], callback_every=500)
+
+    and, after catching it, go back to ``game.model.load_state_dict(watch.best)``.
+
+    Differs from the paper: it stops where PGD accuracy on a training batch has fallen by 20 points since the epoch
+    before. The gap needs no epoch before, so that a model that never was robust is found too.
+
+    Args:
+        x, y: samples that the model is not trained on; they stay where they are, in no checkpoint.
+        threat: what the adversary may do.
+        steps: how many steps PGD takes.
+        gap: the difference of the two accuracies that is too much, above 0 and below 1.
+        single: the attack of one step; FGSM where it is not given.
+        bounds: the range of the input.
+        player: which submodule of the game is the model.
+
+    Attributes:
+        best: the weights at the highest PGD accuracy that this watch has seen; None before it has seen any.
+
+    Raises:
+        ValueError: where ``gap`` or ``steps`` is out of range or the samples are not as expected.
+    """
+
+    def __init__(
+        self,
+        x: Float[Tensor, "batch ..."],
+        y: Int[Tensor, " batch"],
+        threat: Threat,
+        *,
+        steps: int = 10,
+        gap: float = 0.2,
+        single: NormAttack | None = None,
+        bounds: Bounds = (0.0, 1.0),
+        player: str = "model",
+    ) -> None:
+        if not 0 < gap < 1:
+            raise ValueError(f"gap is a difference of accuracies between 0 and 1, got {gap}")
+        _check_threat(threat)
+        check_inputs(x, y, bounds)
+        if steps < 2:
+            raise ValueError(
+                f"steps must be at least 2, as one step is what PGD is compared with, got {steps}"
+            )
+        self.x, self.y, self.gap, self.player = x, y, gap, player
+        self.single = FGSM(threat, bounds=bounds) if single is None else single
+        self.several = PGD(threat, steps=steps, bounds=bounds, early_stop=True)
+        self.best: dict[str, Any] | None = None
+        self._highest = -1.0
+
+    def __call__(self, state: State) -> dict[str, float]:
+        """Measure, remember and warn."""
+        model = getattr(state.game, self.player)
+        # The same random starts at every look: what changes between two looks is the model.
+        seeds = content_seeds(self.x, self.y)
+        one = float(robust_accuracy(model, self.single, self.x, self.y, generator=seeds))
+        more = float(robust_accuracy(model, self.several, self.x, self.y, generator=seeds))
+        if more > self._highest:
+            self._highest, self.best = more, copy.deepcopy(model.state_dict())
+        earlier = [row for row in state.history.metrics if {"fgsm accuracy", "pgd accuracy"} <= set(row)]
+        was_open = bool(earlier) and earlier[-1]["fgsm accuracy"] - earlier[-1]["pgd accuracy"] > self.gap
+        if one - more > self.gap and not was_open:
+            warnings.warn(
+                f"catastrophic overfitting at step {state.step}: {one:.0%} of {len(self.x)} held-out samples withstand "
+                f"one step, {more:.0%} withstand {self.several.steps} (the highest so far: {self._highest:.0%}). Go "
+                "back to the weights in OverfittingWatch.best, and train with a random start, a shorter step, a lower "
+                "learning rate or more steps.",
+                CatastrophicOverfittingWarning,
+                stacklevel=2,
+            )
+        clean = float(accuracy(model, self.x, self.y))
+        return {"clean accuracy": clean, "fgsm accuracy": one, "pgd accuracy": more}
+
+
+def _check_threat(threat: object) -> None:
+    if not isinstance(threat, Threat):
+        raise ValueError(f"the adversary wants a threat such as Linf(8 / 255), got {threat!r}")

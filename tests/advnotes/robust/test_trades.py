@@ -1,0 +1,188 @@
+"""TRADES: ordinary training at beta 0, the paper's loss elsewhere, one clean pass, and what the adversary climbs."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from advnotes import play
+from advnotes.data import batches
+from advnotes.robust import TRADES
+from advnotes.robust.trades import divergence
+from advnotes.threats import L2, Linf
+
+
+def net(norm: bool = False) -> nn.Sequential:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Flatten(), nn.Linear(16, 12)]
+    return nn.Sequential(*layers, *([nn.BatchNorm1d(12)] if norm else []), nn.Tanh(), nn.Linear(12, 3))
+
+
+def batch(n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.rand(n, 1, 4, 4, generator=torch.Generator().manual_seed(1)), torch.arange(n) % 3
+
+
+def gradients(loss: torch.Tensor, model: nn.Module) -> torch.Tensor:
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+
+
+def reference(model: nn.Module, x, y, eps: float, beta: float, steps: int, step_size: float) -> torch.Tensor:
+    """The paper's Algorithm 1, with a clean pass wherever one is written."""
+
+    def kl(point: torch.Tensor) -> torch.Tensor:
+        p, q = model(x).softmax(dim=1), model(point).softmax(dim=1)
+        return (p * (p / q).log()).sum(dim=1)
+
+    point = (x + 0.001 * torch.randn_like(x)).clamp(0, 1)
+    for _ in range(steps):
+        point = point.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(kl(point).sum(), point)
+        point = (x + (point.detach() + step_size * gradient.sign() - x).clamp(-eps, eps)).clamp(0, 1)
+    return F.cross_entropy(model(x), y) + beta * kl(point).mean()
+
+
+@pytest.mark.parametrize("beta", [1.0, 6.0])
+def test_loss_and_gradient_are_the_papers(beta):
+    model, (x, y) = net(), batch()
+    torch.manual_seed(3)
+    ours = TRADES(model, Linf(0.2), beta=beta, steps=4, step_size=0.08).model_loss(x, y)
+    torch.manual_seed(3)
+    theirs = reference(model, x, y, 0.2, beta, 4, 0.08)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(gradients(ours, model), gradients(theirs, model))
+
+
+def test_beta_0_is_ordinary_training_bit_for_bit():
+    def trained(loss_of) -> torch.Tensor:
+        model = net(norm=True)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        torch.manual_seed(2)
+        loss_of(model, optimizer)
+        return torch.cat([value.flatten().double() for value in model.state_dict().values()])
+
+    def by_game(model, optimizer):
+        play(
+            TRADES(model, Linf(0.2), beta=0.0),
+            batches(*batch(32), batch_size=8),
+            optimizer,
+            epochs=2,
+            progress=False,
+        )
+
+    def by_hand(model, optimizer):
+        for _ in range(2):
+            for x, y in batches(*batch(32), batch_size=8):
+                optimizer.zero_grad()
+                F.cross_entropy(model(x), y).backward()
+                optimizer.step()
+
+    assert torch.equal(trained(by_game), trained(by_hand))
+
+
+def test_the_clean_branch_is_computed_once():
+    model, (x, y), seen = net(), batch(), []
+    model.register_forward_pre_hook(lambda module, inputs: seen.append(torch.equal(inputs[0], x)))
+    TRADES(model, Linf(0.2), steps=5).model_loss(x, y)
+    assert seen == [True] + [False] * 6  # clean, five steps of the adversary, the pass at its result
+
+
+@pytest.mark.parametrize("threat", [Linf(0.2), L2(0.5)])
+def test_the_adversary_climbs_the_divergence_inside_the_threat(threat):
+    model, (x, _) = net(), batch(64)
+    with torch.no_grad():
+        clean = model(x).log_softmax(dim=1)
+    x_adv = TRADES(model, threat, steps=10).perturbed(x, clean)
+    assert (threat.norm(x_adv - x) <= threat.eps + 1e-5).all()
+    assert x_adv.min() >= 0
+    assert x_adv.max() <= 1
+    assert not x_adv.requires_grad
+    with torch.no_grad():
+        found = divergence(clean, model(x_adv).log_softmax(dim=1))
+        random = torch.stack(
+            [
+                divergence(clean, model((x + threat.sample(x)).clamp(0, 1)).log_softmax(dim=1))
+                for _ in range(20)
+            ]
+        )
+    assert (found > random.amax(dim=0)).float().mean() > 0.95
+
+
+def test_divergence_is_torchs_and_zero_where_nothing_differs():
+    generator = torch.Generator().manual_seed(0)
+    p, q = (torch.randn(9, 4, generator=generator).log_softmax(dim=1) for _ in range(2))
+    expected = torch.distributions.kl_divergence(
+        torch.distributions.Categorical(logits=p), torch.distributions.Categorical(logits=q)
+    )
+    torch.testing.assert_close(divergence(p, q), expected)
+    assert torch.equal(divergence(p, p), torch.zeros(9))
+    # Saturated predictions have a finite divergence.
+    sure = torch.tensor([[200.0, -200.0]]).log_softmax(dim=1)
+    assert divergence(sure, sure.flip(1)).isfinite().all()
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_modes_and_batch_statistics(training):
+    modes: list[bool] = []
+
+    class Spy(nn.Sequential):
+        def forward(self, x):
+            modes.append(self.training)
+            return super().forward(x)
+
+    (x, y), model = batch(), Spy(*net(norm=True))
+    TRADES(model, Linf(0.2), steps=3, training=training).model_loss(x, y)
+    assert modes == [True, *[training] * 3, True]
+    assert all(module.training for module in model.modules())
+    assert (
+        model[2].num_batches_tracked == 2
+    )  # the clean pass and the perturbed one; the adversary leaves no trace
+
+    before = copy.deepcopy(model.eval().state_dict())
+    TRADES(model, Linf(0.2), steps=3, training=training).model_loss(x, y)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_beta_trades_accuracy_for_robustness():
+    # Two features: the first is safe but wrong for a tenth, the second perfect but within the adversary's reach.
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(256) % 2
+    safe = torch.where(torch.rand(256, generator=generator) < 0.9, y, 1 - y) * 0.6 + 0.2
+    x = torch.stack([safe, 0.5 + 0.15 * (2 * y - 1)], dim=1)
+
+    def trained(beta: float) -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Linear(2, 2)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+        game = TRADES(model, Linf(0.2), beta=beta, steps=3)
+        play(game, batches(x, y, batch_size=64), optimizer, epochs=40, progress=False)
+        return model
+
+    def accuracy(model: nn.Module, eps: float) -> float:
+        # The worst case of a linear model, in closed form.
+        away = (model.weight[1] - model.weight[0]).sign() * (1 - 2 * y[:, None])
+        return float((model((x + eps * away)).argmax(dim=1) == y).float().mean())
+
+    plain, traded = trained(0.0), trained(6.0)
+    assert accuracy(plain, 0.0) > accuracy(traded, 0.0) + 0.03
+    assert accuracy(traded, 0.2) > accuracy(plain, 0.2) + 0.3
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"beta": -1.0}, "beta must be"),
+        ({"beta": float("nan")}, "beta must be"),
+        ({"steps": 0}, "steps must be"),
+        ({"step_size": 0.0}, "step_size must be"),
+    ],
+)
+def test_bad_arguments_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        TRADES(net(), Linf(0.2), **options)
+
+
+def test_inputs_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="within"):
+        TRADES(net(), Linf(0.2)).model_loss(2 + batch()[0], batch()[1])
