@@ -1,7 +1,22 @@
-"""What is measured: robust accuracy and fooling rates, with their uncertainty, and a generator's coverage."""
+"""What is measured: robust accuracy and fooling rates, a generator's coverage and fidelity, the domains' distance."""
 
+from advnotes.metrics.a_distance import proxy_a_distance
 from advnotes.metrics.accuracy import Proportion, accuracy, robust_accuracy
-from advnotes.metrics.coverage import Coverage, mode_coverage
+from advnotes.metrics.coverage import Coverage, effective_modes, mode_coverage
+from advnotes.metrics.fidelity import PrecisionRecall, frechet_distance, frechet_gaussians, precision_recall
 from advnotes.metrics.fooling import fooling_rate
 
-__all__ = ["Coverage", "Proportion", "accuracy", "fooling_rate", "mode_coverage", "robust_accuracy"]
+__all__ = [
+    "Coverage",
+    "PrecisionRecall",
+    "Proportion",
+    "accuracy",
+    "effective_modes",
+    "fooling_rate",
+    "frechet_distance",
+    "frechet_gaussians",
+    "mode_coverage",
+    "precision_recall",
+    "proxy_a_distance",
+    "robust_accuracy",
+]

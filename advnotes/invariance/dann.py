@@ -1,0 +1,160 @@
+"""Domain-adversarial training: features that predict the label and do not tell where a sample comes from."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from advnotes.game import Game
+from advnotes.invariance.gradient_reversal import growing_strength, reverse_gradient
+
+__all__ = ["DANN", "AlternatingDANN"]
+
+
+class DANN(Game):
+    r"""Domain-adversarial neural networks (Ganin et al. 2016, equations 9 to 15), in one backward pass.
+
+    Source samples have labels, target samples have none. Features :math:`h = f(x)` are what two heads look at:
+
+    .. math::
+        L_y &= \mathbb E_\text{source}\, L(c(h), y) \\
+        L_d &= \tfrac12\, \mathbb E_\text{source}\, \mathrm{softplus}(\ell(h))
+            + \tfrac12\, \mathbb E_\text{target}\, \mathrm{softplus}(-\ell(h))
+
+    The label head :math:`c` goes down :math:`L_y`, the domain head :math:`\ell` down :math:`L_d`, and the features
+    down :math:`L_y - \lambda L_d`. With the gradient reversed between features and domain head, all three are the
+    gradient of the one number :math:`L_y + L_d`, so the three players are one ``network`` to the loop. A domain loss
+    of ln 2 says that *this* head has lost, no more: :func:`~advnotes.invariance.fresh_adversary` judges.
+
+    A batch is ``(x, y, x_target)``; the domains may differ in number, not in shape. Both go through the features
+    together, so that batch statistics are those of the mix.
+
+    Differs from the paper: :math:`L_d` is the mean over the two domains, where equation 9 has their sum.
+
+    Args:
+        features: maps inputs to features, ``[batch, ...]``.
+        label_head: maps features to logits ``[batch, classes]``.
+        domain_head: maps features to one logit, above 0 for *target*, ``[batch, 1]`` or ``[batch]``.
+        strength: the trade-off :math:`\lambda \ge 0` at its full size; 0 trains on the source alone, while the
+            domain head looks on.
+        warmup: over how many losses :math:`\lambda` follows :func:`~advnotes.invariance.growing_strength`: in the
+            paper all of the training. With 0 it has its full size at once, as in eval mode.
+
+    Raises:
+        ValueError: where ``strength`` is negative or not finite, or ``warmup`` negative; in training, where the
+            domain head does not give one logit to each sample.
+    """
+
+    turns = ("network",)
+    moves: Tensor
+
+    def __init__(
+        self,
+        features: nn.Module,
+        label_head: nn.Module,
+        domain_head: nn.Module,
+        *,
+        strength: float = 1.0,
+        warmup: int = 0,
+    ) -> None:
+        super().__init__()
+        check(strength, warmup)
+        parts = {"features": features, "label_head": label_head, "domain_head": domain_head}
+        self.network = nn.ModuleDict(parts)
+        self.strength, self.warmup = strength, warmup
+        # A buffer, so that a resumed run goes on where the schedule was.
+        self.register_buffer("moves", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def classifier(self) -> nn.Sequential:
+        """What is used after training: from inputs to logits, the domain head left out."""
+        return nn.Sequential(self.network["features"], self.network["label_head"])
+
+    def network_loss(
+        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], x_target: Float[Tensor, "m ..."]
+    ) -> Float[Tensor, ""]:
+        r""":math:`L_y + L_d`, the features' gradient from :math:`L_d` reversed; in train mode a step of the warm-up."""
+        strength = scheduled(self)
+        h = self.network["features"](torch.cat([x, x_target]))
+        labels = F.cross_entropy(self.network["label_head"](h[: len(x)]), y)
+        return labels + domain_loss(self.network["domain_head"], reverse_gradient(h, strength), len(x))
+
+
+class AlternatingDANN(Game):
+    r"""The same game in two turns: first the domain head goes down :math:`L_d`, then the classifier answers.
+
+    .. math:: J_\text{domain head} = L_d, \qquad J_\text{classifier} = L_y - \lambda L_d
+
+    It costs the features' forward pass and the domain head's passes twice, and the classifier moves against a head
+    that has moved already.
+
+    Arguments, batches, errors and what differs from the paper as in :class:`DANN`; ``warmup`` counts the classifier's
+    losses.
+    """
+
+    turns = ("domain_head", "classifier")
+    moves: Tensor
+
+    def __init__(
+        self,
+        features: nn.Module,
+        label_head: nn.Module,
+        domain_head: nn.Module,
+        *,
+        strength: float = 1.0,
+        warmup: int = 0,
+    ) -> None:
+        super().__init__()
+        check(strength, warmup)
+        self.classifier = nn.Sequential(features, label_head)
+        self.domain_head = domain_head
+        self.strength, self.warmup = strength, warmup
+        self.register_buffer("moves", torch.zeros((), dtype=torch.int64))
+
+    def domain_head_loss(
+        self, x: Float[Tensor, "n ..."], _: Int[Tensor, " n"], x_target: Float[Tensor, "m ..."]
+    ) -> Float[Tensor, ""]:
+        r""":math:`L_d`, of features that stand still."""
+        with torch.no_grad():
+            h = self.classifier[0](torch.cat([x, x_target]))
+        return domain_loss(self.domain_head, h, len(x))
+
+    def classifier_loss(
+        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], x_target: Float[Tensor, "m ..."]
+    ) -> Float[Tensor, ""]:
+        r""":math:`L_y - \lambda L_d`; in train mode a step of the warm-up."""
+        strength = scheduled(self)
+        h = self.classifier[0](torch.cat([x, x_target]))
+        labels = F.cross_entropy(self.classifier[1](h[: len(x)]), y)
+        return labels - strength * domain_loss(self.domain_head, h, len(x))
+
+
+def domain_loss(domain_head: nn.Module, h: Float[Tensor, "both ..."], source: int) -> Float[Tensor, ""]:
+    """The cross-entropy of telling the first ``source`` features from the others, both domains weighing the same."""
+    logits: Tensor = domain_head(h)
+    if logits.numel() != len(h) or not 0 < source < len(h):
+        raise ValueError(
+            f"expected samples of both domains and one logit for each of {len(h)}, got {source} of the source and "
+            f"logits of shape {tuple(logits.shape)}: end the domain head with one output"
+        )
+    logits = logits.flatten()
+    return 0.5 * (F.softplus(logits[:source]).mean() + F.softplus(-logits[source:]).mean())
+
+
+def scheduled(game: DANN | AlternatingDANN) -> float:
+    """The strength at this loss; in train mode the next one is a step further."""
+    if not game.training or game.warmup == 0:
+        return game.strength
+    progress = min(float(game.moves) / game.warmup, 1.0)
+    game.moves += 1
+    return game.strength * growing_strength(progress)
+
+
+def check(strength: float, warmup: int) -> None:
+    """Refuse what is no trade-off and no schedule."""
+    if not (math.isfinite(strength) and strength >= 0) or warmup < 0:
+        raise ValueError(
+            f"expected a finite strength >= 0 and a warmup of at least 0 losses, got {strength} and {warmup}"
+        )
