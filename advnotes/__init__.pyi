@@ -5,7 +5,7 @@ from .claims import Claims, at_least, at_most, between
 from .evaluation import Report, evaluate
 from .game import Game
 from .gan import GAN, R1GAN, MinimaxGAN
-from .invariance import Pivot
+from .invariance import DANN, Pivot, fresh_adversary
 from .loop import History, NonFiniteLoss, play
 from .losses import cross_entropy, dlr, margin, margin_loss
 from .metrics import accuracy, fooling_rate, mode_coverage, robust_accuracy
@@ -16,6 +16,7 @@ from .threats import L1, L2, Linf, Threat
 __all__ = [
     "APGD",
     "BIM",
+    "DANN",
     "FGSM",
     "GAN",
     "L1",
@@ -48,6 +49,7 @@ __all__ = [
     "dlr",
     "evaluate",
     "fooling_rate",
+    "fresh_adversary",
     "gan",
     "invariance",
     "margin",
