@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from advnotes.nets import small_cnn
 
-__all__ = ["Trained", "mnist_judge", "mnist_natural", "mnist_robust"]
+__all__ = ["Trained", "mnist_features", "mnist_judge", "mnist_natural", "mnist_robust"]
 
 FOLDER = Path(__file__).parent / "weights"
 
@@ -50,6 +50,15 @@ def mnist_robust() -> Trained:
 def mnist_judge() -> Trained:
     """A classifier of digits with other seeds and shifted copies in its data, to score generated ones."""
     return _load("mnist_judge")
+
+
+def mnist_features() -> nn.Module:
+    """The judge's 100 hidden units: digits ``[batch, 1, 28, 28]`` in [0, 1] to features ``[batch, 100]``.
+
+    What :func:`~advnotes.metrics.frechet_distance` and its like may be taken on.
+    """
+    network = mnist_judge().network
+    return nn.Sequential(*list(network.children())[:-1]).eval()
 
 
 @dataclass(frozen=True)

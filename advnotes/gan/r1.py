@@ -1,4 +1,4 @@
-"""The R1 gradient penalty of Mescheder et al. 2018."""
+"""The R1 and R2 gradient penalties of Mescheder et al. 2018."""
 
 import torch
 from jaxtyping import Float
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from advnotes.gan.standard import GAN
 
-__all__ = ["R1GAN", "r1_penalty"]
+__all__ = ["R1GAN", "R2GAN", "r1_penalty"]
 
 
 def r1_penalty(discriminator: nn.Module, real: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
@@ -70,7 +70,26 @@ class R1GAN(GAN):
         loss = super().discriminator_loss(real)
         every = self.every if self.training else 1  # what is measured between the moves must not count as one
         if self.moves % every == 0:
-            loss = loss + every * self.gamma * r1_penalty(self.discriminator, real[: self.samples])
+            loss = loss + every * self.gamma * r1_penalty(self.discriminator, self.held_flat(real))
         if self.training:
             self.moves += 1
         return loss
+
+    def held_flat(self, real: Float[Tensor, "batch ..."]) -> Float[Tensor, "part ..."]:
+        """The samples at which the penalty is taken."""
+        return real[: self.samples]
+
+
+class R2GAN(R1GAN):
+    r"""The same with the penalty at generated samples instead.
+
+    .. math:: R_2 = \tfrac12\, \mathbb E_z \lVert \nabla_x \ell(G(z)) \rVert_2^2
+
+    (Mescheder et al. 2018, equation 10.) They are drawn afresh; the generator's parameters get no gradient from
+    them. The arguments are :class:`R1GAN`'s.
+    """
+
+    def held_flat(self, real: Float[Tensor, "batch ..."]) -> Float[Tensor, "part ..."]:
+        """As many generated samples."""
+        with torch.no_grad():
+            return self.sample(len(real[: self.samples]))

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from advnotes.game import Game
+from advnotes.game import Game, Turns
 
 __all__ = ["GAN", "MinimaxGAN"]
 
@@ -33,7 +33,7 @@ class GAN(Game):
             sample.
     """
 
-    turns = ("discriminator", "generator")
+    turns: Turns = ("discriminator", "generator")
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, latent_size: int) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Coverage", "mode_coverage"]
+__all__ = ["Coverage", "effective_modes", "mode_coverage"]
 
 
 class Coverage(NamedTuple):
@@ -32,6 +32,30 @@ def mode_coverage(
     Raises:
         ValueError: where there are no samples or ``radius`` is not positive.
     """
+    nearest, good = _home(samples, centres, radius)
+    return Coverage(int(nearest[good].unique().numel()), float(good.float().mean()))
+
+
+def effective_modes(
+    samples: Float[Tensor, "samples coordinates"], centres: Float[Tensor, "modes coordinates"], radius: float
+) -> float:
+    r"""How evenly the samples that belong to a mode are shared out: :math:`\exp H`, in modes.
+
+    With the share :math:`\pi_k` of those samples in mode :math:`k`, :math:`H = -\sum_k \pi_k \log \pi_k`: as many
+    as there are modes where all get the same, 1 where one gets all, 0 where no sample belongs to any.
+    :func:`mode_coverage` counts a mode that has one sample in a thousand like any other; this does not.
+
+    Arguments and errors are those of :func:`mode_coverage`.
+    """
+    nearest, good = _home(samples, centres, radius)
+    if not bool(good.any()):
+        return 0.0
+    counts = torch.bincount(nearest[good], minlength=len(centres)).double()
+    return float(torch.special.entr(counts / counts.sum()).sum().exp())
+
+
+def _home(samples: Tensor, centres: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+    """Each sample's nearest mode, and whether it belongs to it."""
     if len(samples) == 0 or radius <= 0:
         raise ValueError(
             f"expected samples and a positive radius, got {len(samples)} samples, radius {radius}"
@@ -39,5 +63,4 @@ def mode_coverage(
     # Not by way of |a|^2 - 2ab + |b|^2, cdist's choice for many points: far from 0 nothing is left of the distance.
     distances = torch.cdist(samples, centres.to(samples), compute_mode="donot_use_mm_for_euclid_dist")
     distance, nearest = distances.min(dim=1)
-    good = distance <= radius
-    return Coverage(int(nearest[good].unique().numel()), float(good.float().mean()))
+    return nearest, distance <= radius

@@ -1,0 +1,141 @@
+"""Wasserstein GANs: Arjovsky et al. 2017, by clipping, and Gulrajani et al. 2017, by a gradient penalty."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from advnotes.gan.standard import GAN
+
+__all__ = ["WGAN", "WGANGP", "slope_penalty"]
+
+
+def slope_penalty(
+    discriminator: nn.Module, x: Float[Tensor, "batch ..."], slope: float = 1.0
+) -> Float[Tensor, ""]:
+    r"""How far the discriminator's slope at each sample is from ``slope``.
+
+    .. math:: \mathbb E_x \bigl(\lVert \nabla_x \ell(x) \rVert_2 - s\bigr)^2
+
+    (Gulrajani et al. 2017, equation 3, without its factor lambda.) The length is taken of each sample by itself and
+    over all of its coordinates; ``slope`` has the unit of one over the input's. Differentiable in the
+    discriminator's parameters, for one without normalisation across the batch; a slope of exactly 0 gives no
+    gradient.
+    """
+    with torch.enable_grad():  # so that it can also be measured where nothing is trained
+        x = x.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
+        return (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - slope).square().mean()
+
+
+class _Critic(GAN):
+    r"""Both forms: :math:`L_D = \mathbb E\,\ell(G(z)) - \mathbb E\,\ell(x)`, :math:`L_G = -\mathbb E\,\ell(G(z))`."""
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, latent_size: int, moves: int) -> None:
+        super().__init__(generator, discriminator, latent_size)
+        if moves < 1:
+            raise ValueError(f"expected moves >= 1, got {moves}")
+        self.turns = ("discriminator",) * moves + ("generator",)
+
+    def gap(self, real: Float[Tensor, "batch ..."], fake: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
+        """What the critic makes of the difference: its mean value of real samples minus that of generated ones."""
+        return self.logit(real).mean() - self.logit(fake).mean()
+
+    def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+        """Minus the critic's mean value of generated samples."""
+        return -self.logit(self.sample(len(real))).mean()
+
+
+class WGAN(_Critic):
+    r"""Wasserstein GAN, Algorithm 1 of Arjovsky, Chintala and Bottou 2017.
+
+    A critic :math:`\ell` whose slope is bounded, here by keeping each of its weights within :math:`[-c, c]`:
+
+    .. math::
+        L_D = \mathbb E_z\, \ell(G(z)) - \mathbb E_x\, \ell(x), \qquad L_G = -\mathbb E_z\, \ell(G(z))
+
+    Minus the critic's loss is, at its best, a multiple of the distance :math:`W_1(p, q)`.
+
+    Args:
+        generator, latent_size: as in :class:`~advnotes.gan.standard.GAN`.
+        discriminator: the critic: one unbounded number for each sample. Its weights are clipped in place before
+            each use in a loss, so after the game they may be one step beyond.
+        clip: the bound :math:`c`.
+        moves: of the critic in each round, ``n_critic`` in the paper.
+
+    Raises:
+        ValueError: where ``clip`` is not positive or ``moves`` less than 1.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        latent_size: int,
+        *,
+        clip: float = 0.01,
+        moves: int = 5,
+    ) -> None:
+        super().__init__(generator, discriminator, latent_size, moves)
+        if not clip > 0:
+            raise ValueError(f"expected clip > 0, got {clip}")
+        self.clip = clip
+
+    def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+        """Minus the gap that the clipped critic sees."""
+        self.clamp()
+        with torch.no_grad():
+            fake = self.sample(len(real))
+        return -self.gap(real, fake)
+
+    def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+        """Minus the clipped critic's mean value of generated samples."""
+        self.clamp()
+        return super().generator_loss(real)
+
+    @torch.no_grad()
+    def clamp(self) -> None:
+        """Put every weight of the critic back into its interval."""
+        for parameter in self.discriminator.parameters():
+            parameter.clamp_(-self.clip, self.clip)
+
+
+class WGANGP(_Critic):
+    r"""Wasserstein GAN with gradient penalty, Algorithm 1 of Gulrajani et al. 2017.
+
+    .. math::
+        L_D = \mathbb E_z\, \ell(G(z)) - \mathbb E_x\, \ell(x)
+        + \lambda\, \mathbb E_{\hat x} \bigl(\lVert \nabla \ell(\hat x) \rVert_2 - 1\bigr)^2, \qquad
+        \hat x = u\,x + (1 - u)\,G(z)
+
+    with one :math:`u`, uniform on [0, 1], for each sample.
+
+    Args:
+        generator, discriminator, latent_size: as in :class:`WGAN`; a critic without normalisation across the batch.
+        weight: the penalty's :math:`\lambda`.
+        moves: of the critic in each round.
+
+    Raises:
+        ValueError: where ``weight`` is negative or ``moves`` less than 1.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        latent_size: int,
+        *,
+        weight: float = 10.0,
+        moves: int = 5,
+    ) -> None:
+        super().__init__(generator, discriminator, latent_size, moves)
+        if weight < 0:
+            raise ValueError(f"expected weight >= 0, got {weight}")
+        self.weight = weight
+
+    def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+        """Minus the gap, and the penalty between real and generated samples."""
+        with torch.no_grad():
+            fake = self.sample(len(real))
+        share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
+        between = share * real + (1 - share) * fake
+        return -self.gap(real, fake) + self.weight * slope_penalty(self.discriminator, between)

@@ -1,0 +1,117 @@
+"""Two sets of samples compared by the features that are stated: Frechet distance, precision and recall."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["PrecisionRecall", "frechet_distance", "frechet_gaussians", "precision_recall"]
+
+
+def frechet_distance(real: Float[Tensor, "real features"], generated: Float[Tensor, "generated _"]) -> float:
+    r"""The Frechet distance of two Gaussians fitted to two sets of features: FID, on whatever features they are.
+
+    (Heusel et al. 2017, section 2.) Squared, as everybody reports it; see :func:`frechet_gaussians`. A distance
+    belongs to its feature extractor and to the number of samples: name both beside it. It is biased upwards for
+    few samples, so compare only at equal numbers, and with that of a second set of real ones.
+
+    Args:
+        real, generated: the features of one sample in each row: the paper's are a layer of an Inception network;
+            for digits take :func:`advnotes.zoo.mnist_features`, for points in a plane the points.
+
+    Raises:
+        ValueError: where a set has fewer than 2 samples, the sets differ in their number of features, or a feature
+            is not finite.
+    """
+    _check(real, generated, 2)
+    moments = [(part.double().mean(dim=0), part.double().T.cov()) for part in (real, generated)]
+    (mean_p, cov_p), (mean_q, cov_q) = moments
+    size = real.shape[1]
+    return frechet_gaussians(
+        mean_p, cov_p.view(size, size), mean_q.to(mean_p), cov_q.view(size, size).to(cov_p)
+    )
+
+
+def frechet_gaussians(
+    mean_p: Float[Tensor, " size"],
+    cov_p: Float[Tensor, "size size"],
+    mean_q: Float[Tensor, " size"],
+    cov_q: Float[Tensor, "size size"],
+) -> float:
+    r"""The squared Frechet (2-Wasserstein) distance of two Gaussians.
+
+    .. math:: \lVert\mu_p - \mu_q\rVert^2 + \mathrm{tr}\bigl(\Sigma_p + \Sigma_q
+        - 2 (\Sigma_p^{1/2} \Sigma_q \Sigma_p^{1/2})^{1/2}\bigr)
+
+    (Dowson and Landau 1982.) The last root's trace is the sum of the singular values of
+    :math:`\Sigma_p^{1/2} \Sigma_q^{1/2}`, which needs no root of a matrix that is not symmetric; covariances may be
+    singular.
+    """
+    root_p, root_q = (_root(cov.double()) for cov in (cov_p, cov_q))
+    overlap = torch.linalg.svdvals(root_p @ root_q).sum()
+    apart = (mean_p - mean_q).double().square().sum()
+    distance = apart + cov_p.double().trace() + cov_q.double().trace() - 2 * overlap
+    return max(0.0, float(distance))
+
+
+class PrecisionRecall(NamedTuple):
+    """The share of generated samples that could be real, and of real ones that could be generated."""
+
+    precision: float
+    recall: float
+
+
+def precision_recall(
+    real: Float[Tensor, "real features"], generated: Float[Tensor, "generated _"], neighbours: int = 3
+) -> PrecisionRecall:
+    r"""How many generated samples lie among the real ones, and how many real ones among the generated.
+
+    A set's territory is the union of balls around its samples, each reaching to its ``neighbours``-th neighbour in
+    the set. Precision is the share of generated samples within the real ones' territory, recall the share of real
+    samples within the generated ones' (Kynkaanniemi et al. 2019, section 2, equations 1 and 2). A generator that
+    has collapsed onto one mode keeps its precision and loses its recall.
+
+    Args:
+        real, generated: features as in :func:`frechet_distance`.
+        neighbours: the paper's k, 3.
+
+    Raises:
+        ValueError: where ``neighbours`` is less than 1 or a set has not more samples than that, the sets differ in
+            their number of features, or a feature is not finite.
+    """
+    if neighbours < 1:
+        raise ValueError(f"neighbours must be at least 1, got {neighbours}")
+    _check(real, generated, neighbours + 1)
+    generated = generated.to(real)
+    return PrecisionRecall(_within(generated, real, neighbours), _within(real, generated, neighbours))
+
+
+def _within(points: Tensor, territory: Tensor, neighbours: int) -> float:
+    """The share of ``points`` in the union of the balls around ``territory``."""
+    reach = torch.cat(
+        [_distances(part, territory).kthvalue(neighbours + 1).values for part in territory.split(1000)]
+    )  # one more, as each sample is its own nearest
+    inside = [(_distances(part, territory) <= reach).any(dim=1) for part in points.split(1000)]
+    return float(torch.cat(inside).double().mean())
+
+
+def _distances(a: Tensor, b: Tensor) -> Tensor:
+    """Not by way of inner products: what is left of a small distance far from 0 decides here."""
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _root(cov: Tensor) -> Tensor:
+    """The symmetric root; what rounding pushed below 0 is 0."""
+    values, vectors = torch.linalg.eigh(cov)
+    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+
+
+def _check(real: Tensor, generated: Tensor, least: int) -> None:
+    if real.shape[1] != generated.shape[1] or min(len(real), len(generated)) < least:
+        raise ValueError(
+            f"expected at least {least} samples on either side and equal numbers of features, got shapes "
+            f"{tuple(real.shape)} and {tuple(generated.shape)}"
+        )
+    if not bool(real.isfinite().all()) or not bool(generated.isfinite().all()):
+        raise ValueError("features must be finite: look for the sample whose features are infinite or NaN")
