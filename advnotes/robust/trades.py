@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from advnotes.ascend import ascend
 from advnotes.attacks.attack import attacked, check_inputs
+from advnotes.fast import prepared
 from advnotes.game import Game
 from advnotes.threats import Bounds, Threat
 
@@ -86,12 +87,13 @@ class TRADES(Game):
         self, x: Float[Tensor, "batch ..."], clean: Float[Tensor, "batch classes"]
     ) -> Float[Tensor, "batch ..."]:
         """Where the adversary goes: towards the largest divergence from the ``clean`` log-probabilities."""
-
-        def objective(point: Tensor) -> tuple[Tensor, None]:
-            return divergence(clean, self.model(point).log_softmax(dim=1)), None
-
         start = (x + 0.001 * torch.randn_like(x)).clamp(*self.bounds)
         with attacked(self.model, self.attack_training):
+            model = prepared(self.model, x, passes=self.steps)
+
+            def objective(point: Tensor) -> tuple[Tensor, None]:
+                return divergence(clean, model(point).log_softmax(dim=1)), None
+
             return ascend(
                 objective,
                 x,
