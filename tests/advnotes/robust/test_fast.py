@@ -16,6 +16,7 @@ from advnotes.robust import (
     CatastrophicOverfittingWarning,
     FastAdversarialTraining,
     OverfittingWatch,
+    fast,
 )
 from advnotes.threats import L2, Linf
 
@@ -112,6 +113,28 @@ def test_a_model_that_withstands_one_step_only_is_named_once():
     assert [row["fgsm accuracy"] for row in metrics] == [1] * 5
 
 
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([(0.9, 0.0)], []),  # the first look has nothing to compare with
+        ([(0.4, 0.0), (0.7, 0.1), (0.8, 0.2), (0.9, 0.85)], []),  # one step first, several on their way
+        ([(0.2, 0.1), (0.5, 0.0), (0.9, 0.0)], [2]),
+        ([(0.9, 0.8), (0.9, 0.1), (0.9, 0.3), (0.9, 0.8), (0.9, 0.2)], [2, 5]),
+        ([(0.5, 0.45), (0.55, 0.36)], []),  # a gap of 19 points
+    ],
+)
+def test_the_warning_is_for_a_gap_that_does_not_close(monkeypatch, pairs, expected):
+    values = iter([value for pair in pairs for value in pair])
+    monkeypatch.setattr(fast, "robust_accuracy", lambda *arguments, **options: next(values))
+    watch, metrics, warned = OverfittingWatch(*SAMPLES, Linf(0.2)), [], []
+    for step in range(1, len(pairs) + 1):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            looked(Scripted(robust=True), watch, metrics, step)
+        warned += [step] * len(caught)
+    assert warned == expected
+
+
 def test_the_watch_keeps_the_weights_of_its_best_look():
     watch, metrics, good, bad = (
         OverfittingWatch(*SAMPLES, Linf(0.2), gap=0.99),
@@ -162,7 +185,7 @@ def test_the_watch_in_play_leaves_the_training_as_it_was_and_can_stop_it():
     optimizer, watch = torch.optim.SGD(game.parameters(), lr=1e-6), OverfittingWatch(*SAMPLES, Linf(0.2))
     with warnings.catch_warnings():
         warnings.simplefilter("error", CatastrophicOverfittingWarning)
-        with pytest.raises(CatastrophicOverfittingWarning, match="at step 2"):
+        with pytest.raises(CatastrophicOverfittingWarning, match="at step 4"):
             play(game, collapsed, optimizer, steps=8, callbacks=[watch], callback_every=2, progress=False)
 
 
