@@ -13,6 +13,7 @@ __all__ = [
     "dlr",
     "entropy",
     "kl",
+    "kl_slope",
     "margin",
     "margin_loss",
     "targeted_dlr",
@@ -43,6 +44,23 @@ def kl(
     """
     log_p, log_q = (_log_softmax(z) for z in (logits, other))
     return F.kl_div(log_q, log_p, reduction="none", log_target=True).sum(dim=1)
+
+
+def kl_slope(
+    logits: Float[Tensor, "batch classes"], other: Float[Tensor, "batch classes"]
+) -> Float[Tensor, "batch classes"]:
+    r"""The gradient of :math:`\mathrm{KL}(p\,\|\,q)` in the logits of :math:`q`: :math:`q - p`, without rounding.
+
+    Where the two are almost equal, or almost 0 or 1, the plain difference would be rounding. It is
+    :math:`p\,(e^c - 1)` with :math:`c = \log q - \log p`, which comes from differences of logits.
+    """
+    p, q = logits.softmax(dim=1), other.softmax(dim=1)
+    likeliest = p.argmax(dim=1, keepdim=True)
+    c = (other - other.gather(1, likeliest)) - (logits - logits.gather(1, likeliest))
+    near = c.abs().amax(dim=1, keepdim=True) < 1
+    c = c.clamp(-1, 1)  # elsewhere it would overflow, and the plain difference is exact enough
+    c = c - torch.log1p((p * torch.expm1(c)).sum(dim=1, keepdim=True))
+    return torch.where(near, p * torch.expm1(c), q - p)
 
 
 def entropy(logits: Float[Tensor, "batch classes"]) -> Float[Tensor, " batch"]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from advnotes.ascend import slope
 from advnotes.attacks.attack import Model
-from advnotes.losses import kl
+from advnotes.losses import kl, kl_slope
 from advnotes.robust.passes import Repeat
 from advnotes.seeds import Source
 from advnotes.threats import L2
@@ -32,7 +32,7 @@ def virtual_adversary(
     x: Float[Tensor, "batch ..."],
     eps: float | Tensor,
     *,
-    xi: float = 0.1,
+    xi: float = 0.01,
     steps: int = 1,
     mask: Bool[Tensor, "batch ..."] | None = None,
     owner: nn.Module | None = None,
@@ -62,7 +62,7 @@ def virtual_adversary(
         x: any differentiable input; ``x + delta`` is not clipped to a range.
         eps: the length of the perturbation in the unit of ``x``, one for all samples or one for each.
         xi: how far from ``x`` the gradient is taken. Too large, and it sees more than the Hessian; too small,
-            and in float32 it sees rounding: the paper's 1e-6 wants float64.
+            and the logits differ by rounding alone: the paper's 1e-6 wants float64.
         steps: power iterations K; 0 keeps the random direction, the control.
         mask: true where a sample is, false where it is padded, over the leading dimensions of ``x``
             (``[batch, length]`` for ``[batch, length, size]``). Padding stays untouched and counts in no length.
@@ -89,15 +89,18 @@ def virtual_adversary(
         )
     p = logits.detach()
 
-    def divergence(point: Tensor) -> tuple[Tensor, None]:
+    def climb(point: Tensor) -> tuple[Tensor, None]:
         with repeat():
-            return kl(p, model(point)), None
+            moved = model(point)
+        # What has the gradient of the KL by the chain rule, from the logits' slope on.
+        return (moved * kl_slope(p, moved.detach())).sum(dim=1), None
 
     for _ in range(steps):
-        gradient = slope(divergence, x.detach() + xi * d)[2]
+        gradient = slope(climb, x.detach() + xi * d)[2]
         d = ball.steepest(gradient.nan_to_num(0.0, 0.0, 0.0) * inside)
     delta = d * L2(eps).radius(d)
-    return VirtualAdversary(divergence(x + delta)[0], logits, delta)
+    with repeat():
+        return VirtualAdversary(kl(p, model(x + delta)), logits, delta)
 
 
 def virtual_adversarial_loss(
@@ -105,7 +108,7 @@ def virtual_adversarial_loss(
     x: Float[Tensor, "batch ..."],
     eps: float | Tensor,
     *,
-    xi: float = 0.1,
+    xi: float = 0.01,
     steps: int = 1,
     mask: Bool[Tensor, "batch ..."] | None = None,
     owner: nn.Module | None = None,

@@ -47,7 +47,7 @@ class VAT(Game):
         *,
         weight: float = 1.0,
         entropy: float = 0.0,
-        xi: float = 0.1,
+        xi: float = 0.01,
         steps: int = 1,
     ) -> None:
         super().__init__()
@@ -64,7 +64,9 @@ class VAT(Game):
         unlabelled: Float[Tensor, "unlabelled ..."] | None = None,
     ) -> Float[Tensor, ""]:
         """The objective on a labelled batch and, where there is one, an unlabelled batch."""
-        everything = x if unlabelled is None else torch.cat([x, unlabelled])
+        everything = x
+        if unlabelled is not None and (self.weight > 0 or self.entropy > 0):
+            everything = torch.cat([x, unlabelled])
         if self.weight > 0:
             lds, logits, _ = virtual_adversary(self.model, everything, self.eps, xi=self.xi, steps=self.steps)
             smoothness = self.weight * lds.mean()

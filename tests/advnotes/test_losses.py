@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from advnotes.losses import cross_entropy, dlr, entropy, kl, margin, margin_loss
+from advnotes.losses import cross_entropy, dlr, entropy, kl, kl_slope, margin, margin_loss
 
 
 def test_margin_of_negative_logits():
@@ -53,3 +53,12 @@ def test_kl_and_entropy_by_hand():
     torch.testing.assert_close(kl(sure, -sure), torch.tensor([1000.0]))
     assert float(entropy(sure)) == 0
     assert kl(sure.half(), -sure.half()).dtype == torch.float32
+
+
+@given(st.integers(0, 1000), st.floats(0, 50), st.floats(0, 100))
+def test_kl_slope_is_the_gradient_of_the_kl(seed, size, change):
+    torch.manual_seed(seed)
+    logits = size * torch.randn(6, 4).double()
+    other = (logits + change * torch.randn(6, 4)).requires_grad_()
+    (gradient,) = torch.autograd.grad(kl(logits, other).sum(), other)
+    torch.testing.assert_close(kl_slope(logits, other.detach()), gradient, atol=1e-12, rtol=1e-7)
