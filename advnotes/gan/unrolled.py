@@ -28,7 +28,7 @@ class UnrolledGAN(MinimaxGAN):
 
     Args:
         generator, discriminator, latent_size: as in :class:`~advnotes.gan.standard.GAN`; a discriminator whose loss
-            can be differentiated twice, with no batch normalisation that remembers what it sees.
+            can be differentiated twice, without normalisation across the batch.
         optimizer: the one that moves the discriminator, which is what :math:`U` imitates: Adam from the moments
             that it has at present, or gradient descent, both at their present learning rate.
         unroll: the number of updates :math:`K`; 0 is :class:`~advnotes.gan.standard.MinimaxGAN`'s game, both
@@ -94,7 +94,9 @@ class UnrolledGAN(MinimaxGAN):
         named = dict(self.discriminator.named_parameters())
         pieces = theta.split([parameter.numel() for parameter in named.values()])
         weights = {name: piece.view_as(named[name]) for name, piece in zip(named, pieces, strict=True)}
-        on_real, on_fake = (functional_call(self.discriminator, weights, (x,)) for x in (real, fake))
+        # Both in one batch, at half the cost of two: nothing is normalised across it.
+        logits: Tensor = functional_call(self.discriminator, weights, (torch.cat([real, fake]),))
+        on_real, on_fake = logits.split([len(real), len(fake)])
         return F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
 
 
