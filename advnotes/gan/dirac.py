@@ -59,7 +59,8 @@ def dirac_eigenvalues(gamma: float, slope: float = 0.5) -> tuple[complex, comple
 
     (Mescheder et al. 2018, section 2 without and section 3 with the penalty.) With
     :math:`\gamma < 2s` the players spiral in, with more they creep; at :math:`\gamma = 2s` the damping is critical:
-    the slower of the two rates is as high as it can be. Without the penalty they circle for ever.
+    the slower of the two rates is as high as it can be. Without the penalty the zero-sum game circles for
+    ever; the non-saturating one has a brake of fourth order, which is gone near 0.
 
     Args:
         gamma: the penalty's strength.

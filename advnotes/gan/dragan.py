@@ -11,7 +11,7 @@ __all__ = ["DRAGAN"]
 
 
 class DRAGAN(GAN):
-    r"""Deep regret analytic GAN (Kodali, Abernethy, Hays and Kira 2017, section 2.3).
+    r"""Deep regret analytic GAN (Kodali, Abernethy, Hays and Kira 2017).
 
     .. math::
         L_D' = L_D + \lambda\, \mathbb E_{x,\, \eta} \bigl(\lVert \nabla \ell(x + \eta) \rVert_2 - s\bigr)^2, \qquad

@@ -18,7 +18,7 @@ class Particles(nn.Module):
     .. math:: \dot x_i = \sum_j \Gamma_{ij}\, \nabla\ell(x_j), \qquad
         \Gamma = (1 - c)\, I + \tfrac{c}{N}\, \mathbf 1 \mathbf 1^\top
 
-    (Durr, Mroueh, Tu and Wang 2022; the universal kernel in their section II, here scaled so that the centre of
+    (Durr, Mroueh, Tu and Wang 2022; their universal kernel, here scaled so that the centre of
     mass moves at the same speed whatever :math:`c` is.) Gradient descent on the parameter :attr:`pull` with
     :math:`x = x_0 + \Gamma^{1/2} w` is exactly that motion, so any optimizer without a memory will do.
 

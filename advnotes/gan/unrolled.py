@@ -13,18 +13,18 @@ __all__ = ["UnrolledGAN"]
 
 
 class UnrolledGAN(MinimaxGAN):
-    r"""Unrolled generative adversarial networks (Metz, Poole, Pfau and Sohl-Dickstein 2016, section 2.2).
+    r"""Unrolled generative adversarial networks (Metz, Poole, Pfau and Sohl-Dickstein 2016, sections 2.2 to 2.4).
 
-    From the present discriminator :math:`\theta_0`, let it make :math:`K` updates :math:`U` (equations 5 to 7):
+    From the present discriminator :math:`\theta_0`, let it make :math:`K` updates :math:`U`:
 
     .. math::
         \theta_{k+1} = U\bigl(\theta_k, \nabla_\theta L_D(\theta_k, \theta_G)\bigr), \qquad
         L_G = -L_D(\theta_K, \theta_G)
 
-    The generator goes down the gradient of :math:`L_G` *through* the updates (equation 12): the samples that it is
-    judged by stand in each of them, so that it feels how the discriminator would answer its move. The discriminator
-    itself keeps only the first update. Both gradients are taken at the same point, then both move (equations 10
-    and 11). All updates of one turn see the same real samples and the same noise.
+    The generator goes down the gradient of :math:`L_G` *through* the updates: the samples that it is judged by stand
+    in each of them, so that it feels how the discriminator would answer its move. The discriminator itself keeps
+    only the first update. Both gradients are taken at the same point, then both move. All updates of one turn see
+    the same real samples and the same noise.
 
     Args:
         generator, discriminator, latent_size: as in :class:`~advnotes.gan.standard.GAN`; a discriminator whose loss
