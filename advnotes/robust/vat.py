@@ -19,8 +19,8 @@ class VAT(Game):
         \min_\theta\; \mathbb E_{\text{labelled}}\, L(f_\theta(x), y)
         + \mathbb E_{\text{all}} \bigl[\alpha\,\mathrm{LDS}(x) + \beta\,\mathrm{H}(p(\cdot \mid x))\bigr]
 
-    With :math:`\beta = 0` it is Miyato et al. 2017, equation 8, and 2015, equation 8 (there LDS is the negative);
-    with :math:`\beta = 1` it is "VAT + EntMin", equation 18. The inner maximum is that of
+    With :math:`\beta = 0` it is the objective of Miyato et al. 2015, section 2, and 2017, equation 8; with
+    :math:`\beta = 1` the "VAT + EntMin" of 2017, section 4.2. The maximum inside is that of
     :func:`virtual_adversary`.
 
     ``play`` it on batches ``(x, y)`` for the supervised game, or ``(x, y, unlabelled)``: labelled and unlabelled
