@@ -112,9 +112,9 @@ class OverfittingWatch:
     """A callback for :func:`advnotes.play` that says when a model withstands single steps only.
 
     It measures the share of some held-out samples that FGSM leaves standing and the share that a short PGD does, and
-    returns both for ``history.metrics``. It warns where the second falls short of the first by more than ``gap`` and
-    is no higher than at an earlier look; once for each time that the gap opens. (Where it is still rising, the model is
-    on its way: against large radii, robustness to one step comes first.) To stop training there, as Wong et al. 2020
+    returns both for ``history.metrics``. It warns where, for ``patience`` looks in a row, the second falls short of the
+    first by more than ``gap`` without being higher than ever before. (Where it is still rising, the model is on its
+    way: against large radii, robustness to one step comes first.) To stop training there, as Wong et al. 2020
     do, turn the warning into an error, and go back to the best weights::
 
         watch = OverfittingWatch(*mnist("validation", size=500), Linf(0.3))
@@ -133,6 +133,7 @@ class OverfittingWatch:
         threat: what the adversary may do.
         steps: how many steps PGD takes.
         gap: the difference of the two accuracies that is too much, above 0 and below 1.
+        patience: after how many such looks in a row it warns; with few samples one may be chance.
         single: the attack of one step; FGSM where it is not given.
         bounds: the range of the input.
         player: which submodule of the game is the model.
@@ -141,7 +142,7 @@ class OverfittingWatch:
         best: the weights at the highest PGD accuracy that this watch has seen; None before it has seen any.
 
     Raises:
-        ValueError: where ``gap`` or ``steps`` is out of range or the samples are not as expected.
+        ValueError: where ``gap``, ``patience`` or ``steps`` is out of range or the samples are not as expected.
     """
 
     def __init__(
@@ -152,6 +153,7 @@ class OverfittingWatch:
         *,
         steps: int = 10,
         gap: float = 0.2,
+        patience: int = 2,
         single: NormAttack | None = None,
         bounds: Bounds = (0.0, 1.0),
         player: str = "model",
@@ -164,11 +166,13 @@ class OverfittingWatch:
             raise ValueError(
                 f"steps must be at least 2, as one step is what PGD is compared with, got {steps}"
             )
-        self.x, self.y, self.gap, self.player = x, y, gap, player
+        if patience < 1:
+            raise ValueError(f"patience is a number of looks, at least 1, got {patience}")
+        self.x, self.y, self.gap, self.patience, self.player = x, y, gap, patience, player
         self.single = FGSM(threat, bounds=bounds) if single is None else single
         self.several = PGD(threat, steps=steps, bounds=bounds, early_stop=True)
         self.best: dict[str, Any] | None = None
-        self._highest, self._warned = -1.0, False
+        self._highest, self._stuck = -1.0, 0
 
     def __call__(self, state: State) -> dict[str, float]:
         """Measure, remember and warn."""
@@ -180,10 +184,9 @@ class OverfittingWatch:
         earlier = [row["pgd accuracy"] for row in state.history.metrics if "pgd accuracy" in row]
         if more > self._highest:
             self._highest, self.best = more, copy.deepcopy(model.state_dict())
-        if one - more <= self.gap:
-            self._warned = False
-        elif earlier and more <= max(earlier) and not self._warned:
-            self._warned = True
+        risen = not earlier or more > max(earlier)
+        self._stuck = 0 if risen or one - more <= self.gap else self._stuck + 1
+        if self._stuck == self.patience:
             warnings.warn(
                 f"catastrophic overfitting at step {state.step}: {one:.0%} of {len(self.x)} held-out samples withstand "
                 f"one step, {more:.0%} withstand {self.several.steps} (the highest so far: {self._highest:.0%}). Go "
