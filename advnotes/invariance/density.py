@@ -17,7 +17,7 @@ class MixtureDensity(nn.Module):
 
     .. math:: r(\nu \mid s) = \sum_j \pi_j(s) \prod_i \mathcal N\bigl(\nu_i;\, \mu_{ij}(s),\, \sigma_{ij}(s)^2\bigr)
 
-    (Bishop 1994; section 2 of Louppe et al. 2016 for one nuisance). With enough components it can follow any smooth
+    (Bishop 1994; section 3 of Louppe et al. 2016 for one nuisance). With enough components it can follow any smooth
     density, dependence between nuisances included. Standardise the nuisances: the network begins near 0 and 1.
 
     Args:

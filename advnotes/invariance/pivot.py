@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from advnotes.game import Game
 
-__all__ = ["Pivot", "decision"]
+__all__ = ["Pivot"]
 
 
 class Pivot(Game):
-    r"""Algorithm 1 of Louppe, Kagan and Cranmer 2016, with the trade-off :math:`\lambda` of their equation 10.
+    r"""Algorithm 1 of Louppe, Kagan and Cranmer 2016, with the trade-off :math:`\lambda` of their equation 11.
 
     A classifier :math:`f` shall predict the label :math:`y`, and its output :math:`s = f(x)` shall have the same
     distribution whatever the nuisance :math:`\nu` is. An adversary :math:`r` models :math:`\nu` given :math:`s`:
@@ -30,8 +30,8 @@ class Pivot(Game):
 
     Args:
         model: maps inputs to logits: ``[batch, K]`` for K classes, or one, ``[batch]`` or ``[batch, 1]``, for two.
-        adversary: ``adversary(s, *nuisances)`` is the log-density ``[batch]``, given the output ``s`` that
-            :func:`decision` makes: a :class:`~advnotes.invariance.MixtureDensity`, a
+        adversary: ``adversary(s, *nuisances)`` is the log-density ``[batch]``, given the outputs ``s``: the
+            probabilities ``[batch, K]`` of K classes, or ``[batch, 1]`` of class 1 for a model of one logit. It is a :class:`~advnotes.invariance.MixtureDensity`, a
             :class:`~advnotes.invariance.CategoricalDensity`, or for several nuisances a
             :class:`~advnotes.invariance.ChainDensity`.
         strength: the trade-off :math:`\lambda \ge 0`: how many nats of :math:`L_f` a nat of the adversary's is worth.
@@ -39,11 +39,11 @@ class Pivot(Game):
             own.
         weigh: from the labels to a weight >= 0 of each sample in :math:`L_r`, both players'. ``lambda y: y == 0``
             shows the adversary the background only, which makes :math:`s` independent of the nuisance within that
-            class (section 4.2). None weighs all alike.
+            class (their equation 2). None weighs all alike.
 
     Raises:
         ValueError: where ``strength`` is negative or not finite, or ``adversary_steps`` less than 1; in training, where
-            the logits are not as expected, or a weight is.
+            logits or weights are not as expected, or a batch has no nuisance.
 
     Differs from the paper: any number of classes.
     """
