@@ -31,9 +31,9 @@ class Pivot(Game):
     Args:
         model: maps inputs to logits: ``[batch, K]`` for K classes, or one, ``[batch]`` or ``[batch, 1]``, for two.
         adversary: ``adversary(s, *nuisances)`` is the log-density ``[batch]``, given the outputs ``s``: the
-            probabilities ``[batch, K]`` of K classes, or ``[batch, 1]`` of class 1 for a model of one logit. It is a :class:`~advnotes.invariance.MixtureDensity`, a
-            :class:`~advnotes.invariance.CategoricalDensity`, or for several nuisances a
-            :class:`~advnotes.invariance.ChainDensity`.
+            probabilities ``[batch, K]`` of K classes, or ``[batch, 1]`` of class 1 for a model of one logit. It is a
+            :class:`~advnotes.invariance.MixtureDensity`, a :class:`~advnotes.invariance.CategoricalDensity`, or for
+            several nuisances a :class:`~advnotes.invariance.ChainDensity`.
         strength: the trade-off :math:`\lambda \ge 0`: how many nats of :math:`L_f` a nat of the adversary's is worth.
         adversary_steps: the adversary's moves before each one of the model's, the paper's K, each on a batch of its
             own.
