@@ -16,7 +16,7 @@ __all__ = ["DANN", "AlternatingDANN"]
 class DANN(Game):
     r"""Domain-adversarial neural networks (Ganin et al. 2016, equations 9 to 15), in one backward pass.
 
-    Source samples have labels, target samples have none. Features :math:`h = f(x)` are what two heads look at:
+    Source samples have labels, target samples have none. Features :math:`h` are what two heads look at:
 
     .. math::
         L_y &= \mathbb E_\text{source}\, L(c(h), y) \\
