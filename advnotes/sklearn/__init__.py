@@ -1,0 +1,8 @@
+"""Three of the games with scikit-learn's face, for tables of numbers: ``fit``, ``predict``, ``predict_proba``.
+
+The names are listed, with their types, in ``__init__.pyi``; each is imported when it is first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+from .dann import DomainAdversarialClassifier
+from .pivot import PivotClassifier
+from .vat import VATClassifier
+
+__all__ = ["DomainAdversarialClassifier", "PivotClassifier", "VATClassifier"]

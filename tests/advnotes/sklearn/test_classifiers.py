@@ -1,0 +1,142 @@
+"""The classifiers for tables: scikit-learn's own checks, and what each of them is for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import make_moons
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from advnotes.sklearn import DomainAdversarialClassifier, PivotClassifier, VATClassifier
+from tests.processes import environment
+
+QUICK = dict(hidden=(16,), steps=60, batch_size=32, learning_rate=2e-2, random_state=0)
+
+#: In a process of its own, without the checks of types that the tests are run with: scikit-learn asks that
+#: ``__init__`` takes anything and ``fit`` complains.
+CHECKS = """
+import json, sys
+from sklearn.utils.estimator_checks import check_classifiers_classes, check_estimator
+from advnotes import sklearn as ours
+
+quick = dict(hidden=(16,), steps=60, batch_size=32, learning_rate=2e-2, random_state=0)
+no_label = {"check_classifiers_classes": "uses -1 as a label, which says here that there is none"}
+name = sys.argv[1]
+unlike = no_label if name == "VATClassifier" else {}
+results = check_estimator(getattr(ours, name)(**quick), expected_failed_checks=unlike)
+if name == "VATClassifier":
+    check_classifiers_classes(name, ours.VATClassifier(unlabelled=None, **quick))
+print(json.dumps({result["check_name"]: result["status"] for result in results}))
+"""
+
+
+@pytest.mark.parametrize("name", ["VATClassifier", "DomainAdversarialClassifier", "PivotClassifier"])
+def test_scikit_learn_finds_nothing_wrong(name):
+    done = subprocess.run(
+        [sys.executable, "-c", CHECKS, name], env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) > 40
+    unlike = {check: status for check, status in found.items() if status != "passed"}
+    skipped = {"check_array_api_input"}  # wants a package that is for arrays of other libraries
+    wanted = {"check_classifiers_classes": "xfail"} if name == "VATClassifier" else {}
+    assert {check: status for check, status in unlike.items() if check not in skipped} == wanted
+
+
+def moons(n: int, seed: int, turned: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    x, y = make_moons(n, noise=0.1, random_state=seed)
+    cos, sin = np.cos(np.deg2rad(turned)), np.sin(np.deg2rad(turned))
+    return (x - x.mean(axis=0)) @ np.array([[cos, sin], [-sin, cos]]), y
+
+
+def test_rows_without_a_label_help():
+    x, y = moons(1000, seed=0)
+    x = x @ np.linalg.qr(np.random.default_rng(0).normal(size=(30, 30)))[0][:2]  # a plane in 30 dimensions
+    some = y[:500].copy()
+    some[16:] = -1
+    scores = [
+        VATClassifier(weight=weight, steps=400, random_state=0).fit(x[:500], some).score(x[500:], y[500:])
+        for weight in (0.0, 1.0)
+    ]
+    assert scores[1] > scores[0] + 0.05, scores
+
+
+def test_a_turned_domain_is_followed():
+    x, y = moons(400, seed=0)
+    x_turned, y_turned = moons(400, seed=1, turned=35)
+    both, labels = np.r_[x, x_turned], np.r_[y, np.full(400, -1)]
+    target = np.r_[np.zeros(400), np.ones(400)]
+    settings = dict(hidden=(15,), domain_hidden=(15,), steps=1500, learning_rate=1e-2, random_state=0)
+    ignorant = DomainAdversarialClassifier(strength=0.0, **settings).fit(both, labels, target)
+    adversarial = DomainAdversarialClassifier(**settings).fit(both, labels, target)
+    assert adversarial.score(x_turned, y_turned) > ignorant.score(x_turned, y_turned) + 0.05
+
+
+@pytest.mark.parametrize("kind", [str, int, float])
+def test_the_nuisance_cannot_be_read_from_the_probabilities(kind):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 2000)
+    side = rng.integers(0, 2, 2000)
+    x = np.c_[y + 0.8 * rng.normal(size=2000), y + side + 0.5 * rng.normal(size=2000)]
+    nuisance = (side + 0.2 * rng.normal(size=2000)) if kind is float else side.astype(kind)
+
+    def told(strength: float) -> float:
+        model = PivotClassifier(strength, 1, hidden=(32,), steps=800, random_state=0)
+        p = model.fit(x, y, nuisance).predict_proba(x)[:, 1:]
+        assert model.adversary_ is not None
+        assert model.score(x, y) > 0.6
+        return abs(np.corrcoef(p[:, 0], side)[0, 1])
+
+    assert told(0.0) > 0.15
+    assert told(10.0) < 0.06
+
+
+def test_they_live_in_pipelines_and_searches():
+    x, y = moons(200, seed=0)
+    pipeline = make_pipeline(StandardScaler(), VATClassifier(**QUICK))
+    search = GridSearchCV(pipeline, {"vatclassifier__eps": [0.1, 0.5]}, cv=2).fit(
+        x, np.where(y, "up", "down")
+    )
+    assert set(search.predict(x)) == {"up", "down"}
+    assert search.score(x, np.where(y, "up", "down")) > LogisticRegression().fit(x, y).score(x, y) - 0.1
+
+
+def test_a_seed_decides_and_the_global_generators_do_not():
+    x, y = moons(100, seed=0)
+    state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    first = PivotClassifier(**QUICK).fit(x, y).predict_proba(x)
+    assert torch.equal(state[0], torch.get_rng_state())
+    assert (state[1] == np.random.get_state()[1]).all()  # noqa: NPY002
+    torch.manual_seed(123)
+    assert (first == PivotClassifier(**QUICK).fit(x, y).predict_proba(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("classifier", "arguments", "message"),
+    [
+        (VATClassifier(steps=0), (), "steps"),
+        (VATClassifier(hidden=()), (), "hidden"),
+        (VATClassifier(learning_rate=0.0), (), "learning_rate"),
+        (VATClassifier(eps=-1.0), (), "eps"),
+        (DomainAdversarialClassifier(strength=-1.0), (np.arange(20) % 2,), "strength"),
+        (DomainAdversarialClassifier(), (np.ones(20),), "at least 2 classes"),
+        (DomainAdversarialClassifier(), (np.ones(3),), "inconsistent"),
+        (PivotClassifier(), (np.zeros(20, dtype=int),), "at least 2 kinds"),
+        (PivotClassifier(), (np.zeros(20),), "constant"),
+        (PivotClassifier(), (np.zeros(3),), "inconsistent"),
+        (PivotClassifier(strength=-1.0), (np.arange(20) % 2,), "strength"),
+    ],
+)
+def test_bad_arguments_are_named(classifier, arguments, message):
+    x, y = moons(20, seed=0)
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(x, y, *arguments)
