@@ -9,7 +9,7 @@ from .invariance import DANN, Pivot, fresh_adversary
 from .loop import History, NonFiniteLoss, play
 from .losses import cross_entropy, dlr, margin, margin_loss
 from .metrics import accuracy, fooling_rate, mode_coverage, robust_accuracy
-from .robust import VAT, AdversarialTraining
+from .robust import TRADES, VAT, AdversarialTraining, FastAdversarialTraining
 from .seeds import seed_all, start
 from .threats import L1, L2, Linf, Threat
 
@@ -23,11 +23,13 @@ __all__ = [
     "L2",
     "PGD",
     "R1GAN",
+    "TRADES",
     "VAT",
     "AdversarialTraining",
     "Attack",
     "AutoAttack",
     "Claims",
+    "FastAdversarialTraining",
     "Game",
     "History",
     "Linf",
