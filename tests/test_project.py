@@ -174,7 +174,12 @@ def test_licences_name_what_they_cover() -> None:
     assert card["licence"].startswith("CC BY-SA 3.0")
     assert "advnotes/data/mnist.npz" in text
     assert "CC BY-SA 3.0" in text
-    assert PROJECT["license"].split(" AND ") == [CITATION["license"], "CC-BY-SA-3.0", "Apache-2.0", "CC-BY-4.0"]
+    assert PROJECT["license"].split(" AND ") == [
+        CITATION["license"],
+        "CC-BY-SA-3.0",
+        "Apache-2.0",
+        "CC-BY-4.0",
+    ]
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
 
 
@@ -332,12 +337,14 @@ def python(code: str, folder: Path) -> str:
 
 
 def test_the_readmes_lines_do_what_they_say(tmp_path: Path) -> None:
-    code, evaluation = re.findall(
+    code, evaluation, tables = re.findall(
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
     )
     assert "size=200" in evaluation
     assert "robust accuracy" in python(evaluation.replace("size=200", "size=2"), tmp_path)
     assert (tmp_path / "report.html").is_file()
+    table = "from sklearn.datasets import make_moons\nX, y = make_moons(200, random_state=0)\nnuisance = X[:, 0]\n"
+    assert python(f"{table}{tables}print(model.predict_proba(X).shape)", tmp_path) == "(200, 2)\n"
     # The same lines at a size for a test: a few batches instead of four epochs over all digits.
     for full, small in (
         ('mnist("train")', 'mnist("train", size=512)'),
