@@ -53,7 +53,9 @@ def test_the_environment_is_set_up_once(make: ModuleType) -> None:
     assert " -m venv --clear " in create
     assert torch.endswith("-c constraints.txt torch==2.13.0")
     assert rest.endswith("-c constraints.txt -e .[test]")
-    assert peers.endswith("-c constraints.txt --no-deps --ignore-requires-python -r tests/peers/requirements.txt")
+    assert peers.endswith(
+        "-c constraints.txt --no-deps --ignore-requires-python -r tests/peers/requirements.txt"
+    )
     make.setup()
     assert len(make.ran) == 4
 
