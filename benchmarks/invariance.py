@@ -22,7 +22,7 @@ from statistics import mean
 
 import torch
 import torch.nn.functional as F
-from attacks import seconds, table
+from timing import seconds, table
 from torch import Tensor, nn
 from torch.optim import Adam
 

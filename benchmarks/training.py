@@ -16,7 +16,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from attacks import rounds, table
+from timing import rounds, table
 from torch import Tensor, nn
 from torch.optim import Adam
 
