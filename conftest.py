@@ -8,11 +8,16 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One thread, no progress bars, fixed hashing: what an executed copy was made with."""
+    """One thread, no progress bars, fixed hashing: what an executed copy was made with; kernels that start."""
     if config.getoption("nbval", False) or config.getoption("nbval_lax", False):
+        from nbval import kernel
+
+        from advnotes.publish.kernels import patiently
         from advnotes.publish.worker import ENVIRONMENT
 
         os.environ.update(ENVIRONMENT)
+        start = kernel.start_new_kernel
+        kernel.start_new_kernel = lambda *args, **options: patiently(lambda: start(*args, **options))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from advnotes.publish.kernels import patiently
+
 # The same for every execution that is compared with another one: papermill's, and nbval's after it.
 # Threads: a sum's order, and so its last bits, depends on how many threads share it.
 # PYTHONHASHSEED: the order of sets. TQDM_DISABLE: a progress bar prints times.
@@ -77,16 +79,18 @@ def execute(job: Job) -> Result:
         progress = Path(scratch) / "progress.ipynb"
         error, cell = None, None
         try:
-            executed = papermill.execute_notebook(
-                notebook,
-                str(progress),
-                parameters=job.parameters,
-                kernel_name="python3",
-                cwd=folder,
-                progress_bar=False,
-                start_timeout=300,
-                execution_timeout=job.timeout,
-                coalesce_streams=True,
+            executed = patiently(
+                lambda: papermill.execute_notebook(
+                    notebook,
+                    str(progress),
+                    parameters=job.parameters,
+                    kernel_name="python3",
+                    cwd=folder,
+                    progress_bar=False,
+                    start_timeout=300,
+                    execution_timeout=job.timeout,
+                    coalesce_streams=True,
+                )
             )
         except PapermillExecutionError as failure:
             error, cell = str(failure).strip(), _failed(progress)
