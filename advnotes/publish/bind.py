@@ -97,20 +97,26 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
     shown += [path for folder in ("_static", "_templates", "images") for path in (book / folder).rglob("*")]
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(shown) if path.is_file()}
 
-    landing: tuple[bytes, str] | None = None
+    landings: dict[str, tuple[bytes, str]] = {}
     for chapter in chapters(root):
         executed = chapter.executed(profile)
         notebook = nbformat.read(executed if executed.is_file() else chapter.source, as_version=4)
         if executed.is_file():
-            landing = describe_figures(notebook, chapter.name) or landing
+            if landing := describe_figures(notebook, chapter.name):
+                landings[chapter.name] = landing
         else:
             notebook.cells.insert(1, not_executed(profile))
         files[chapter.source.relative_to(root).as_posix()] = nbformat.writes(notebook).encode()
 
     card = "book/scorecard.md"
     files[card] = replace(SCORECARD, scorecard_markdown(root, profile), files[card], card)
-    if landing is not None:
-        files["book/images/landing.png"], alt = landing
+    if len(landings) > 1:
+        raise ValueError(
+            f"expected one cell tagged 'landing' in the book, got one in each of {', '.join(landings)}: the first page "
+            "has a single picture, take the tag off the others"
+        )
+    for picture, alt in landings.values():
+        files["book/images/landing.png"] = picture
         files["book/intro.md"] = replace(LANDING, alt, files["book/intro.md"], "book/intro.md")
     return files
 

@@ -167,3 +167,20 @@ def test_a_missing_place_on_a_page_is_reported(tmp_path: Path) -> None:
     (tmp_path / "book/scorecard.md").write_text("# Scorecard\n")
     with pytest.raises(ValueError, match=r"scorecard\.md: expected one place"):
         stage(tmp_path, "laptop")
+
+
+def test_the_landing_page_has_one_figure(tmp_path: Path) -> None:
+    write_book(tmp_path)
+    (tmp_path / "_toc.yml").write_text(
+        TOC.replace("- file: book/how", "- file: book/part/two\n- file: book/how")
+    )
+    for folder in ("book/part", "_build/laptop/book/part"):
+        shutil.copy(tmp_path / folder / "one.ipynb", tmp_path / folder / "two.ipynb")
+    with pytest.raises(ValueError, match="'landing' in the book, got one in each of part/one, part/two"):
+        stage(tmp_path, "laptop")
+
+
+def test_the_books_landing_figure_is_drawn_once() -> None:
+    notebooks = [nbformat.read(path, as_version=4) for path in sorted((ROOT / "book").rglob("*.ipynb"))]
+    cells = [cell for notebook in notebooks for cell in notebook.cells]
+    assert len([cell for cell in cells if "landing" in cell.metadata.get("tags", [])]) == 1
