@@ -70,6 +70,19 @@ class Threat(ABC):
         """The norm of each sample of ``delta``."""
 
     @abstractmethod
+    def dual_norm(self, gradient: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
+        r"""How much one unit of the threat gains along each sample's gradient, at most.
+
+        .. math:: \lVert g \rVert_q = \max_{\lVert v \rVert_p \le 1} g^\top v, \qquad 1/p + 1/q = 1
+
+        The sum of the gradient's sizes for ``Linf``, its length for ``L2``, its largest entry for ``L1``; the radius
+        is not looked at. A linear function whose value is :math:`c` is brought to 0 by a step of length
+        :math:`|c| / \lVert g\rVert_q`, and by none that is shorter.
+
+        Differentiable; where a sample's gradient is zero, the derivative is zero too.
+        """
+
+    @abstractmethod
     def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """The Euclidean projection of each sample onto its ball: the nearest point inside."""
 
@@ -133,6 +146,9 @@ class Linf(Threat):
     def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
         return delta.flatten(1).abs().amax(dim=1)
 
+    def dual_norm(self, gradient: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+        return gradient.flatten(1).abs().sum(dim=1)
+
     def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:  # noqa: D102
         radius = self.radius(delta)
         return (
@@ -172,6 +188,9 @@ class L2(Threat):
 
     def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
         return torch.linalg.vector_norm(delta.flatten(1), dim=1)
+
+    def dual_norm(self, gradient: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+        return self.norm(gradient)  # its own dual
 
     def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:  # noqa: D102
         length = per_sample(self.norm(delta), delta)
@@ -225,6 +244,9 @@ class L1(Threat):
 
     def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
         return delta.flatten(1).abs().sum(dim=1)
+
+    def dual_norm(self, gradient: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+        return gradient.flatten(1).abs().amax(dim=1)
 
     def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         r"""Soft thresholding :math:`\mathrm{sign}(\delta)(|\delta| - \tau)_+` with the threshold that fits.

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from advnotes.attacks.attack import Classification, Model, NormAttack
 from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
-from advnotes.attacks.parts.hyperplane import dual_norm
+from advnotes.attacks.parts.hyperplane import distances
 from advnotes.losses import margin_loss
 from advnotes.seeds import Source
-from advnotes.threats import L1, L2
+from advnotes.threats import L1, L2, tiny
 
 __all__ = ["DeepFool"]
 
@@ -88,10 +88,10 @@ class DeepFool(NormAttack):
 
             lead, slope = slopes(ahead, last[rows])
             slope = nearest.finite(rows, slope)
-            closest = (lead.abs() / dual_norm(self.threat, slope)).argmin(dim=1)
+            closest = distances(self.threat, lead, slope).argmin(dim=1)
             each = torch.arange(len(rows), device=rows.device)
             lead, slope = lead[each, closest].abs()[:, None], slope[each, closest]
-            length = dual_norm(self.threat, slope)[:, None]
+            length = self.threat.dual_norm(slope).clamp_min(tiny(slope))[:, None]
             # Divided twice by the length: its square would underflow for small gradients.
             way = slope / length if isinstance(self.threat, L2) else slope.sign()
             total[rows] += ((lead / length + NUDGE * (self.bounds[1] - self.bounds[0])) * way).view_as(

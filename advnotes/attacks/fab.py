@@ -11,7 +11,7 @@ from torch import Tensor
 
 from advnotes.attacks.attack import Classification, Model, NormAttack
 from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
-from advnotes.attacks.parts.hyperplane import dual_norm, shortest_way
+from advnotes.attacks.parts.hyperplane import distances, shortest_way
 from advnotes.losses import margin, margin_loss
 from advnotes.seeds import Source, own_seeds
 from advnotes.threats import Threat, per_sample, tiny
@@ -120,7 +120,7 @@ class FAB(NormAttack):
         for _ in range(self.steps):
             gap, normal = slopes(partial(_gaps_at, model, gaps, rows), point)
             normal = nearest.finite(rows, normal)
-            closest = (gap.abs() / dual_norm(self.threat, normal)).argmin(dim=1)
+            closest = distances(self.threat, gap, normal).argmin(dim=1)
             each = torch.arange(len(rows), device=rows.device)
             point = self.step(nearest.x[rows], point, gap[each, closest], normal[each, closest], pulled)
             won = nearest.look(rows, point)

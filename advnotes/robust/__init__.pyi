@@ -3,7 +3,7 @@ from .at_scale import MixedBatchTraining
 from .fast import CatastrophicOverfittingWarning, FastAdversarialTraining, OverfittingWatch
 from .fictitious import FictitiousPlay
 from .free import FreeAdversarialTraining, Replay
-from .gradient_penalty import GradientPenalty, dual_norm
+from .gradient_penalty import GradientPenalty
 from .several import SeveralThreats
 from .smoothness import VirtualAdversary, virtual_adversarial_loss, virtual_adversary
 from .trades import TRADES
@@ -24,7 +24,6 @@ __all__ = [
     "Replay",
     "SeveralThreats",
     "VirtualAdversary",
-    "dual_norm",
     "virtual_adversarial_loss",
     "virtual_adversary",
 ]

@@ -1,7 +1,5 @@
 """The family of gradient penalties of Lyu et al. 2015: adversarial training to first order, without an adversary."""
 
-import math
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -9,31 +7,9 @@ from torch import Tensor, nn
 from advnotes.ascend import no_graph
 from advnotes.game import Game
 from advnotes.losses import Loss, cross_entropy
-from advnotes.threats import L1, L2, Linf, Threat
+from advnotes.threats import Threat
 
-__all__ = ["GradientPenalty", "dual_norm"]
-
-#: The exponent q of the norm that is dual to each threat's: 1/p + 1/q = 1.
-DUAL: dict[type[Threat], float] = {Linf: 1.0, L2: 2.0, L1: math.inf}
-
-
-def dual_norm(gradient: Float[Tensor, "batch ..."], threat: Threat) -> Float[Tensor, " batch"]:
-    r"""How much one unit of a threat gains along each sample's gradient, at most.
-
-    .. math:: \lVert g \rVert_q = \max_{\lVert v \rVert_p \le 1} g^\top v, \qquad 1/p + 1/q = 1
-
-    The sum of the gradient's sizes for ``Linf``, its length for ``L2``, its largest entry for ``L1``; the threat's
-    radius is not looked at. Differentiable; where a sample's gradient is zero, the derivative is zero too.
-
-    Raises:
-        ValueError: where the threat is no ball of one of these three norms.
-    """
-    if type(threat) not in DUAL:
-        raise ValueError(
-            f"a dual norm is known for Linf, L2 and L1, got {threat!r}: choose one of these threats, or train against "
-            "an attack with AdversarialTraining"
-        )
-    return torch.linalg.vector_norm(gradient.flatten(1), ord=DUAL[type(threat)], dim=1)
+__all__ = ["GradientPenalty"]
 
 
 class GradientPenalty(Game):
@@ -55,11 +31,11 @@ class GradientPenalty(Game):
     Args:
         model: maps inputs to logits; differentiable twice. Where samples depend on each other, as in batch
             normalisation in train mode, a sample's gradient is that of all samples' losses.
-        threat: ``Linf(eps)``, ``L2(eps)`` or ``L1(eps)``, one finite radius in the unit of the input.
+        threat: one finite radius in the unit of the input; only its ``dual_norm`` is used.
         loss: ``loss(logits, y)``, one value for each sample.
 
     Raises:
-        ValueError: where the threat is another or has no single finite radius; when called, where the loss does not
+        ValueError: where the threat is none or has no single finite radius; when called, where the loss does not
             depend on the input in a differentiable way.
     """
 
@@ -67,7 +43,8 @@ class GradientPenalty(Game):
 
     def __init__(self, model: nn.Module, threat: Threat, loss: Loss = cross_entropy) -> None:
         super().__init__()
-        dual_norm(torch.zeros(1, 1), threat)  # refuses other threats
+        if not isinstance(threat, Threat):
+            raise ValueError(f"the penalty is for a threat such as Linf(8 / 255), got {threat!r}")
         eps = torch.as_tensor(threat.eps)
         if eps.ndim or not bool(eps.isfinite()):
             raise ValueError(
@@ -83,7 +60,7 @@ class GradientPenalty(Game):
             point = x.detach().requires_grad_()
             loss = self.loss(self.model(point), y)
             gradient = self.gradient(loss, point)
-            total = loss.mean() + float(self.threat.eps) * dual_norm(gradient, self.threat).mean()
+            total = loss.mean() + float(self.threat.eps) * self.threat.dual_norm(gradient).mean()
         return total if self.training else total.detach()
 
     def gradient(

@@ -151,6 +151,29 @@ def test_no_direction_in_the_ball_gains_more_than_the_steepest(kind, seed):
     torch.testing.assert_close(threat.norm(threat.steepest(gradient)), torch.ones(5, dtype=torch.float64))
 
 
+def test_dual_norms_of_a_known_gradient():
+    gradient = torch.tensor([[3.0, -4.0], [0.0, 0.0], [0.0, 1.0]])
+    for threat, expected in ((Linf(0.1), [7, 0, 1]), (L2(0.1), [5, 0, 1]), (L1(0.1), [4, 0, 1])):
+        torch.testing.assert_close(threat.dual_norm(gradient), torch.tensor(expected).float())
+
+
+@given(threats, seeds)
+def test_the_dual_norm_is_the_most_that_the_ball_gains(kind, seed):
+    gradient, threat = batch(seed), kind(1.0)
+    most = threat.dual_norm(gradient)
+    best = (L1(1.0, share=1e-6) if kind is L1 else threat).steepest(gradient)
+    torch.testing.assert_close((gradient * best).flatten(1).sum(dim=1), most)
+    other = threat.sample(gradient, torch.Generator().manual_seed(seed))
+    assert ((gradient * other).flatten(1).sum(dim=1) <= most + 1e-12).all()
+
+
+@pytest.mark.parametrize("kind", THREATS)
+def test_the_dual_norm_of_nothing_has_no_slope(kind):
+    gradient = torch.zeros(2, 3, requires_grad=True)
+    (slope,) = torch.autograd.grad(kind(1.0).dual_norm(gradient).sum(), gradient)
+    assert torch.equal(slope, torch.zeros(2, 3))
+
+
 def test_the_steepest_step_of_l1_is_not_that_of_l2():
     gradient = torch.tensor([[3.0, 4.0, 0.0]])
     torch.testing.assert_close(L1(1.0).steepest(gradient), torch.tensor([[0.0, 1.0, 0.0]]))

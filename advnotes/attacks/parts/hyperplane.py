@@ -16,16 +16,15 @@ from torch import Tensor
 
 from advnotes.threats import L1, L2, Bounds, Threat, tiny
 
-__all__ = ["dual_norm", "shortest_way"]
+__all__ = ["distances", "shortest_way"]
 
 
-def dual_norm(threat: Threat, normal: Float[Tensor, "... size"]) -> Float[Tensor, "..."]:
-    r"""The norm :math:`\lVert w\rVert_q` that turns a gap into a distance, :math:`|c| / \lVert w\rVert_q`; above 0.
-
-    For L-inf it is the sum of the sizes, for L1 the largest, for L2 the Euclidean length.
-    """
-    order = {L1: torch.inf, L2: 2.0}.get(type(threat), 1.0)
-    return torch.linalg.vector_norm(normal, order, dim=-1).clamp_min(tiny(normal))
+def distances(
+    threat: Threat, gaps: Float[Tensor, "batch planes"], normals: Float[Tensor, "batch planes size"]
+) -> Float[Tensor, "batch planes"]:
+    r"""How far each hyperplane is where there is no box, :math:`|c| / \lVert w\rVert_q`; huge where :math:`w = 0`."""
+    slopes = threat.dual_norm(normals.flatten(0, 1)).view_as(gaps)
+    return gaps.abs() / slopes.clamp_min(tiny(slopes))
 
 
 def shortest_way(

@@ -9,7 +9,7 @@ from torch import nn
 from advnotes import data, zoo
 from advnotes.attacks import BIM, FAB, TargetedFAB
 from advnotes.attacks.parts.boundary import slopes
-from advnotes.attacks.parts.hyperplane import dual_norm, shortest_way
+from advnotes.attacks.parts.hyperplane import shortest_way
 from advnotes.losses import margin
 from advnotes.threats import L1, L2, Linf
 
@@ -188,13 +188,6 @@ def test_slopes_are_the_rows_of_the_jacobian():
     assert torch.equal(values, net(x))
     for i in range(len(x)):
         torch.testing.assert_close(gradients[i], torch.autograd.functional.jacobian(net, x[i]))
-
-
-def test_dual_norms_turn_gaps_into_distances():
-    normal = torch.tensor([[3.0, -4.0, 0.0]])
-    assert dual_norm(Linf(1.0), normal).item() == 7
-    assert dual_norm(L2(1.0), normal).item() == 5
-    assert dual_norm(L1(1.0), normal).item() == 4
 
 
 def test_a_model_without_slopes_is_refused():

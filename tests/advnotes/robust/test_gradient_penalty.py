@@ -5,15 +5,13 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 from advnotes import play
 from advnotes.attacks import FGSM, PGD
 from advnotes.data import batches
 from advnotes.losses import margin_loss
-from advnotes.robust import AdversarialTraining, GradientPenalty, dual_norm
+from advnotes.robust import AdversarialTraining, GradientPenalty
 from advnotes.threats import L1, L2, Linf, Threat
 
 THREATS = (Linf, L2, L1)
@@ -38,24 +36,6 @@ def fgsm(threat: Threat) -> FGSM:
 
 def gradients(loss: torch.Tensor, model: nn.Module) -> torch.Tensor:
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
-
-
-def test_dual_norms_of_a_known_gradient():
-    gradient = torch.tensor([[3.0, -4.0], [0.0, 0.0], [0.0, 1.0]])
-    for threat, expected in ((Linf(0.1), [7, 0, 1]), (L2(0.1), [5, 0, 1]), (L1(0.1), [4, 0, 1])):
-        torch.testing.assert_close(dual_norm(gradient, threat), torch.tensor(expected).float())
-
-
-@given(st.sampled_from(THREATS), st.integers(0, 10_000))
-def test_the_dual_norm_is_the_most_that_the_ball_gains(kind, seed):
-    generator = torch.Generator().manual_seed(seed)
-    gradient = torch.randn(5, 2, 3, generator=generator, dtype=torch.float64)
-    threat = kind(1.0)
-    most = dual_norm(gradient, threat)
-    best = (L1(1.0, share=1e-6) if kind is L1 else threat).steepest(gradient)
-    torch.testing.assert_close((gradient * best).flatten(1).sum(dim=1), most)
-    other = threat.sample(gradient, generator)
-    assert ((gradient * other).flatten(1).sum(dim=1) <= most + 1e-12).all()
 
 
 def test_norms_are_of_each_sample_by_itself():
@@ -200,14 +180,6 @@ def test_training_with_it_makes_a_model_robust():
 def test_it_wants_one_finite_radius(eps):
     with pytest.raises(ValueError, match="one finite radius"):
         GradientPenalty(net(), Linf(eps))
-
-
-def test_it_wants_a_threat_whose_dual_it_knows():
-    class Sideways(Linf):
-        """A ball of one's own."""
-
-    with pytest.raises(ValueError, match="AdversarialTraining"):
-        GradientPenalty(net(), Sideways(0.1))
 
 
 def test_it_wants_a_loss_that_depends_on_the_input():

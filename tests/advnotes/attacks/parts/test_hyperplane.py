@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
-from advnotes.attacks.parts.hyperplane import dual_norm, shortest_way
+from advnotes.attacks.parts.hyperplane import distances, shortest_way
 from advnotes.threats import L1, L2, Linf
 
 BOUNDS = (-1.0, 2.0)
@@ -109,6 +109,12 @@ def test_samples_do_not_depend_on_each_other(threat):
 @pytest.mark.parametrize("threat", EVERY_NORM)
 def test_far_from_the_box_the_way_is_the_gap_over_the_dual_norm(threat):
     torch.manual_seed(0)
-    w, gap = torch.randn(9, 50).double(), torch.randn(9).double()
-    way = shortest_way(threat, torch.zeros_like(w), w, gap, (-1e3, 1e3))
-    torch.testing.assert_close(threat.norm(way), gap.abs() / dual_norm(threat, w))
+    w, gap = torch.randn(3, 3, 50).double(), torch.randn(3, 3).double()
+    way = shortest_way(threat, torch.zeros(9, 50).double(), w.flatten(0, 1), gap.flatten(), (-1e3, 1e3))
+    torch.testing.assert_close(threat.norm(way).view(3, 3), distances(threat, gap, w))
+
+
+@pytest.mark.parametrize("threat", EVERY_NORM)
+def test_what_has_no_slope_is_farther_than_anything(threat):
+    far, near = distances(threat, torch.tensor([[1e-6, 1e6]]), torch.tensor([[[0.0, 0.0], [1e-6, 0.0]]]))[0]
+    assert far > near
