@@ -9,6 +9,7 @@ from advnotes.ascend import ascend
 from advnotes.attacks.attack import attacked, check_inputs
 from advnotes.fast import prepared
 from advnotes.game import Game
+from advnotes.losses import kl
 from advnotes.threats import Bounds, Threat
 
 __all__ = ["TRADES"]
@@ -79,20 +80,19 @@ class TRADES(Game):
         loss = F.cross_entropy(logits, y)
         if self.beta == 0:
             return loss
-        clean = logits.log_softmax(dim=1)
-        x_adv = self.perturbed(x, clean.detach())
-        return loss + self.beta * divergence(clean, self.model(x_adv).log_softmax(dim=1)).mean()
+        x_adv = self.perturbed(x, logits.detach())
+        return loss + self.beta * kl(logits, self.model(x_adv)).mean()
 
     def perturbed(
         self, x: Float[Tensor, "batch ..."], clean: Float[Tensor, "batch classes"]
     ) -> Float[Tensor, "batch ..."]:
-        """Where the adversary goes: towards the largest divergence from the ``clean`` log-probabilities."""
+        """Where the adversary goes: towards the largest divergence from the prediction with the ``clean`` logits."""
         start = (x + 0.001 * torch.randn_like(x)).clamp(*self.bounds)
         with attacked(self.model, self.attack_training):
             model = prepared(self.model, x, passes=self.steps)
 
             def objective(point: Tensor) -> tuple[Tensor, None]:
-                return divergence(clean, model(point).log_softmax(dim=1)), None
+                return kl(clean, model(point)), None
 
             return ascend(
                 objective,
@@ -104,10 +104,3 @@ class TRADES(Game):
                 bounds=self.bounds,
                 best=False,
             ).point
-
-
-def divergence(
-    p: Float[Tensor, "batch classes"], q: Float[Tensor, "batch classes"]
-) -> Float[Tensor, " batch"]:
-    r"""Of each sample :math:`\sum_k p_k (\log p_k - \log q_k)`, in nats; given are the logarithms."""
-    return F.kl_div(q, p, reduction="none", log_target=True).sum(dim=1)

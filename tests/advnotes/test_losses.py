@@ -4,6 +4,7 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given
+from torch.distributions import Categorical, kl_divergence
 
 from advnotes.losses import cross_entropy, dlr, entropy, kl, kl_slope, margin, margin_loss
 
@@ -53,6 +54,13 @@ def test_kl_and_entropy_by_hand():
     torch.testing.assert_close(kl(sure, -sure), torch.tensor([1000.0]))
     assert float(entropy(sure)) == 0
     assert kl(sure.half(), -sure.half()).dtype == torch.float32
+
+
+def test_kl_is_torchs_and_zero_where_nothing_differs():
+    generator = torch.Generator().manual_seed(0)
+    p, q = (torch.randn(9, 4, generator=generator) for _ in range(2))
+    torch.testing.assert_close(kl(p, q), kl_divergence(Categorical(logits=p), Categorical(logits=q)))
+    assert torch.equal(kl(p, p), torch.zeros(9))
 
 
 @given(st.integers(0, 1000), st.floats(0, 50), st.floats(0, 100))
