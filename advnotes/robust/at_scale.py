@@ -1,4 +1,4 @@
-"""Adversarial training at scale: batches of clean and adversarial samples, each with a radius of its own."""
+"""Adversarial training at scale: batches of clean and adversarial samples, attacked within radii that are drawn."""
 
 import dataclasses
 import math
@@ -26,7 +26,8 @@ class MixedBatchTraining(Game):
 
     Both kinds go through the model in one pass, so that batch statistics are those of the mix. Each attacked sample
     has a radius of its own (section 3), drawn from the half of :math:`\mathcal N(0, \sigma^2)` between 0 and the
-    attack's eps, so that the model does not become robust to a single one.
+    attack's eps, so that the model does not become robust to a single one. With ``per_batch`` all samples of a batch
+    share one, which is not the paper's way: in a step the model then meets the adversary at one strength only.
 
     **Label leaking** (section 4): an attack of one step with the true label makes samples that a trained model reads
     *better* than clean ones, as the perturbation tells which label it was made with. So the attack is given the label
@@ -39,6 +40,7 @@ class MixedBatchTraining(Game):
         adversarial: how many samples of each batch are attacked (:math:`k`); half of them where it is not given.
         weight: the weight :math:`\lambda > 0` of an adversarial sample beside a clean one.
         spread: the :math:`\sigma` of the radii in units of the largest; None gives every sample the largest.
+        per_batch: draw one radius for all samples of a batch. False is the paper's: each sample draws its own.
         predicted: attack the predicted label instead of the true one. False is the control that leaks.
 
     Raises:
@@ -56,6 +58,7 @@ class MixedBatchTraining(Game):
         adversarial: int | None = None,
         weight: float = 0.3,
         spread: float | None = 0.5,
+        per_batch: bool = False,
         predicted: bool = True,
     ) -> None:
         super().__init__()
@@ -65,7 +68,7 @@ class MixedBatchTraining(Game):
             )
         if torch.as_tensor(attack.threat.eps).ndim:
             raise ValueError(
-                "the attack's eps is the largest radius: one number, as each sample draws its own"
+                "the attack's eps is the largest radius, one number: those of the samples are drawn below it"
             )
         if adversarial is not None and adversarial < 1:
             raise ValueError(
@@ -76,7 +79,7 @@ class MixedBatchTraining(Game):
         if attack.targeted and not predicted:
             raise ValueError("a targeted attack is given the least likely class: set predicted=True")
         self.model, self.attack, self.adversarial = model, attack, adversarial
-        self.weight, self.spread, self.predicted = weight, spread, predicted
+        self.weight, self.spread, self.per_batch, self.predicted = weight, spread, per_batch, predicted
 
     def model_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
         """The weighted loss of a batch of inputs in their natural range."""
@@ -92,7 +95,7 @@ class MixedBatchTraining(Game):
     def perturbed(
         self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch ..."]:
-        """The samples that the attack makes, each within a radius of its own, of the labels that it may know."""
+        """The samples that the attack makes, each within the radius drawn for it, of the labels that it may know."""
         return self.drawn(x)(self.model, x, self.labels(x, y) if self.predicted else y)
 
     def labels(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
@@ -107,7 +110,8 @@ class MixedBatchTraining(Game):
             return self.attack
         # The truncated normal by its inverse distribution function, in units of the largest radius.
         scale = self.spread * math.sqrt(2)
-        share = scale * torch.erfinv(uniform(x, 1).squeeze(1) * math.erf(1 / scale))
+        u = uniform(x[:1] if self.per_batch else x, 1).squeeze(1).expand(len(x))
+        share = scale * torch.erfinv(u * math.erf(1 / scale))
         threat = dataclasses.replace(self.attack.threat, eps=share.clamp(max=1) * self.attack.threat.eps)
         step_size = getattr(self.attack, "step_size", None)
         scaled = {} if step_size is None else {"step_size": share * step_size}

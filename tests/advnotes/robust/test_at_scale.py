@@ -90,6 +90,21 @@ def test_radii_are_the_truncated_normals(spread):
         )
 
 
+def test_a_batch_may_share_one_radius_and_the_next_has_another():
+    model, (x, y) = net(), batch(64)
+    game = MixedBatchTraining(model, FGSM(Linf(0.3)), per_batch=True)
+    torch.manual_seed(0)
+    batches = [game.drawn(x).threat.eps for _ in range(400)]
+    assert all(radii.shape == (64,) and len(radii.unique()) == 1 for radii in batches)
+    # The law is that of a sample's own radius, with one draw for a batch.
+    torch.manual_seed(0)
+    own = MixedBatchTraining(model, FGSM(Linf(0.3))).drawn(torch.zeros(4000, 1)).threat.eps
+    assert float(torch.stack(batches)[:, 0].median()) == pytest.approx(float(own.median()), abs=0.02)
+    torch.manual_seed(1)
+    moved = game.attack.threat.norm(game.perturbed(x, y) - x)
+    torch.testing.assert_close(moved, moved[:1].expand(64))
+
+
 @pytest.mark.parametrize("attack", [FGSM(L2(0.5)), PGD(Linf(0.2), steps=3, step_size=0.1, best=False)])
 def test_samples_stay_within_radii_of_their_own(attack):
     model, (x, y) = net(), batch(64)
