@@ -89,7 +89,7 @@ class Threat(ABC):
     def nearest(
         self, point: Float[Tensor, "batch ..."], x: Float[Tensor, "batch ..."], bounds: Bounds
     ) -> Float[Tensor, "batch ..."]:
-        """A point of the ball around ``x`` and of the range, for each sample: the nearest one in L-inf and L1.
+        """A point of the ball around ``x`` and of the range, for each sample: the nearest one in Linf and L1.
 
         In L2 it is the projection onto the ball and then onto the range, which is inside both, but not the nearest.
         """
@@ -229,7 +229,7 @@ class L1(Threat):
         eps: the radius.
         share: the share of the coordinates that one step moves. The exact steepest direction moves a single
             coordinate, which takes hundreds of steps to get anywhere; moving the strongest percent of them is
-            the sparse step of Tramer and Boneh 2019 (their section 4.1, with a fixed share).
+            the sparse step of Tramèr and Boneh 2019 (their section 4.1, with a fixed share).
 
     Raises:
         ValueError: where ``share`` is not in (0, 1].

@@ -43,7 +43,7 @@ def mnist_natural() -> Trained:
 
 
 def mnist_robust() -> Trained:
-    """A classifier of digits, adversarially trained against L-inf perturbations of 0.3 (Madry et al. 2017)."""
+    """A classifier of digits, adversarially trained against Linf perturbations of 0.3 (Madry et al. 2017)."""
     return _load("mnist_robust")
 
 

@@ -155,7 +155,7 @@ class NormAttack(Attack):
         threat: what the adversary may do, such as ``Linf(8 / 255)``.
 
     Raises:
-        ValueError: where ``threat`` is none, or an L-inf radius is larger than the whole range of the input.
+        ValueError: where ``threat`` is none, or an Linf radius is larger than the whole range of the input.
     """
 
     threat: Threat
@@ -167,7 +167,7 @@ class NormAttack(Attack):
         eps, (lowest, highest) = torch.as_tensor(self.threat.eps), self.bounds
         if isinstance(self.threat, Linf) and bool(((eps > highest - lowest) & eps.isfinite()).any()):
             raise ValueError(
-                f"an L-inf eps of {self.threat.eps} is larger than the whole range {self.bounds} of the input: "
+                f"an Linf eps of {self.threat.eps} is larger than the whole range {self.bounds} of the input: "
                 "eps is in the unit of the input, so for pixels in [0, 1] write 8 / 255, not 8"
             )
 

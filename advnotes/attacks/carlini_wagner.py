@@ -61,8 +61,8 @@ class CarliniWagner(NormAttack):
         super().__post_init__()
         if not isinstance(self.threat, L2):
             raise ValueError(
-                f"CarliniWagner is for L2, got {type(self.threat).__name__}: for the nearest point in L-inf or L1 use "
-                "FAB, in L-inf also DeepFool"
+                f"CarliniWagner is for L2, got {type(self.threat).__name__}: for the nearest point in Linf or L1 use "
+                "FAB, in Linf also DeepFool"
             )
         for name in ("steps", "searches"):
             if getattr(self, name) < 1:

@@ -23,7 +23,7 @@ NUDGE = 1e-4
 class DeepFool(NormAttack):
     r"""Step to the nearest boundary of the linearised model, until the class changes (Moosavi-Dezfooli et al. 2016).
 
-    Algorithm 2 in L2 and, in L-inf, its equations 9 to 11. With the leads :math:`f_k = z_k - z_y` of the other classes
+    Algorithm 2 in L2 and, in Linf, its equations 9 to 11. With the leads :math:`f_k = z_k - z_y` of the other classes
     and their gradients :math:`w_k`, the boundary that is taken is the nearest, :math:`l = \arg\min_k |f_k| / \lVert
     w_k\rVert_q`, and the step is the shortest way to it,
 
@@ -58,7 +58,7 @@ class DeepFool(NormAttack):
     def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.threat, L1):
-            raise ValueError("DeepFool is for L2 and L-inf: for L1 use FAB")
+            raise ValueError("DeepFool is for L2 and Linf: for L1 use FAB")
         if self.targeted:
             raise ValueError(
                 "DeepFool chooses the classes to reach by itself, the nearest: to reach one that you choose, use "

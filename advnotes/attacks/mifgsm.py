@@ -30,7 +30,7 @@ class MIFGSM(PGD):
     The other arguments are :class:`PGD`'s.
 
     Differs from the paper: the best step is returned (``best=False``: the last one, as there), the gradient is divided
-    by its mean and not by its sum, which is the same in L-inf, and L2 and L1 have their own steepest steps.
+    by its mean and not by its sum, which is the same in Linf, and L2 and L1 have their own steepest steps.
     """
 
     _: KW_ONLY

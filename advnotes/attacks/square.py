@@ -27,7 +27,7 @@ class Square(NormAttack):
     r"""Random search with squares (Andriushchenko et al. 2020, Algorithms 1-3): no gradient is taken.
 
     A query looks at the best point so far with a square of it changed, and keeps the change where the loss is
-    higher. In L-inf each channel of the square moves to :math:`x + \epsilon` or :math:`x - \epsilon`; in L2 the
+    higher. In Linf each channel of the square moves to :math:`x + \epsilon` or :math:`x - \epsilon`; in L2 the
     norm that two squares hold is gathered into one of them, as two bumps of opposite signs. The squares begin
     with ``share`` of the image and shrink on the paper's schedule, stretched to the number of queries.
 

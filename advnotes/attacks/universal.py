@@ -29,7 +29,7 @@ class Universal(NormAttack):
     added to others; the common call ``attack(model, x, y)`` finds it on the batch that it is added to. Labels may be
     the model's own predictions, and are then not needed.
 
-    The gradient is taken at the clipped image and, in L-inf, handed to :math:`\delta` as if nothing had been clipped.
+    The gradient is taken at the clipped image and, in Linf, handed to :math:`\delta` as if nothing had been clipped.
     The exact gradient is zero wherever the range stops a pixel: a start that darkens a black background would never
     leave it. On MNIST at 0.2 this fools 60% where the exact gradient fools 40%.
 

@@ -32,7 +32,7 @@ class Perturber(NormAttack):
     The other arguments are :class:`~advnotes.attacks.NormAttack`'s.
 
     Raises:
-        ValueError: where the threat is not L-inf, or ``targeted`` does not go with ``target``; when called, where
+        ValueError: where the threat is not Linf, or ``targeted`` does not go with ``target``; when called, where
             the network changes the shape, or a class other than ``target`` is to be reached.
     """
 
@@ -90,7 +90,7 @@ class AdvGAN(Game):
         generator: maps inputs to values of their shape; tanh and eps are put on top.
         discriminator: maps inputs to one logit each: a real input, or a perturbed one?
         model: the attacked one. The game keeps a copy in eval mode, which does not move.
-        threat: the L-inf ball.
+        threat: the Linf ball.
         target: the class to reach; None to leave the true one.
         confidence: the margin :math:`\kappa` beyond which fooling the model more is worth nothing.
         alpha: the weight of looking real.
@@ -102,7 +102,7 @@ class AdvGAN(Game):
     is the non-saturating one.
 
     Raises:
-        ValueError: where the threat is not L-inf, or a weight, ``confidence`` or ``size`` is negative.
+        ValueError: where the threat is not Linf, or a weight, ``confidence`` or ``size`` is negative.
     """
 
     turns = ("discriminator", "generator")

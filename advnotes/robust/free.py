@@ -33,7 +33,7 @@ class FreeAdversarialTraining(Game):
     moves while ``play`` takes the model's gradient. So it is saved and restored with the game. In eval mode, or where
     no gradient is taken, it stands still.
 
-    Differs from the paper: in other norms than L-inf it takes that norm's steepest step; and the perturbed input is
+    Differs from the paper: in other norms than Linf it takes that norm's steepest step; and the perturbed input is
     clipped to its range before the gradient is taken, so that a pixel at the edge of the range can still come back.
 
     Args:

@@ -1,4 +1,4 @@
-"""The ascent of APGD: the loop that the paces of L-inf, L2 and L1 share."""
+"""The ascent of APGD: the loop that the paces of Linf, L2 and L1 share."""
 
 import torch
 from jaxtyping import Float

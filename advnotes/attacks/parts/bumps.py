@@ -74,7 +74,7 @@ class Bumps(Squares):
         return (self.x + flat * (self.eps / self._norm(flat))).clamp(*self.bounds)
 
     def window(self, share: float) -> tuple[int, int]:
-        """As in L-inf, but with odd sides of at least 3, where the image has as much."""
+        """As in Linf, but with odd sides of at least 3, where the image has as much."""
         height, width = (max(3, side + (side + 1) % 2) for side in super().window(share))
         return min(height, self.size.height), min(width, self.size.width)
 

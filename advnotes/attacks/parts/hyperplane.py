@@ -37,7 +37,7 @@ def shortest_way(
     r"""The shortest :math:`\delta` in the threat's norm with :math:`w^\top\delta = c` that stays in the box.
 
     Args:
-        threat: only its norm counts: L-inf, L2 or L1.
+        threat: only its norm counts: Linf, L2 or L1.
         point: within ``bounds``.
         normal: :math:`w`, finite. Where it is zero, so is :math:`\delta`.
         gap: :math:`c`.

@@ -1,4 +1,4 @@
-"""How APGD chooses each sample's next step: of half the length in L-inf and L2, sparser and sparser in L1."""
+"""How APGD chooses each sample's next step: of half the length in Linf and L2, sparser and sparser in L1."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields

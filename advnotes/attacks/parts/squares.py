@@ -70,7 +70,7 @@ class Squares:
 
 @dataclass(frozen=True)
 class Corners(Squares):
-    r"""L-inf: each channel of a square moves to one end, :math:`x \pm \epsilon` (Algorithm 2 and section 4.2)."""
+    r"""Linf: each channel of a square moves to one end, :math:`x \pm \epsilon` (Algorithm 2 and section 4.2)."""
 
     low: Float[Tensor, "batch d"]
     high: Float[Tensor, "batch d"]

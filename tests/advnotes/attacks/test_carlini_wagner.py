@@ -96,7 +96,7 @@ def test_the_limit_decides_what_counts_and_stopping_early_gives_the_same_verdict
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: CarliniWagner(Linf(0.1)), "is for L2, got Linf: .* use FAB, in L-inf also DeepFool"),
+        (lambda: CarliniWagner(Linf(0.1)), "is for L2, got Linf: .* use FAB, in Linf also DeepFool"),
         (lambda: CarliniWagner(L1(1.0)), "is for L2, got L1: .* use FAB"),
         (lambda: CarliniWagner(NO_LIMIT, steps=0), "steps must be at least 1"),
         (lambda: CarliniWagner(NO_LIMIT, searches=0), "searches must be at least 1"),

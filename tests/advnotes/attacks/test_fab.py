@@ -73,7 +73,7 @@ def test_a_chosen_class_is_reached_near_its_own_distance(threat):
 
 
 def target_distance(model: nn.Linear, x: torch.Tensor, target: torch.Tensor, threat) -> float:
-    """The least L-inf or L1 norm of a change in the box that makes the target the likeliest class: a linear program."""
+    """The least Linf or L1 norm of a change in the box that makes the target the likeliest class: a linear program."""
     weight, bias, size = model.weight.detach().numpy(), model.bias.detach().numpy(), len(x)
     others = np.arange(len(bias)) != int(target)
     lead, behind = weight[~others] - weight[others], bias[others] - bias[~others]

@@ -11,7 +11,7 @@ from advnotes.threats import Threat
 
 
 class Linear(nn.Module):
-    """Two classes by the sign of a weighted sum: in an L-inf ball the margin falls by eps times the sum of weights."""
+    """Two classes by the sign of a weighted sum: in an Linf ball the margin falls by eps times the sum of weights."""
 
     def __init__(self, scale: float = 1.0) -> None:
         super().__init__()

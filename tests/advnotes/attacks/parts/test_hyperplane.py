@@ -56,7 +56,7 @@ def best_length(threat, x: np.ndarray, w: np.ndarray, gap: float) -> float:
         )
         assert found.success
         return float(np.sqrt(found.fun))
-    # Sizes bound the changes from both sides: one for all in L-inf, one for each in L1.
+    # Sizes bound the changes from both sides: one for all in Linf, one for each in L1.
     count = 1 if isinstance(threat, Linf) else size
     cover = np.ones((size, 1)) if count == 1 else eye
     solved = linprog(
