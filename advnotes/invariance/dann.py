@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.game import Game
+from advnotes.game import Game, Turns
 from advnotes.invariance.gradient_reversal import growing_strength, reverse_gradient
 
 __all__ = ["DANN", "AlternatingDANN"]
@@ -47,7 +47,7 @@ class DANN(Game):
             domain head does not give one logit to each sample.
     """
 
-    turns = ("network",)
+    turns: Turns = ("network",)
     moves: Tensor
 
     def __init__(
@@ -60,7 +60,10 @@ class DANN(Game):
         warmup: int = 0,
     ) -> None:
         super().__init__()
-        check(strength, warmup)
+        if not (math.isfinite(strength) and strength >= 0) or warmup < 0:
+            raise ValueError(
+                f"expected a finite strength >= 0 and a warmup of at least 0 losses, got {strength} and {warmup}"
+            )
         parts = {"features": features, "label_head": label_head, "domain_head": domain_head}
         self.network = nn.ModuleDict(parts)
         self.strength, self.warmup = strength, warmup
@@ -72,17 +75,30 @@ class DANN(Game):
         """What is used after training: from inputs to logits, the domain head left out."""
         return nn.Sequential(self.network["features"], self.network["label_head"])
 
+    @property
+    def domain_head(self) -> nn.Module:
+        """Who tells the domains apart."""
+        return self.network["domain_head"]
+
     def network_loss(
         self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], x_target: Float[Tensor, "m ..."]
     ) -> Float[Tensor, ""]:
         r""":math:`L_y + L_d`, the features' gradient from :math:`L_d` reversed; in train mode a step of the warm-up."""
-        strength = scheduled(self)
+        strength = self.scheduled()
         h = self.network["features"](torch.cat([x, x_target]))
         labels = F.cross_entropy(self.network["label_head"](h[: len(x)]), y)
-        return labels + domain_loss(self.network["domain_head"], reverse_gradient(h, strength), len(x))
+        return labels + domain_loss(self.domain_head, reverse_gradient(h, strength), len(x))
+
+    def scheduled(self) -> float:
+        """The strength at this loss; in train mode the next one is a step further."""
+        if not self.training or self.warmup == 0:
+            return self.strength
+        progress = min(float(self.moves) / self.warmup, 1.0)
+        self.moves += 1
+        return self.strength * growing_strength(progress)
 
 
-class AlternatingDANN(Game):
+class AlternatingDANN(DANN):
     r"""The same game in two turns: first the domain head goes down :math:`L_d`, then the classifier answers.
 
     .. math:: J_\text{domain head} = L_d, \qquad J_\text{classifier} = L_y - \lambda L_d
@@ -95,39 +111,22 @@ class AlternatingDANN(Game):
     """
 
     turns = ("domain_head", "classifier")
-    moves: Tensor
-
-    def __init__(
-        self,
-        features: nn.Module,
-        label_head: nn.Module,
-        domain_head: nn.Module,
-        *,
-        strength: float = 1.0,
-        warmup: int = 0,
-    ) -> None:
-        super().__init__()
-        check(strength, warmup)
-        self.classifier = nn.Sequential(features, label_head)
-        self.domain_head = domain_head
-        self.strength, self.warmup = strength, warmup
-        self.register_buffer("moves", torch.zeros((), dtype=torch.int64))
 
     def domain_head_loss(
         self, x: Float[Tensor, "n ..."], _: Int[Tensor, " n"], x_target: Float[Tensor, "m ..."]
     ) -> Float[Tensor, ""]:
         r""":math:`L_d`, of features that stand still."""
         with torch.no_grad():
-            h = self.classifier[0](torch.cat([x, x_target]))
+            h = self.network["features"](torch.cat([x, x_target]))
         return domain_loss(self.domain_head, h, len(x))
 
     def classifier_loss(
         self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], x_target: Float[Tensor, "m ..."]
     ) -> Float[Tensor, ""]:
         r""":math:`L_y - \lambda L_d`; in train mode a step of the warm-up."""
-        strength = scheduled(self)
-        h = self.classifier[0](torch.cat([x, x_target]))
-        labels = F.cross_entropy(self.classifier[1](h[: len(x)]), y)
+        strength = self.scheduled()
+        h = self.network["features"](torch.cat([x, x_target]))
+        labels = F.cross_entropy(self.network["label_head"](h[: len(x)]), y)
         return labels - strength * domain_loss(self.domain_head, h, len(x))
 
 
@@ -141,20 +140,3 @@ def domain_loss(domain_head: nn.Module, h: Float[Tensor, "both ..."], source: in
         )
     logits = logits.flatten()
     return 0.5 * (F.softplus(logits[:source]).mean() + F.softplus(-logits[source:]).mean())
-
-
-def scheduled(game: DANN | AlternatingDANN) -> float:
-    """The strength at this loss; in train mode the next one is a step further."""
-    if not game.training or game.warmup == 0:
-        return game.strength
-    progress = min(float(game.moves) / game.warmup, 1.0)
-    game.moves += 1
-    return game.strength * growing_strength(progress)
-
-
-def check(strength: float, warmup: int) -> None:
-    """Refuse what is no trade-off and no schedule."""
-    if not (math.isfinite(strength) and strength >= 0) or warmup < 0:
-        raise ValueError(
-            f"expected a finite strength >= 0 and a warmup of at least 0 losses, got {strength} and {warmup}"
-        )

@@ -1,8 +1,7 @@
 """A fresh adversary: what can still be read from a representation whose own adversary reads nothing."""
 
-import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from advnotes.invariance.learning import Added, Learning, Same, answers
 from advnotes.invariance.targets import Categorical, Mixture
 from advnotes.loop import rng
 from advnotes.metrics.accuracy import Proportion
@@ -99,20 +99,20 @@ def fresh_adversary(
         choose, train = rest.tensor_split([max(1, len(rest) // 5)])
         x = _standardised(representation.detach().flatten(1), train).view(representation.shape)
         z = target.detach().to(device).reshape(len(target), -1)
-        learning = _Learning(x, z, train, choose, steps, batch_size, learning_rate)
+        learning = Learning(x, z, train, choose, steps, batch_size, learning_rate)
         score: Categorical | Mixture
         prior: nn.Module
         if target.is_floating_point():
             score = Mixture(z[train], components)
-            _, prior = learning.best(score, _Same(score.around(z[train])))
+            _, prior = learning.best(score, Same(score.around(z[train])))
         else:
             score = Categorical(z.shape[1], int(z.max()) + 1)
-            prior = _Same(score.frequency(z[train])).to(x)
+            prior = Same(score.frequency(z[train])).to(x)
         make = network or partial(_perceptron, x[0].numel())
         candidates = [(learning.value(score, prior), prior)]
-        candidates += [learning.best(score, _Added(prior, make(score.outputs))) for _ in range(tries)]
+        candidates += [learning.best(score, Added(prior, make(score.outputs))) for _ in range(tries)]
         _, adversary = min(candidates, key=lambda candidate: candidate[0])
-        told, known = (_answers(of, x[report]) for of in (adversary, prior))
+        told, known = (answers(of, x[report]) for of in (adversary, prior))
     loss, chance = score.loss(told, z[report]).double(), score.loss(known, z[report]).double()
     gain = chance - loss
     right, guess = (
@@ -130,85 +130,8 @@ def fresh_adversary(
     )
 
 
-class _Same(nn.Module):
-    """The same scores for every sample: an adversary that does not look."""
-
-    def __init__(self, scores: Tensor) -> None:
-        super().__init__()
-        self.scores = nn.Parameter(scores)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.scores.expand(len(x), -1)
-
-
-class _Added(nn.Module):
-    """What a network adds to the scores of one that does not look."""
-
-    def __init__(self, prior: nn.Module, network: nn.Module) -> None:
-        super().__init__()
-        self.prior, self.network = prior.requires_grad_(False), network.requires_grad_(True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        scores, known = self.network(x), self.prior(x)
-        if scores.shape != known.shape:
-            raise ValueError(
-                f"expected an adversary whose scores have the shape {tuple(known.shape)}, got "
-                f"{tuple(scores.shape)}: build it for the number that network(outputs) is called with"
-            )
-        return known + scores
-
-
 def _perceptron(features: int, outputs: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), mlp(features, 64, 64, outputs))
-
-
-@dataclass(frozen=True)
-class _Learning:
-    """The course of an adversary's training: on the rows ``train``, its best state taken by the rows ``choose``."""
-
-    x: Tensor
-    z: Tensor
-    train: Tensor
-    choose: Tensor
-    steps: int
-    batch_size: int
-    learning_rate: float
-
-    def best(self, score: Categorical | Mixture, start: nn.Module) -> tuple[float, nn.Module]:
-        """The lowest loss on the rows that choose, from the start on, and the state that had it."""
-        adversary = start.to(self.x)
-        best, kept = self.value(score, adversary), copy.deepcopy(adversary)
-        optimizer = torch.optim.Adam(
-            [p for p in adversary.parameters() if p.requires_grad], self.learning_rate
-        )
-        slower = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: max(1 - t / self.steps, 0.0))
-        for step, rows in zip(range(1, self.steps + 1), self.batches(), strict=False):
-            loss = score.loss(adversary.train()(self.x[rows]), self.z[rows]).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            slower.step()
-            if step % max(1, self.steps // 20) == 0 or step == self.steps:
-                now = self.value(score, adversary)
-                if now < best:
-                    best, kept = now, copy.deepcopy(adversary)
-        return best, kept
-
-    def value(self, score: Categorical | Mixture, adversary: nn.Module) -> float:
-        return float(score.loss(_answers(adversary, self.x[self.choose]), self.z[self.choose]).mean())
-
-    def batches(self) -> Iterator[Tensor]:
-        """Training rows, each once before any comes again."""
-        while True:
-            order = torch.randperm(len(self.train)).to(self.train.device)
-            yield from self.train[order].split(self.batch_size)
-
-
-@torch.no_grad()
-def _answers(adversary: nn.Module, x: Tensor) -> Tensor:
-    """The scores in eval mode, a thousand samples at a time."""
-    adversary.eval()
-    return torch.cat([adversary(part) for part in x.split(1000)])
 
 
 def _standardised(x: Float[Tensor, "n features"], train: Tensor) -> Float[Tensor, "n features"]:
