@@ -1,7 +1,7 @@
 """The input gradient of a convolution, computed as a convolution that puts out blocks of pixels."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,7 @@ class Blocks:
     """
 
     kernel: Tensor
+    meets: Tensor
     channels: int
     side: int
     offset: int
@@ -65,7 +66,17 @@ class Blocks:
         cost, r, o = best
         if r == 1 or cost > 0.9 * ordinary or p >= k:
             return None
-        return cls(rearranged(weight, s, p, r, o), channels, r, o, taps(k, s, p, r, o).start, r // s)
+        meets = weight.new_tensor(
+            [
+                [[float(a - o + p - s * t == u) for u in range(k)] for t in taps(k, s, p, r, o)]
+                for a in range(r)
+            ]
+        )
+        return cls(rearranged(weight, meets), meets, channels, r, o, taps(k, s, p, r, o).start, r // s)
+
+    def filled(self, weight: Tensor) -> "Blocks":
+        """The same blocks for another weight of the same shape."""
+        return replace(self, kernel=rearranged(weight, self.meets))
 
     def pull(self, gradient: Tensor, x: Tensor) -> Tensor:
         """The gradient of ``x`` from that of the convolution's output."""
@@ -98,11 +109,10 @@ def taps(k: int, s: int, p: int, r: int, o: int) -> range:
     return range(min(met), max(met) + 1)
 
 
-def rearranged(weight: Tensor, s: int, p: int, r: int, o: int) -> Tensor:
-    """The kernel that puts out blocks: ``[side * side * channels, out, taps, taps]``."""
-    met = taps(weight.shape[2], s, p, r, o)
-    meets = weight.new_tensor(
-        [[[float(a - o + p - s * t == u) for u in range(weight.shape[2])] for t in met] for a in range(r)]
-    )
+def rearranged(weight: Tensor, meets: Tensor) -> Tensor:
+    """The kernel that puts out blocks, ``[side * side * channels, out, taps, taps]``.
+
+    ``meets[a, t, u]`` is 1 where place ``a`` of a block gets entry ``u`` of the weight at tap ``t``, otherwise 0.
+    """
     kernel = torch.einsum("aiu,bjv,mcuv->abcmij", meets, meets, weight)
     return kernel.flatten(0, 2).contiguous(memory_format=torch.channels_last)

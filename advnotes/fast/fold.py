@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from advnotes.fast.layers import Affine, Convolution, Linear
+from advnotes.fast.layers import Affine, Change, Convolution, Linear, Source
 from advnotes.fast.program import Program
 from advnotes.fast.trace import Untraceable
 
@@ -44,9 +44,9 @@ def folded(top: nn.Module, graph: fx.Graph) -> Program:
     ):
         for node in list(graph.nodes):
             step(node)
-    for layer in work.layers.values():
-        layer.finish()
-    return Program(top, graph, work.layers)
+    program = Program(top, graph, work.layers)
+    program.refresh()
+    return program
 
 
 class _Folding:
@@ -87,13 +87,13 @@ class _Folding:
         if len(node.args) != 1:
             return
         if type(module) is nn.Linear:
-            self._put(node, Linear(module.weight, module.bias))
+            self._put(node, Linear(_parameters(module), module.weight.shape))
         elif (
             type(module) is nn.Conv2d
             and module.padding_mode == "zeros"
             and not isinstance(module.padding, str)
         ):
-            self._put(node, Convolution(module.weight, module.bias, module))
+            self._put(node, Convolution(_parameters(module), module.weight.shape, module))
 
     def fold_scale(self, node: fx.Node) -> None:
         """``W (x * c)`` is ``(W c) x``; so is the division that ends a normalisation."""
@@ -104,10 +104,15 @@ class _Folding:
         if factor is None or node.target not in (*BY, *TIMES):
             return
         layer = self.layers[user]
-        channels, spread = layer.channels, [1] * (layer.weight.ndim - 2)
+        channels, spread = layer.channels, [1] * (len(layer.size) - 2)
         each = factor.numel() == channels and list(factor.shape[-1 - len(spread) :]) == [channels, *spread]
         if factor.numel() == 1 or each:
-            self._put(user, layer.scaled(before=(1 / factor if node.target in BY else factor).flatten()))
+            by = node.target in BY
+
+            def change() -> Change:
+                return Change(before=(1 / factor if by else factor).flatten())
+
+            self._put(user, layer.scaled(change))
             self._replace(node, before)
 
     def fold_batch_norm(self, node: fx.Node) -> None:
@@ -119,12 +124,17 @@ class _Folding:
         kind = nn.BatchNorm2d if isinstance(layer, Convolution) else nn.BatchNorm1d
         if not isinstance(norm, kind) or norm.running_mean is None or norm.running_var is None:
             return
-        # The factor in double precision: where a channel hardly varies, it is large.
-        factor = (norm.running_var.double() + norm.eps).rsqrt()
-        factor = factor if norm.weight is None else factor * norm.weight
-        shift = -norm.running_mean * factor
-        shift = shift if norm.bias is None else shift + norm.bias
-        self._put(before, layer.scaled(after=factor.to(layer.weight), shift=shift.to(layer.weight)))
+        mean, variance = norm.running_mean, norm.running_var
+
+        def change() -> Change:
+            # The factor in double precision: where a channel hardly varies, it is large.
+            factor = (variance.double() + norm.eps).rsqrt()
+            factor = factor if norm.weight is None else factor * norm.weight
+            shift = -mean * factor
+            shift = shift if norm.bias is None else shift + norm.bias
+            return Change(after=factor.to(mean), shift=shift.to(mean))
+
+        self._put(before, layer.scaled(change))
         self._replace(node, before)
 
     def join_sum(self, node: fx.Node) -> None:
@@ -165,8 +175,7 @@ class _Folding:
             return
         if channels is None or layer.channels % channels:
             return
-        weight = layer.weight.unflatten(1, (channels, -1)).transpose(1, 2).flatten(1)
-        self._put(user, Linear(weight, layer.bias), layer.relu)
+        self._put(user, layer.by_channels_last(channels), layer.relu)
         with self.graph.inserting_before(node):
             self._replace(node, self.graph.call_function(channels_last_rows, (before,)))
 
@@ -182,7 +191,7 @@ class _Folding:
                 return None
             node = _first(node)
         layer = None if node is None else self.layers[node]
-        return len(layer.weight) if isinstance(layer, Convolution) else None
+        return layer.size[0] if isinstance(layer, Convolution) else None
 
     def _module(self, node: fx.Node) -> nn.Module | None:
         return self.top.get_submodule(str(node.target)) if node.op == "call_module" else None
@@ -205,6 +214,10 @@ class _Folding:
     def _replace(self, node: fx.Node, by: fx.Node) -> None:
         node.replace_all_uses_with(by)
         self.graph.erase_node(node)
+
+
+def _parameters(layer: nn.Linear | nn.Conv2d) -> Source:
+    return lambda: (layer.weight.detach(), None if layer.bias is None else layer.bias.detach())
 
 
 def _first(node: fx.Node) -> fx.Node | None:

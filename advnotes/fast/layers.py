@@ -5,6 +5,8 @@ Each computes ``relu(W x + b + other)``, with or without ``relu`` and ``other``,
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,22 +14,39 @@ from torch import Tensor, nn
 
 from advnotes.fast.blocks import Blocks
 
-__all__ = ["Affine", "Convolution", "Linear"]
+__all__ = ["Affine", "Change", "Convolution", "Linear", "Source"]
 
 #: Below this many multiplications for a sample, oneDNN's call costs more than it saves.
 SMALL = 10_000
 
+#: Gives a layer's weight and bias, from what the model's parameters are at the time of the call.
+Source = Callable[[], tuple[Tensor, Tensor | None]]
+
+
+class Change(NamedTuple):
+    """``after * (W (before * x) + b) + shift``, each one number for each channel, or one for all."""
+
+    before: Tensor | None = None
+    after: Tensor | None = None
+    shift: Tensor | None = None
+
 
 class Affine(nn.Module):
-    """A layer with constant parameters, followed by a rectifier where ``relu`` is set."""
+    """A layer with constant parameters, followed by a rectifier where ``relu`` is set.
+
+    Args:
+        source: where the parameters come from, when :meth:`refresh` asks.
+        size: the shape of the weight.
+    """
 
     weight: Tensor
     bias: Tensor | None
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, source: Source, size: torch.Size) -> None:
         super().__init__()
-        self.register_buffer("weight", weight)
-        self.register_buffer("bias", bias)
+        self.source, self.size = source, size
+        self.register_buffer("weight", None)
+        self.register_buffer("bias", None)
         self.relu = False
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
@@ -38,19 +57,28 @@ class Affine(nn.Module):
     def shape(self, x: Tensor) -> tuple[int, ...]:
         """The shape of the output."""
 
-    def scaled(
-        self, *, before: Tensor | None = None, after: Tensor | None = None, shift: Tensor | None = None
-    ) -> "Affine":
-        """The layer ``after * (W (before * x) + b) + shift``, each one number for each channel."""
-        weight, bias = self.weight, self.bias
-        if before is not None:
-            weight = weight * self._by_input(before)
-        if after is not None:
-            weight, bias = (
-                weight * after.view(-1, *[1] * (weight.ndim - 1)),
-                None if bias is None else bias * after,
-            )
-        return self._like(weight, bias if shift is None else shift if bias is None else bias + shift)
+    def scaled(self, change: Callable[[], Change]) -> "Affine":
+        """The layer with another factor before and after it, and a shift."""
+
+        def source() -> tuple[Tensor, Tensor | None]:
+            (weight, bias), (before, after, shift) = self.source(), change()
+            if before is not None:
+                weight = weight * self._by_input(before)
+            if after is not None:
+                weight = weight * after.view(-1, *[1] * (weight.ndim - 1))
+                bias = None if bias is None else bias * after
+            return weight, bias if shift is None else shift if bias is None else bias + shift
+
+        return self._like(source)
+
+    def refresh(self) -> None:
+        """Take the parameters as they are now, and lay them out as the passes want them."""
+        weight, self.bias = self.source()
+        if self.weight is None or _one_memory(self.weight, weight):
+            self.weight = self._laid_out(weight)
+        else:
+            # Into the old memory: of a large matrix, new memory costs several times the copy.
+            self.weight.view(weight.shape).copy_(weight)
 
     @property
     @abstractmethod
@@ -62,8 +90,12 @@ class Affine(nn.Module):
         """One number for each input channel, or one for all, in a shape that broadcasts over the weight."""
 
     @abstractmethod
-    def _like(self, weight: Tensor, bias: Tensor | None) -> "Affine":
-        """Such a layer with other weights."""
+    def _like(self, source: Source) -> "Affine":
+        """Such a layer with parameters from elsewhere."""
+
+    @abstractmethod
+    def _laid_out(self, weight: Tensor) -> Tensor:
+        """The weight in the memory that the passes want; itself where it is there."""
 
     @abstractmethod
     def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:
@@ -73,16 +105,12 @@ class Affine(nn.Module):
     def pull(self, gradient: Tensor, x: Tensor) -> Tensor:
         """The gradient of ``x``, from that of ``W x``."""
 
-    @abstractmethod
-    def finish(self) -> None:
-        """Lay the weights out as the passes want them, once nothing changes any more."""
-
 
 class Convolution(Affine):
     """A convolution in two dimensions, in channels-last memory."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, like: nn.Conv2d) -> None:
-        super().__init__(weight, bias)
+    def __init__(self, source: Source, size: torch.Size, like: nn.Conv2d) -> None:
+        super().__init__(source, size)
         self.like = (like,)  # in a tuple, so that it is no submodule
         self.stride, self.dilation = list(like.stride), list(like.dilation)
         self.padding, self.groups = [int(p) for p in like.padding], like.groups
@@ -90,28 +118,34 @@ class Convolution(Affine):
 
     @property
     def channels(self) -> int:  # noqa: D102
-        return self.weight.shape[1] * self.groups
+        return self.size[1] * self.groups
 
     def _by_input(self, factor: Tensor) -> Tensor:
         if factor.numel() == 1:
             return factor
-        each = factor.view(self.groups, 1, -1, 1, 1).expand(-1, len(self.weight) // self.groups, -1, -1, -1)
+        each = factor.view(self.groups, 1, -1, 1, 1).expand(-1, self.size[0] // self.groups, -1, -1, -1)
         return each.flatten(0, 1)
 
-    def _like(self, weight: Tensor, bias: Tensor | None) -> Affine:
-        return Convolution(weight, bias, self.like[0])
+    def _like(self, source: Source) -> Affine:
+        return Convolution(source, self.size, self.like[0])
 
     def shape(self, x: Tensor) -> tuple[int, ...]:  # noqa: D102
-        sides = zip(x.shape[2:], self.weight.shape[2:], self.padding, self.stride, self.dilation, strict=True)
+        sides = zip(x.shape[2:], self.size[2:], self.padding, self.stride, self.dilation, strict=True)
         return (
             len(x),
-            len(self.weight),
+            self.size[0],
             *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, p, s, d in sides),
         )
 
-    def finish(self) -> None:  # noqa: D102
-        self.blocks = Blocks.of(self.weight, self.stride, self.padding, self.dilation, self.groups)
-        self.weight = self.weight.contiguous(memory_format=torch.channels_last)
+    def _laid_out(self, weight: Tensor) -> Tensor:
+        return weight.contiguous(memory_format=torch.channels_last)
+
+    def refresh(self) -> None:  # noqa: D102
+        super().refresh()
+        if self.blocks is None:
+            self.blocks = Blocks.of(self.weight, self.stride, self.padding, self.dilation, self.groups)
+        else:
+            self.blocks = self.blocks.filled(self.weight)
 
     def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:  # noqa: D102
         relu = self.relu and rectified
@@ -142,27 +176,34 @@ class Convolution(Affine):
 class Linear(Affine):
     """A linear layer."""
 
-    transposed: Tensor
-
     @property
     def channels(self) -> int:  # noqa: D102
-        return self.weight.shape[1]
+        return self.size[1]
 
     def _by_input(self, factor: Tensor) -> Tensor:
         return factor
 
-    def _like(self, weight: Tensor, bias: Tensor | None) -> Affine:
-        return Linear(weight, bias)
+    def by_channels_last(self, channels: int) -> Affine:
+        """The layer for images that were flattened with the channels last instead of first."""
+
+        def source() -> tuple[Tensor, Tensor | None]:
+            weight, bias = self.source()
+            return weight.unflatten(1, (channels, -1)).transpose(1, 2), bias
+
+        return self._like(source)
+
+    def _like(self, source: Source) -> Affine:
+        return Linear(source, self.size)
+
+    def _laid_out(self, weight: Tensor) -> Tensor:
+        return weight.reshape(self.size).contiguous()
 
     def shape(self, x: Tensor) -> tuple[int, ...]:  # noqa: D102
-        return (*x.shape[:-1], len(self.weight))
-
-    def finish(self) -> None:  # noqa: D102
-        self.register_buffer("transposed", self.weight.t().contiguous())
+        return (*x.shape[:-1], self.size[0])
 
     def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:  # noqa: D102
         relu = self.relu and rectified
-        if one_call(x) and self.weight.numel() > SMALL and other is None:
+        if one_call(x) and self.size.numel() > SMALL and other is None:
             after = "relu" if relu else "none"
             return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, after, [], "")
         out = F.linear(x, self.weight, self.bias)
@@ -170,8 +211,8 @@ class Linear(Affine):
         return out.relu_() if relu else out
 
     def pull(self, gradient: Tensor, x: Tensor) -> Tensor:  # noqa: D102
-        if one_call(gradient) and self.weight.numel() > SMALL:
-            return torch.ops.mkldnn._linear_pointwise(gradient, self.transposed, None, "none", [], "")
+        if one_call(gradient) and self.size.numel() > SMALL:
+            return torch.ops.mkldnn._linear_pointwise(gradient, self.weight.t(), None, "none", [], "")
         return gradient @ self.weight
 
 
@@ -182,6 +223,10 @@ def channels_last(x: Tensor) -> Tensor:
         return x
     _, _, height, width = x.shape
     return x.as_strided(x.shape, (height * width, 1, width, 1))
+
+
+def _one_memory(a: Tensor, b: Tensor) -> bool:
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
 
 
 def one_call(x: Tensor) -> bool:

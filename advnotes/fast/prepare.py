@@ -1,22 +1,26 @@
 """A copy of a model that computes the same logits and input gradients faster."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from advnotes.fast.fold import folded
 from advnotes.fast.program import Program
-from advnotes.fast.trace import traced
+from advnotes.fast.trace import Seen, traced
 
-__all__ = ["Autocast", "prepared"]
+__all__ = ["Autocast", "keeping", "prepared"]
 
 SomeModel = TypeVar("SomeModel", bound=Callable[[Tensor], Tensor])
 
-#: Fewer input values in all passes together than this, and preparing costs more than it saves.
-WORTH = 250_000
+#: Fewer input values in all passes together than this, and preparing costs more than it saves: anew, and where only
+#: the parameters of a copy that is there have to be taken over.
+WORTH, WORTH_KEPT = 250_000, 50_000
 #: How far the logits and the gradients of the copy may be from the model's, relative to their size. What rounding does
 #: in float32 is far below, another function far above; bfloat16 has 8 bits.
 CLOSE = {torch.float32: (1e-4, 1e-2), torch.bfloat16: (0.1, 0.5)}
@@ -41,8 +45,8 @@ def prepared(
     (compiled, parallel); what its ``forward`` does depends on the input's values, draws at random, computes beside the
     input, or writes attributes; two samples' logits or gradients differ from the model's; or the passes are too few.
 
-    Nothing changes in the model. Parameters that change later do not change in the copy: prepare anew. The copy
-    gives no gradients of parameters and no second derivatives.
+    Nothing changes in the model. The copy is one of its present parameters: where they change, prepare anew, which
+    within :func:`keeping` costs little. The copy gives no gradients of parameters and no second derivatives.
 
     Args:
         model: maps ``x`` to logits, in eval mode.
@@ -54,12 +58,46 @@ def prepared(
     work = passes * x.numel()
     if work == 0:
         return model
+    copies = _copies.get() if precision is None else None
     copy = None
-    if isinstance(model, nn.Module) and x.dtype == torch.float32 and (work >= WORTH or precision is not None):
-        copy = _agreeing_copy(model, x[:2], precision or x.dtype)
+    if isinstance(model, nn.Module) and x.dtype == torch.float32:
+        if copies is not None and work >= WORTH_KEPT:
+            copy = _kept_copy(copies, model, x[:2])
+        elif work >= WORTH or precision is not None:
+            copy = _agreeing_copy(model, x[:2], precision or x.dtype)
     if copy is not None:
         return copy
     return model if precision is None else Autocast(model, precision)
+
+
+#: The copies that are kept, by their models; None where none are.
+_copies: ContextVar["WeakIdKeyDictionary | None"] = ContextVar("copies", default=None)
+
+
+@contextmanager
+def keeping() -> Iterator[None]:
+    """Within this, a model's copy is kept from one attack on it to the next, and only takes over its parameters.
+
+    What a model's ``forward`` does is then found out once instead of in every attack, as training against one wants it;
+    :func:`advnotes.play` does so. In a loop of your own::
+
+        with keeping():
+            for x, y in loader:
+                x_adv = attack(model, x, y)
+                ...
+
+    A copy is made anew where a module, an attribute or a hook is another than it was. A ``forward`` that is neither
+    PyTorch's nor of this package may depend on more than that: there the logits of two samples are compared with the
+    model's each time. At the end all copies are let go.
+    """
+    if _copies.get() is not None:
+        yield
+        return
+    token = _copies.set(WeakIdKeyDictionary())
+    try:
+        yield
+    finally:
+        _copies.reset(token)
 
 
 class Autocast:
@@ -85,7 +123,21 @@ class _Copy(nn.Module):
         return self.program(x.to(self.precision)).to(x.dtype)
 
 
-def _agreeing_copy(model: nn.Module, x: Tensor, precision: torch.dtype) -> nn.Module | None:
+def _kept_copy(copies: WeakIdKeyDictionary, model: nn.Module, x: Tensor) -> _Copy | None:
+    """The copy of last time with the parameters of now, or a new one."""
+    copy, seen = copies.get(model, (None, None))
+    now = Seen(model, x)
+    if copy is not None and seen == now:
+        copy.program.refresh()
+        with torch.no_grad():
+            if seen.all or _close(copy(x), model(x), CLOSE[x.dtype][0]):
+                return copy
+    copy = _agreeing_copy(model, x, x.dtype)
+    copies[model] = copy, now
+    return copy
+
+
+def _agreeing_copy(model: nn.Module, x: Tensor, precision: torch.dtype) -> _Copy | None:
     """The copy, or None where there is none or it is not the same function."""
     try:
         with torch.no_grad():

@@ -33,6 +33,7 @@ class Program(nn.Module):
         self.called = nn.ModuleList(
             top.get_submodule(str(node.target)) for node in nodes if node.op == "call_module"
         )
+        self.layers = list(layers.values())
         self.steps: list[_Layer | _Between] = []
         between: list[fx.Node] = []
         for node in [*nodes, end]:
@@ -46,6 +47,12 @@ class Program(nn.Module):
         # Without a way back, a value is let go after the last step that wants it.
         wanted = {node: step for step in self.steps for node in step.inputs}
         self.done = [[node for node, last in wanted.items() if last is step] for step in self.steps]
+
+    def refresh(self) -> None:
+        """Take the parameters of the model as they are now."""
+        with torch.no_grad():
+            for layer in self.layers:
+                layer.refresh()
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits."""

@@ -1,6 +1,7 @@
 """The graph of what a model computes, got without touching the model."""
 
 import inspect
+import operator
 import random
 import threading
 from functools import partial
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["Untraceable", "traced"]
+__all__ = ["Seen", "Untraceable", "traced"]
 
 
 class Untraceable(Exception):  # noqa: N818
@@ -137,6 +138,44 @@ def _attributes(model: nn.Module) -> list[Any]:
             entries = value.items() if type(value) is dict else value if type(value) in (list, set) else ()
             found.append((name, id(value), [id(e[1]) if type(value) is dict else id(e) for e in entries]))
     return found
+
+
+class Seen:
+    """What a graph was made from: equal as long as the model is made of the same parts and sees the same kind of input.
+
+    Parameters may have other values in the same memory. It keeps the model's parts alive, but not the model.
+
+    Attributes:
+        all: whether this is all that the graph depends on, since every module is one of PyTorch's or of this package; a
+            ``forward`` by others may look at anything.
+    """
+
+    def __init__(self, model: nn.Module, like: Tensor) -> None:
+        self.values: list[Any] = [like.shape[1:], like.dtype, like.device]
+        self.things: list[Any] = []
+        self.all = True
+        homes = [vars(nn.modules.module)[f"_global{hooks}"] for hooks in HOOKS]
+        for module in model.modules():
+            self.things += [type(module), type(module).forward, type(module).__call__]
+            self.all &= type(module).__module__.startswith(("torch.nn.", "advnotes."))
+            homes.append(vars(module))
+            homes += [value for value in vars(module).values() if isinstance(value, (dict, list, set))]
+        for home in homes:
+            self.values += home if isinstance(home, dict) else ()
+            self.things += home.values() if isinstance(home, dict) else home
+        self.values += [
+            (thing.data_ptr(), thing.shape, thing.stride(), thing.dtype)
+            for thing in self.things
+            if type(thing) in (Tensor, nn.Parameter) and thing.layout == torch.strided
+        ]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Seen) or len(self.things) != len(other.things):
+            return False
+        # The things themselves, kept alive: a number could stand for another thing later.
+        return self.values == other.values and all(map(operator.is_, self.things, other.things))
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _random_state() -> tuple[Any, ...]:

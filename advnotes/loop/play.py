@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
+from advnotes.fast import keeping
 from advnotes.game import Game
 from advnotes.loop import rng
 from advnotes.loop.history import History, NonFiniteLoss, State
@@ -136,7 +137,7 @@ def play(
     table = _Table(game, bare, seats, reader, accelerator, _precision(precision, accelerator), callbacks, ema)
     if checkpoint is not None:
         table.snapshots = Snapshots(Path(checkpoint), keep, accelerator, table)
-    with table.seated():
+    with table.seated(), keeping():
         if table.snapshots is not None:
             table.snapshots.resume() if resume else table.snapshots.require_empty()
         table.play(epochs, steps, callback_every, checkpoint_every, progress)
