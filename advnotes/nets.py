@@ -7,7 +7,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["Normalize", "digit_discriminator", "digit_generator", "madry_cnn", "mlp", "small_cnn"]
+__all__ = [
+    "Normalize",
+    "digit_discriminator",
+    "digit_generator",
+    "madry_cnn",
+    "mlp",
+    "one_logit",
+    "small_cnn",
+]
 
 
 class Normalize(nn.Module):
@@ -120,3 +128,18 @@ def digit_discriminator(width: int = 512) -> nn.Sequential:
         nn.LeakyReLU(0.2),
         nn.Linear(width // 2, 1),
     )
+
+
+def one_logit(network: nn.Module, x: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
+    """The one number that a discriminator or a domain head gives to each sample, from ``[batch, 1]`` or ``[batch]``.
+
+    Raises:
+        ValueError: where it gives another number of them.
+    """
+    logits: Tensor = network(x)
+    if logits.numel() != len(x):
+        raise ValueError(
+            f"expected one logit for each of {len(x)} samples, got shape {tuple(logits.shape)}: end the network with "
+            "one output"
+        )
+    return logits.flatten()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from advnotes.attacks.attack import Model, NormAttack, attacked
 from advnotes.game import Game
 from advnotes.losses import margin
+from advnotes.nets import one_logit
 from advnotes.seeds import Source
 from advnotes.threats import Bounds, Linf
 
@@ -152,7 +153,8 @@ class AdvGAN(Game):
         """Cross-entropy of telling inputs from perturbed ones."""
         with torch.no_grad():
             perturbed = self.attack.perturbed(x)
-        return F.softplus(-self.logit(x)).mean() + F.softplus(self.logit(perturbed)).mean()
+        real, fake = (one_logit(self.discriminator, at) for at in (x, perturbed))
+        return F.softplus(-real).mean() + F.softplus(fake).mean()
 
     def generator_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
         """The weighted sum of fooling the model, looking real and being small."""
@@ -160,16 +162,6 @@ class AdvGAN(Game):
         logits = self.model(perturbed)
         to_go = margin(logits, y) if self.target is None else -margin(logits, torch.full_like(y, self.target))
         fool = to_go.clamp_min(-self.confidence).mean()
-        real = F.softplus(-self.logit(perturbed)).mean()
+        real = F.softplus(-one_logit(self.discriminator, perturbed)).mean()
         small = (torch.linalg.vector_norm((perturbed - x).flatten(1), dim=1) - self.size).clamp_min(0).mean()
         return fool + self.alpha * real + self.beta * small
-
-    def logit(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
-        """The discriminator's logit of each input being real."""
-        logits: Tensor = self.discriminator(x)
-        if logits.numel() != len(x):
-            raise ValueError(
-                f"expected one logit for each of {len(x)} inputs, got shape {tuple(logits.shape)}: end the "
-                "discriminator with one output"
-            )
-        return logits.flatten()

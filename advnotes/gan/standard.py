@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from advnotes.game import Game, Turns
+from advnotes.nets import one_logit
 
 __all__ = ["GAN", "MinimaxGAN"]
 
@@ -55,13 +56,7 @@ class GAN(Game):
 
     def logit(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
         r"""The discriminator's logit :math:`\ell(x) = \log D(x) - \log(1 - D(x))` of each sample."""
-        logits: Tensor = self.discriminator(x)
-        if logits.numel() != len(x):
-            raise ValueError(
-                f"expected one logit for each of {len(x)} samples, got shape {tuple(logits.shape)}: "
-                "end the discriminator with one output"
-            )
-        return logits.flatten()
+        return one_logit(self.discriminator, x)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n ..."]:
         """Generate ``n`` samples, on the generating network's device."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from advnotes.game import Game, Turns
 from advnotes.invariance.gradient_reversal import growing_strength, reverse_gradient
+from advnotes.nets import one_logit
 
 __all__ = ["DANN", "AlternatingDANN"]
 
@@ -132,11 +133,9 @@ class AlternatingDANN(DANN):
 
 def domain_loss(domain_head: nn.Module, h: Float[Tensor, "both ..."], source: int) -> Float[Tensor, ""]:
     """The cross-entropy of telling the first ``source`` features from the others, both domains weighing the same."""
-    logits: Tensor = domain_head(h)
-    if logits.numel() != len(h) or not 0 < source < len(h):
+    if not 0 < source < len(h):
         raise ValueError(
-            f"expected samples of both domains and one logit for each of {len(h)}, got {source} of the source and "
-            f"logits of shape {tuple(logits.shape)}: end the domain head with one output"
+            f"expected samples of both domains, got {source} of the source and {len(h) - source} others"
         )
-    logits = logits.flatten()
+    logits = one_logit(domain_head, h)
     return 0.5 * (F.softplus(logits[:source]).mean() + F.softplus(-logits[source:]).mean())

@@ -42,3 +42,13 @@ def test_mlp():
     assert [type(layer).__name__ for layer in network] == ["Linear", "Tanh", "Linear", "Tanh", "Linear"]
     with pytest.raises(ValueError, match="at least an input and an output"):
         nets.mlp(3)
+
+
+def test_one_logit_for_each_sample_and_no_more():
+    column = nets.mlp(3, 1)
+    x = torch.randn(5, 3)
+    flat = torch.nn.Sequential(column, torch.nn.Flatten(0))
+    assert torch.equal(nets.one_logit(column, x), column(x)[:, 0])
+    assert torch.equal(nets.one_logit(flat, x), column(x)[:, 0])
+    with pytest.raises(ValueError, match=r"5 samples, got shape \(5, 2\)"):
+        nets.one_logit(nets.mlp(3, 2), x)

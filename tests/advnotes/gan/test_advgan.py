@@ -170,7 +170,7 @@ def test_networks_that_do_not_fit_are_refused(points):
         game.attack(game.model, x, y)
     game = small()
     game.discriminator = nn.Linear(5, 2).double()
-    with pytest.raises(ValueError, match=r"one logit for each of 8 inputs, got shape \(8, 2\)"):
+    with pytest.raises(ValueError, match=r"one logit for each of 8 samples, got shape \(8, 2\)"):
         game.discriminator_loss(x, y)
 
 
