@@ -322,6 +322,16 @@ class L1(Threat):
         return (direction / moved).view_as(gradient)
 
 
+def check_threat(threat: object) -> None:
+    """Refuse a bare number and the like.
+
+    Raises:
+        ValueError: where ``threat`` is none.
+    """
+    if not isinstance(threat, Threat):
+        raise ValueError(f"expected a threat such as Linf(8 / 255), got {threat!r}")
+
+
 def per_sample(
     values: Shaped[Tensor, " batch"], like: Shaped[Tensor, "batch ..."]
 ) -> Shaped[Tensor, "batch ..."]:

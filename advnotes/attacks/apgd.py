@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, RowObjective, best_of_tries
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_logits
+from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts, check_logits
 from advnotes.attacks.parts.auto_ascend import auto_ascend
 from advnotes.losses import Loss, cross_entropy, dlr, margin_loss, targeted_dlr, targeted_margin
 from advnotes.seeds import Source, own_seeds
@@ -56,9 +56,7 @@ class APGD(NormAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("steps", "restarts"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_counts(self, "steps", "restarts")
         if not bool(torch.as_tensor(self.threat.eps).isfinite().all()):
             raise ValueError(
                 f"APGD's steps are measured by eps, which must be finite, got {self.threat.eps}: without a limit "
@@ -127,8 +125,7 @@ class TargetedAPGD(APGD):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.targets < 1:
-            raise ValueError(f"targets must be at least 1, got {self.targets}")
+        check_counts(self, "targets")
         if self.targeted or self.loss is not cross_entropy:
             raise ValueError(
                 "TargetedAPGD chooses the classes to reach and the loss itself: to reach one class, or with another "

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from advnotes.fast import Autocast, prepared
 from advnotes.losses import Loss
 from advnotes.seeds import Source, rows_of
-from advnotes.threats import Bounds, Linf, Threat
+from advnotes.threats import Bounds, Linf, Threat, check_threat
 
 __all__ = ["Attack", "Classification", "Model", "NormAttack"]
 
@@ -162,8 +162,7 @@ class NormAttack(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.threat, Threat):
-            raise ValueError(f"an attack wants a threat such as Linf(8 / 255), got {self.threat!r}")
+        check_threat(self.threat)
         eps, (lowest, highest) = torch.as_tensor(self.threat.eps), self.bounds
         if isinstance(self.threat, Linf) and bool(((eps > highest - lowest) & eps.isfinite()).any()):
             raise ValueError(
@@ -224,6 +223,17 @@ class Classification:
         part = Classification(self.model, self.y[rows], self.loss, self.targeted)
         part._checked = self._checked
         return part
+
+
+def check_counts(settings: object, *names: str) -> None:
+    """Refuse a count below 1: how many steps, restarts, queries ...
+
+    Raises:
+        ValueError: see above.
+    """
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")
 
 
 def check_inputs(x: object, y: object, bounds: Bounds) -> None:

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advnotes.ascend import slope
-from advnotes.attacks.attack import Classification, Model, NormAttack
+from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts
 from advnotes.attacks.parts.boundary import Nearest
 from advnotes.losses import margin_loss
 from advnotes.seeds import Source
@@ -64,9 +64,7 @@ class CarliniWagner(NormAttack):
                 f"CarliniWagner is for L2, got {type(self.threat).__name__}: for the nearest point in Linf or L1 use "
                 "FAB, in Linf also DeepFool"
             )
-        for name in ("steps", "searches"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_counts(self, "steps", "searches")
         for name in ("step_size", "initial_c"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

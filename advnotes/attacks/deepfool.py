@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Classification, Model, NormAttack
+from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts
 from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
 from advnotes.attacks.parts.hyperplane import distances
 from advnotes.losses import margin_loss
@@ -64,8 +64,7 @@ class DeepFool(NormAttack):
                 "DeepFool chooses the classes to reach by itself, the nearest: to reach one that you choose, use "
                 "FAB(threat, targeted=True) or CarliniWagner(threat, targeted=True)"
             )
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        check_counts(self, "steps")
         if self.overshoot < 0:
             raise ValueError(f"overshoot must be at least 0, got {self.overshoot}")
         if self.candidates is not None and self.candidates < 2:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.attacks.apgd import TargetedAPGD
-from advnotes.attacks.attack import Model, check_logits
+from advnotes.attacks.attack import Model, check_counts, check_logits
 from advnotes.attacks.parts.wrapper import Wrapper
 from advnotes.losses import Loss
 from advnotes.seeds import Source
@@ -53,8 +53,7 @@ class EOT(Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.samples < 1:
-            raise ValueError(f"samples must be at least 1, got {self.samples}")
+        check_counts(self, "samples")
 
     @property
     def passes(self) -> int:

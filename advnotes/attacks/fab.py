@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Classification, Model, NormAttack
+from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts
 from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
 from advnotes.attacks.parts.hyperplane import distances, shortest_way
 from advnotes.losses import margin, margin_loss
@@ -67,9 +67,7 @@ class FAB(NormAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("steps", "restarts"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_counts(self, "steps", "restarts")
         if not (0 <= self.alpha_max <= 1 and self.eta >= 1 and 0 < self.beta < 1):
             raise ValueError(
                 "expected alpha_max in [0, 1], eta of at least 1 and beta in (0, 1), got "
@@ -168,8 +166,7 @@ class TargetedFAB(FAB):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.targets < 1:
-            raise ValueError(f"targets must be at least 1, got {self.targets}")
+        check_counts(self, "targets")
         if self.targeted:
             raise ValueError(
                 "TargetedFAB chooses the classes to reach by itself, the likeliest wrong ones; to reach one that you "

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, slope
-from advnotes.attacks.attack import Attack, Classification, Model
+from advnotes.attacks.attack import Attack, Classification, Model, check_counts
 from advnotes.losses import Loss, margin_loss
 from advnotes.seeds import Source
 
@@ -50,8 +50,7 @@ class OnlyAdd(Attack):
         super().__post_init__()
         if not bool((torch.as_tensor(self.budget) >= 1).all()):
             raise ValueError(f"budget must be a number of features of at least 1, got {self.budget}")
-        if self.shortlist < 1:
-            raise ValueError(f"shortlist must be at least 1, got {self.shortlist}")
+        check_counts(self, "shortlist")
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None

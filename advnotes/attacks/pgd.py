@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, ascend, best_of_tries
-from advnotes.attacks.attack import Classification, Model, NormAttack
+from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts
 from advnotes.losses import Loss, cross_entropy
 from advnotes.seeds import Source, rows_of
 
@@ -51,9 +51,7 @@ class PGD(NormAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("steps", "restarts"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_counts(self, "steps", "restarts")
         if self.step_size is not None and not bool((torch.as_tensor(self.step_size) > 0).all()):
             raise ValueError(f"step_size must be positive, got {self.step_size}")
         if self.restarts > 1 and not self.random_start:

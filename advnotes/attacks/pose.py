@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, ascend, best_of_tries
-from advnotes.attacks.attack import Attack, Classification, Model, attacked, check_inputs
+from advnotes.attacks.attack import Attack, Classification, Model, attacked, check_counts, check_inputs
 from advnotes.losses import Loss, cross_entropy
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import Linf
@@ -229,8 +229,7 @@ class RandomPose(PlanePose):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tries < 1:
-            raise ValueError(f"tries must be at least 1, got {self.tries}")
+        check_counts(self, "tries")
 
     def search(self, posing: Posing, generator: Source) -> Ascent:  # noqa: D102
         cube = torch.zeros_like(posing.limits)

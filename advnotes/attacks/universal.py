@@ -8,7 +8,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import no_slope, slope, warn_of_masking
-from advnotes.attacks.attack import Classification, Model, NormAttack, attacked, check_inputs, device_of
+from advnotes.attacks.attack import (
+    Classification,
+    Model,
+    NormAttack,
+    attacked,
+    check_counts,
+    check_inputs,
+    device_of,
+)
 from advnotes.losses import Loss, cross_entropy
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import Linf, blocked
@@ -69,9 +77,7 @@ class Universal(NormAttack):
             raise ValueError(
                 f"one perturbation has one finite radius, got eps={self.threat.eps!r}: give the threat a number"
             )
-        for name in ("steps", "starts", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_counts(self, "steps", "starts", "batch_size")
         for name in ("step_size", "cap"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

@@ -17,7 +17,7 @@ from advnotes.losses import cross_entropy
 from advnotes.metrics import accuracy, robust_accuracy
 from advnotes.robust.adversarial import AdversarialTraining
 from advnotes.seeds import Source, content_seeds
-from advnotes.threats import Bounds, Threat
+from advnotes.threats import Bounds, Threat, check_threat
 
 __all__ = ["CatastrophicOverfittingWarning", "FastAdversarialTraining", "OverfittingWatch"]
 
@@ -160,7 +160,7 @@ class OverfittingWatch:
     ) -> None:
         if not 0 < gap < 1:
             raise ValueError(f"gap is a difference of accuracies between 0 and 1, got {gap}")
-        _check_threat(threat)
+        check_threat(threat)
         check_inputs(x, y, bounds)
         if steps < 2:
             raise ValueError(
@@ -197,8 +197,3 @@ class OverfittingWatch:
             )
         clean = float(accuracy(model, self.x, self.y))
         return {"clean accuracy": clean, "fgsm accuracy": one, "pgd accuracy": more}
-
-
-def _check_threat(threat: object) -> None:
-    if not isinstance(threat, Threat):
-        raise ValueError(f"the adversary wants a threat such as Linf(8 / 255), got {threat!r}")

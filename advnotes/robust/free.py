@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DistributedSampler
 
 from advnotes.game import Game
-from advnotes.threats import Bounds, Threat
+from advnotes.threats import Bounds, Threat, check_threat
 
 __all__ = ["FreeAdversarialTraining", "Replay"]
 
@@ -61,8 +61,7 @@ class FreeAdversarialTraining(Game):
         bounds: Bounds = (0.0, 1.0),
     ) -> None:
         super().__init__()
-        if not isinstance(threat, Threat):
-            raise ValueError(f"the adversary wants a threat such as Linf(8 / 255), got {threat!r}")
+        check_threat(threat)
         if torch.as_tensor(threat.eps).ndim:
             raise ValueError(
                 "the perturbation goes from batch to batch: give the threat one eps for all samples"

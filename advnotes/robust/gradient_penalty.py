@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from advnotes.ascend import no_graph
 from advnotes.game import Game
 from advnotes.losses import Loss, cross_entropy
-from advnotes.threats import Threat
+from advnotes.threats import Threat, check_threat
 
 __all__ = ["GradientPenalty"]
 
@@ -43,8 +43,7 @@ class GradientPenalty(Game):
 
     def __init__(self, model: nn.Module, threat: Threat, loss: Loss = cross_entropy) -> None:
         super().__init__()
-        if not isinstance(threat, Threat):
-            raise ValueError(f"the penalty is for a threat such as Linf(8 / 255), got {threat!r}")
+        check_threat(threat)
         eps = torch.as_tensor(threat.eps)
         if eps.ndim or not bool(eps.isfinite()):
             raise ValueError(

@@ -10,7 +10,7 @@ from advnotes.attacks.attack import attacked, check_inputs
 from advnotes.fast import prepared
 from advnotes.game import Game
 from advnotes.losses import kl
-from advnotes.threats import Bounds, Threat
+from advnotes.threats import Bounds, Threat, check_threat
 
 __all__ = ["TRADES"]
 
@@ -61,8 +61,7 @@ class TRADES(Game):
         training: bool = False,
     ) -> None:
         super().__init__()
-        if not isinstance(threat, Threat):
-            raise ValueError(f"the adversary wants a threat such as Linf(8 / 255), got {threat!r}")
+        check_threat(threat)
         if not beta >= 0:
             raise ValueError(f"beta must be at least 0, got {beta}")
         if steps < 1:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from scipy.optimize import minimize
 
-from advnotes.threats import L1, L2, Linf
+from advnotes.threats import L1, L2, Linf, check_threat
 
 THREATS = [Linf, L2, L1]
 threats = st.sampled_from(THREATS)
@@ -172,6 +172,12 @@ def test_the_dual_norm_of_nothing_has_no_slope(kind):
     gradient = torch.zeros(2, 3, requires_grad=True)
     (slope,) = torch.autograd.grad(kind(1.0).dual_norm(gradient).sum(), gradient)
     assert torch.equal(slope, torch.zeros(2, 3))
+
+
+def test_a_number_is_no_threat():
+    check_threat(L2(0.3))
+    with pytest.raises(ValueError, match=r"Linf\(8 / 255\), got 0\.3"):
+        check_threat(0.3)
 
 
 def test_the_steepest_step_of_l1_is_not_that_of_l2():
