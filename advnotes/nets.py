@@ -62,7 +62,7 @@ def mlp(*sizes: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
 
 
 def small_cnn(classes: int = 10) -> nn.Sequential:
-    """For 28 x 28 digits: two strided 4 x 4 convolutions with 16 and 32 channels, 100 hidden units.
+    """For 28×28 digits: two strided 4×4 convolutions with 16 and 32 channels, 100 hidden units.
 
     166,406 parameters; an epoch of MNIST takes seconds on one thread. It is the network of Wong et al. 2020,
     section 5.1, with the digits normalised in front.
@@ -81,9 +81,9 @@ def small_cnn(classes: int = 10) -> nn.Sequential:
 
 
 def madry_cnn(classes: int = 10) -> nn.Sequential:
-    """For 28 x 28 digits: the network of Madry et al. 2017, section 5.
+    """For 28×28 digits: the network of Madry et al. 2017, section 5.
 
-    Two 5 x 5 convolutions with 32 and 64 channels, each followed by 2 x 2 max-pooling, and 1,024 hidden units.
+    Two 5×5 convolutions with 32 and 64 channels, each followed by 2×2 max-pooling, and 1,024 hidden units.
     """
     return nn.Sequential(
         nn.Conv2d(1, 32, 5, padding=2),
@@ -100,7 +100,7 @@ def madry_cnn(classes: int = 10) -> nn.Sequential:
 
 
 def digit_generator(latent_size: int = 64, width: int = 512) -> nn.Sequential:
-    """From a latent vector to a 28 x 28 digit in [0, 1]: two hidden layers with batch normalisation."""
+    """From a latent vector to a 28×28 digit in [0, 1]: two hidden layers with batch normalisation."""
     return nn.Sequential(
         nn.Linear(latent_size, width),
         nn.BatchNorm1d(width),
@@ -115,7 +115,7 @@ def digit_generator(latent_size: int = 64, width: int = 512) -> nn.Sequential:
 
 
 def digit_discriminator(width: int = 512) -> nn.Sequential:
-    """From a 28 x 28 image in [0, 1] to one logit: real or generated. No normalisation across the batch.
+    """From a 28×28 image in [0, 1] to one logit: real or generated. No normalisation across the batch.
 
     Its input is spread over [-1, 1] first.
     """

@@ -47,7 +47,7 @@ def mnist_m(
     rows, columns = x.shape[2:]
     if not grounds or any(g.shape[1] < rows or g.shape[2] < columns for g in grounds):
         raise ValueError(
-            f"expected photographs of at least {rows} x {columns} pixels, got sizes "
+            f"expected photographs of at least {rows}×{columns} pixels, got sizes "
             f"{[tuple(g.shape[1:]) for g in grounds]}"
         )
     device = torch.device("cpu") if generator is None else generator.device

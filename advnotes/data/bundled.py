@@ -1,4 +1,4 @@
-"""Real data that need no download: MNIST and spam, which lie beside this file, and scikit-learn's 8x8 digits."""
+"""Real data that need no download: MNIST and spam, which lie beside this file, and scikit-learn's 8×8 digits."""
 
 import zipfile
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ def mnist(
 def digits(
     split: str = "train", size: int | None = None
 ) -> tuple[Float[Tensor, "n 1 8 8"], Int64[Tensor, " n"]]:
-    """scikit-learn's 1,797 handwritten digits, 8x8 pixels: a second, smaller domain; no download.
+    """scikit-learn's 1,797 handwritten digits, 8×8 pixels: a second, smaller domain; no download.
 
     The split is fixed and stratified: NumPy's ``RandomState(0)``, whose stream is frozen, permutes each
     class; a fifth of it (rounded) is "test" (359 in all), the next tenth "validation" (180), the rest "train"

@@ -80,7 +80,7 @@ def fashion_mnist(
     root: str | os.PathLike[str] | None = None,
     source: Source = FASHION_MNIST,
 ) -> tuple[Float[Tensor, "n 1 28 28"], Int64[Tensor, " n"]]:
-    """Fashion-MNIST: 28x28 pictures of ten kinds of clothes, in MNIST's format (31 MB to fetch).
+    """Fashion-MNIST: 28×28 pictures of ten kinds of clothes, in MNIST's format (31 MB to fetch).
 
     "train" is the first 55,000 of the original training set, "validation" its last 5,000, "train+validation" all
     60,000, "test" the original 10,000.
@@ -113,7 +113,7 @@ def cifar10(
     root: str | os.PathLike[str] | None = None,
     source: Source = CIFAR10,
 ) -> tuple[Float[Tensor, "n 3 32 32"], Int64[Tensor, " n"]]:
-    """CIFAR-10: 32x32 colour photographs of ten kinds of things (170 MB to fetch).
+    """CIFAR-10: 32×32 colour photographs of ten kinds of things (170 MB to fetch).
 
     "train" is batches 1 to 4 and the first 5,000 of batch 5, "validation" the last 5,000 of batch 5,
     "train+validation" all 50,000, "test" the original 10,000. The binary version is used: the Python version is a
@@ -134,7 +134,7 @@ def svhn(
     root: str | os.PathLike[str] | None = None,
     source: Source = SVHN,
 ) -> tuple[Float[Tensor, "n 3 32 32"], Int64[Tensor, " n"]]:
-    """SVHN, cropped: 32x32 colour photographs of digits on houses (182 MB to fetch, 64 MB for "test").
+    """SVHN, cropped: 32×32 colour photographs of digits on houses (182 MB to fetch, 64 MB for "test").
 
     "train" is the first 68,257 of the original training set, "validation" its last 5,000, "train+validation" all
     73,257, "test" the original 26,032; the 531,131 extra images are left out. The file's label 10 means the digit 0

@@ -52,5 +52,5 @@ def test_digits_stay_as_they_are_and_the_generator_decides():
 
 @pytest.mark.parametrize("grounds", [[], [torch.rand(3, 27, 40)]])
 def test_photographs_are_larger_than_digits(grounds: list[torch.Tensor]):
-    with pytest.raises(ValueError, match="at least 28 x 28"):
+    with pytest.raises(ValueError, match="at least 28×28"):
         mnist_m(torch.zeros(1, 1, 28, 28), grounds)
