@@ -9,14 +9,13 @@ prepares a model for an attack is part of the attack's time.
 """
 
 import argparse
-import warnings
 from collections.abc import Callable
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from peers import STEPS, Contender, autoattack_of_torchattacks, pgd_of_peers
-from timing import rounds, table
+from timing import Part, main, rounds, table
 from torch import Tensor, nn
 
 from advnotes import PGD, Linf, attacks, data, zoo
@@ -227,30 +226,13 @@ def auto(options: argparse.Namespace) -> None:
 #: ResNet, whose weights are random, on most of its colours.
 HALF, ROBUST, FAINT = 0.0875, 0.3, 1 / 255
 
-PARTS = {"pgd": pgd, "early": early, "auto": auto}
-
-
-def main() -> None:
-    """Measure what is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument(
-        "--repeats", type=int, default=15, help="rounds, at least 2; AutoAttack takes a fifth"
-    )
-    parser.add_argument("--samples", type=int, default=50, help="digits for AutoAttack")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    warnings.filterwarnings("ignore")
-    print(
-        f"torch {torch.__version__}, {options.device}, threads: {options.threads}, rounds: {options.repeats}"
-    )
-    for part in options.parts:
-        PARTS[part](options)
+PARTS: dict[str, Part] = {"pgd": pgd, "early": early, "auto": auto}
 
 
 if __name__ == "__main__":
-    main()
+    main(
+        __doc__,
+        PARTS,
+        device=("cpu", "where models and data are"),
+        samples=(50, "digits for AutoAttack, which takes a fifth of the rounds"),
+    )

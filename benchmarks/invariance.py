@@ -14,7 +14,6 @@ import argparse
 import copy
 import math
 import random
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from statistics import mean
 
 import torch
 import torch.nn.functional as F
-from timing import seconds, table
+from timing import main, seconds, table
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -237,20 +236,8 @@ def fault(name: str, values: list[float], wanted: list[float]) -> str | None:
     return f"is {apart:.3f} from the plain loop's accuracy" if apart > most else None
 
 
-def main() -> None:
-    """Measure, and print times and what was reached."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=7, help="rounds, at least 2, each with its own seed")
-    parser.add_argument(
-        "--steps", type=int, default=SAME, help=f"accuracies are compared up to {SAME} of them"
-    )
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    warnings.filterwarnings("ignore")
-    print(f"torch {torch.__version__}, threads: {options.threads}, rounds: {options.repeats}", flush=True)
+def crescents(options: argparse.Namespace) -> None:
+    """Times, and what was reached."""
     everyone = contenders()
     compare(everyone)
     took, right = measure(everyone, options)
@@ -269,4 +256,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, {"crescents": crescents}, repeats=7, steps=(SAME, f"accuracies are compared up to {SAME}"))

@@ -1,14 +1,38 @@
-"""Times of contenders side by side: round by round, and the ratios within each round."""
+"""Times of contenders side by side: round by round, and the ratios within each round; and what scripts are told."""
 
+import argparse
 import random
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-__all__ = ["rounds", "seconds", "table"]
+__all__ = ["Part", "main", "rounds", "seconds", "table"]
+
+#: Measures and prints something, told what the command line says.
+Part = Callable[[argparse.Namespace], None]
+
+
+def main(description: str, parts: dict[str, Part], repeats: int = 15, **more: tuple[int | str, str]) -> None:
+    """Measure what the command line asks for; ``more`` are a script's own options: their defaults and what they are."""
+    options = dict(threads=(1, "of torch"), repeats=(repeats, "rounds, at least 2"), **more)
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=layout)
+    for name, (default, what) in options.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=f"{what} ({default})")
+    if len(parts) > 1:
+        parser.add_argument("--parts", nargs="+", choices=parts)
+    parser.set_defaults(parts=list(parts))
+    told = parser.parse_args()
+    torch.set_num_threads(told.threads)
+    warnings.filterwarnings("ignore")
+    said = ", ".join(f"{name}: {getattr(told, name)}" for name in options)
+    print(f"torch {torch.__version__}, {said}", flush=True)
+    for part in told.parts:
+        parts[part](told)
 
 
 def seconds(attack: Callable[[], object], x: Tensor) -> float:
