@@ -234,7 +234,7 @@ def robust(options: argparse.Namespace) -> None:
             compare(name, *values)
             for label, contender in contenders.items():
                 calls[label] = partial(trained, contender, networks, batches)
-        calls["fast, limit"] = partial(trained, fast_limit, networks, batches)
+        calls["fast, eager limit"] = partial(trained, fast_limit, networks, batches)
         title = f"{build.__name__}, batch 128, {steps} steps"
         print("\n" + table(title, rounds(calls, x, options.repeats), "standard, loop"), flush=True)
 
