@@ -64,7 +64,8 @@ def prepared(
         if copies is not None and work >= WORTH_KEPT:
             copy = _kept_copy(copies, model, x[:2])
         elif work >= WORTH or precision is not None:
-            copy = _agreeing_copy(model, x[:2], precision or x.dtype)
+            copy = _new_copy(model, x[:2], precision or x.dtype)
+            copy = copy if copy is not None and _agrees(copy, model, x[:2]) else None
     if copy is not None:
         return copy
     return model if precision is None else Autocast(model, precision)
@@ -124,37 +125,49 @@ class _Copy(nn.Module):
 
 
 def _kept_copy(copies: WeakIdKeyDictionary, model: nn.Module, x: Tensor) -> _Copy | None:
-    """The copy of last time with the parameters of now, or a new one."""
+    """The copy of last time with the parameters of now, or a new one; None where there is none, now as last time."""
     copy, seen = copies.get(model, (None, None))
     now = Seen(model, x)
-    if copy is not None and seen == now:
+    if seen == now:
+        if copy is None:
+            return None
         copy.program.refresh()
         with torch.no_grad():
             if seen.all or _close(copy(x), model(x), CLOSE[x.dtype][0]):
                 return copy
-    copy = _agreeing_copy(model, x, x.dtype)
+    copy = _new_copy(model, x, x.dtype)
     copies[model] = copy, now
+    if copy is not None and not _agrees(copy, model, x):
+        # It may at the next step: what a run does must not depend on what the steps before the last stop have found.
+        del copies[model]
+        return None
     return copy
 
 
-def _agreeing_copy(model: nn.Module, x: Tensor, precision: torch.dtype) -> _Copy | None:
-    """The copy, or None where there is none or it is not the same function."""
+def _new_copy(model: nn.Module, x: Tensor, precision: torch.dtype) -> _Copy | None:
+    """A copy, or None where a graph cannot hold what the model does."""
     try:
         with torch.no_grad():
             top, graph = traced(model, x)
-            copy = _Copy(folded(top.to(precision), graph), precision)
-        random_state = _random_state(x.device)
-        ours = _logits_and_gradient(copy, x)
-        if any(not torch.equal(a, b) for a, b in zip(random_state, _random_state(x.device), strict=True)):
-            _set_random_state(random_state, x.device)
-            return None
-        theirs = _logits_and_gradient(model, x)
+            return _Copy(folded(top.to(precision), graph), precision)
     # A model's forward is anybody's code, and it meets stand-ins for tensors here: it may fail in any way. What is
     # wrong with the model itself comes to light when the attack calls it.
     except Exception:
         return None
-    close = CLOSE[precision]
-    return copy if all(map(_close, ours, theirs, close)) else None
+
+
+def _agrees(copy: _Copy, model: nn.Module, x: Tensor) -> bool:
+    """Whether two samples' logits and gradients are the model's, got without a random number."""
+    try:
+        random_state = _random_state(x.device)
+        ours = _logits_and_gradient(copy, x)
+        if any(not torch.equal(a, b) for a, b in zip(random_state, _random_state(x.device), strict=True)):
+            _set_random_state(random_state, x.device)
+            return False
+        theirs = _logits_and_gradient(model, x)
+    except Exception:  # as above
+        return False
+    return all(map(_close, ours, theirs, CLOSE[copy.precision]))
 
 
 def _logits_and_gradient(model: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:

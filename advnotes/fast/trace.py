@@ -151,7 +151,9 @@ class Seen:
     """
 
     def __init__(self, model: nn.Module, like: Tensor) -> None:
+        kind = like.device.type
         self.values: list[Any] = [like.shape[1:], like.dtype, like.device]
+        self.values += [torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)]
         self.things: list[Any] = []
         self.all = True
         homes = [vars(nn.modules.module)[f"_global{hooks}"] for hooks in HOOKS]

@@ -646,6 +646,34 @@ def test_training_looks_once_at_what_a_model_does(monkeypatch):
     assert robust_accuracy(game.model, PGD(Linf(0.1), fast=False), x, y).value > 0.7
 
 
+def test_a_model_without_a_copy_is_looked_at_again_only_where_it_has_changed(monkeypatch):
+    calls = []
+
+    def counting(model, like):
+        calls.append(model)
+        return traced(model, like)
+
+    monkeypatch.setattr("advnotes.fast.prepare.traced", counting)
+    model, x = Wrapped(ODD["control flow"]), MODELS["resnet"][1]
+    with keeping():
+        for _ in range(3):
+            assert prepared(model, x, passes=MANY) is model
+        assert len(calls) == 1
+        model.odd = None
+        for _ in range(3):
+            assert prepared(model, x, passes=MANY) is not model
+    assert len(calls) == 2
+
+
+def test_a_copy_from_outside_autocast_is_none_within():
+    model, x = MODELS["zoo"]
+    with keeping():
+        assert prepared(model, x, passes=MANY) is not model
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert prepared(model, x, passes=MANY) is model
+        assert prepared(model, x, passes=MANY) is not model
+
+
 def test_what_is_kept_pays_for_one_pass():
     model, x = zoo.mnist_robust(), data.mnist("test", size=128)[0]
     assert prepared(model, x, passes=1) is model
