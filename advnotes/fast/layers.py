@@ -141,10 +141,11 @@ class Convolution(Affine):
         return weight.contiguous(memory_format=torch.channels_last)
 
     def refresh(self) -> None:  # noqa: D102
+        first = self.weight is None
         super().refresh()
-        if self.blocks is None:
+        if first:  # whether blocks pay, and which, hangs on the shapes alone
             self.blocks = Blocks.of(self.weight, self.stride, self.padding, self.dilation, self.groups)
-        else:
+        elif self.blocks is not None:
             self.blocks = self.blocks.filled(self.weight)
 
     def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:  # noqa: D102

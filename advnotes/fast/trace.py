@@ -28,11 +28,11 @@ def traced(model: nn.Module, like: Tensor) -> tuple[nn.Module, fx.Graph]:
         Untraceable: where hooks, wrappers, randomness or attributes that ``forward`` writes would be lost.
     """
     skeleton = _Outside(_copy(model, like, {}))
-    written = _attributes(skeleton)
+    untouched = Seen(skeleton, like)
     randomness = _random_state()
     with torch.enable_grad(), _NothingComputed():
         graph = _Tracer().trace(skeleton)
-    if _attributes(skeleton) != written:
+    if Seen(skeleton, like) != untouched:
         raise Untraceable("forward writes attributes of the model")
     if _random_state() != randomness:
         random.setstate(randomness[0])
@@ -128,16 +128,6 @@ def _copy(module: nn.Module, like: Tensor, known: dict[nn.Module, nn.Module]) ->
 def _own(value: Any) -> Any:
     """A container that ``forward`` could write into, copied."""
     return value.copy() if type(value) in (list, dict, set) else value
-
-
-def _attributes(model: nn.Module) -> list[Any]:
-    """Which objects the attributes of all modules are, down to the entries of containers."""
-    found: list[Any] = []
-    for module in model.modules():
-        for name, value in vars(module).items():
-            entries = value.items() if type(value) is dict else value if type(value) in (list, set) else ()
-            found.append((name, id(value), [id(e[1]) if type(value) is dict else id(e) for e in entries]))
-    return found
 
 
 class Seen:

@@ -630,39 +630,38 @@ def test_copies_are_let_go_with_their_models_and_at_the_end():
     assert prepared(model, x, passes=MANY) is not prepared(model, x, passes=MANY)
 
 
-def test_training_looks_once_at_what_a_model_does(monkeypatch):
-    calls = []
+@pytest.fixture
+def looked_at(monkeypatch):
+    """The models that were traced, a line for each time."""
+    models = []
 
     def counting(model, like):
-        calls.append(model)
+        models.append(model)
         return traced(model, like)
 
     monkeypatch.setattr("advnotes.fast.prepare.traced", counting)
+    return models
+
+
+def test_training_looks_once_at_what_a_model_does(looked_at):
     torch.manual_seed(0)
     x, y = data.mnist("train", size=256)
     game = AdversarialTraining(mlp_on_digits(), attack=PGD(Linf(0.1), steps=3, best=False))
     play(game, [(x, y)], torch.optim.Adam(game.parameters(), lr=2e-3, fused=True), steps=60, progress=False)
-    assert len(calls) == 1
+    assert len(looked_at) == 1
     assert robust_accuracy(game.model, PGD(Linf(0.1), fast=False), x, y).value > 0.7
 
 
-def test_a_model_without_a_copy_is_looked_at_again_only_where_it_has_changed(monkeypatch):
-    calls = []
-
-    def counting(model, like):
-        calls.append(model)
-        return traced(model, like)
-
-    monkeypatch.setattr("advnotes.fast.prepare.traced", counting)
+def test_a_model_without_a_copy_is_looked_at_again_only_where_it_has_changed(looked_at):
     model, x = Wrapped(ODD["control flow"]), MODELS["resnet"][1]
     with keeping():
         for _ in range(3):
             assert prepared(model, x, passes=MANY) is model
-        assert len(calls) == 1
+        assert len(looked_at) == 1
         model.odd = None
         for _ in range(3):
             assert prepared(model, x, passes=MANY) is not model
-    assert len(calls) == 2
+    assert len(looked_at) == 2
 
 
 def test_a_copy_from_outside_autocast_is_none_within():
