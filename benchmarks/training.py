@@ -178,7 +178,7 @@ CLASSIFIERS: dict[str, tuple[Training, Callable[[nn.Module], Game]]] = {
 
 
 def dcgan() -> tuple[nn.Module, nn.Module]:
-    """For 28 x 28 digits: convolutions with 4 x 4 kernels and batch normalisation (Radford et al. 2015, section 3)."""
+    """For 28×28 digits: convolutions with 4×4 kernels and batch normalisation (Radford et al. 2015, section 3)."""
     generator = nn.Sequential(
         nn.Linear(LATENT, 128 * 7 * 7, bias=False),
         nn.Unflatten(1, (128, 7, 7)),

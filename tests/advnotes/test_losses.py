@@ -61,6 +61,9 @@ def test_kl_is_torchs_and_zero_where_nothing_differs():
     p, q = (torch.randn(9, 4, generator=generator) for _ in range(2))
     torch.testing.assert_close(kl(p, q), kl_divergence(Categorical(logits=p), Categorical(logits=q)))
     assert torch.equal(kl(p, p), torch.zeros(9))
+    # Saturated predictions have a finite divergence.
+    sure = torch.tensor([[200.0, -200.0]])
+    assert kl(sure, sure.flip(1)).isfinite().all()
 
 
 @given(st.integers(0, 1000), st.floats(0, 50), st.floats(0, 100))
