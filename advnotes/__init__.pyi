@@ -9,6 +9,7 @@ from .invariance import DANN, Pivot, fresh_adversary
 from .loop import History, NonFiniteLoss, play
 from .losses import cross_entropy, dlr, margin, margin_loss
 from .metrics import accuracy, fooling_rate, mode_coverage, robust_accuracy
+from .notebook import tell
 from .robust import TRADES, VAT, AdversarialTraining, FastAdversarialTraining
 from .seeds import seed_all, start
 from .threats import L1, L2, Linf, Threat
@@ -65,5 +66,6 @@ __all__ = [
     "robust_accuracy",
     "seed_all",
     "start",
+    "tell",
     "zoo",
 ]

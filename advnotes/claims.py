@@ -5,111 +5,126 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-import torch
+from advnotes.bounds import Bound, at_least, at_most, between, is_share
+from advnotes.environment import environment
+from advnotes.notebook import show
+from advnotes.verdicts import EDGE, FAILS, UNJUDGED, Finding, Verdict, judge
 
-from advnotes.notebook import in_notebook
-
-__all__ = ["MIME", "Bound", "Claim", "Claims", "at_least", "at_most", "between"]
+__all__ = ["KINDS", "MIME", "PROFILES", "Bound", "Claim", "Claims", "at_least", "at_most", "between"]
 
 #: The output type under which a notebook stores a claim for the scorecard.
 MIME = "application/vnd.advnotes.claim+json"
 
-Verdict = Literal["holds", "not reproduced", "not judged"]
+#: The sizes that a chapter can run at. At ``smoke`` nothing is judged.
+PROFILES = ("smoke", "laptop", "gpu")
 
+#: A paper's statement; a comparison that shows what the statement rests on; an equation that must be exact.
+KINDS = ("paper", "control", "identity")
 
-@dataclass(frozen=True)
-class Bound:
-    """The closed interval that a measured value must lie in."""
-
-    low: float = -math.inf
-    high: float = math.inf
-
-    def __post_init__(self) -> None:
-        if not self.low <= self.high:
-            raise ValueError(f"a bound must have low <= high, got {self.low} and {self.high}")
-
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
-    def text(self, format: str) -> str:
-        """The bound in words, its ends in the claim's own format."""
-        low, high = format.format(self.low), format.format(self.high)
-        if self.high == math.inf:
-            return f"≥ {low}"
-        return f"≤ {high}" if self.low == -math.inf else f"{low} to {high}"
-
-
-def at_least(value: float) -> Bound:
-    """A bound from below."""
-    return Bound(low=value)
-
-
-def at_most(value: float) -> Bound:
-    """A bound from above."""
-    return Bound(high=value)
-
-
-def between(low: float, high: float) -> Bound:
-    """A bound from both sides."""
-    return Bound(low, high)
+_LONGEST_REASON = 25  # words
+_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement, judged. Displays as a row in a notebook and as a line elsewhere."""
+    """One statement, with its bound, the values of one run, and where they were measured."""
 
+    id: str
+    kind: str
     statement: str
     paper: str
+    number: float | None
     where: str
     measured: tuple[float, ...]
     seeds: tuple[int, ...]
+    n: int | None
     format: str
-    bound: str
-    verdict: Verdict
-    known: str | None
+    bound: Bound
+    reason: str | None
     profile: str
-    device: str
+    environment: dict[str, str]
+
+    @property
+    def exact(self) -> bool:
+        """Whether no chance decides the values."""
+        return not self.seeds
+
+    def judge(self, others: Sequence[Sequence[float]] = ()) -> Finding:
+        """The finding of this run alone, or together with the values of other runs of the same claim."""
+        runs = [self.measured, *others]
+        found = judge(runs, self.bound.low, self.bound.high, n=self.n, exact=self.exact)
+        return Finding(UNJUDGED, found.mean, found.error, found.room) if self.profile == "smoke" else found
+
+    @property
+    def verdict(self) -> Verdict:
+        """What this run alone says."""
+        return self.judge().verdict
+
+    def show(self, value: float) -> str:
+        """A value as the claim prints it, never so rounded that it contradicts the bound."""
+        return self.bound.show(self.format, value)
 
     @property
     def here(self) -> str:
-        """The measured values, in the claim's format, with the seeds they were measured over."""
-        values = ", ".join(self.format.format(value) for value in self.measured)
-        if len(self.measured) == 1 and len(self.seeds) != 1:
+        """The measured values with the seeds that they were measured over, and their mean."""
+        values = ", ".join(map(self.show, self.measured))
+        if self.exact:
             return values
         word = "seed" if len(self.seeds) == 1 else "seeds"
-        return f"{values} ({word} {', '.join(map(str, self.seeds))})"
+        mean = f", mean {self.show(self.judge().mean)}" if len(self.seeds) > 1 else ""
+        return f"{values} ({word} {', '.join(map(str, self.seeds))}{mean})"
 
     def __str__(self) -> str:
-        said = f"paper: {self.paper} [{self.where}], here: {self.here}, bound: {self.bound}"
-        why = f" ({self.known})" if self.known and self.verdict == "not reproduced" else ""
-        return f"{self.verdict}: {self.statement}; {said}{why}"
+        said = f"paper: {self.paper}{self.where and f' [{self.where}]'}, here: {self.here}"
+        why = f" ({self.reason})" if self.reason and self.verdict in (EDGE, FAILS) else ""
+        return f"{self.verdict}: {self.statement}; {said}, bound: {self.bound.text(self.format)}{why}"
+
+    def record(self) -> dict[str, Any]:
+        """What a notebook stores: numbers and words, an end of the bound that is infinite as None."""
+        finite = {end: value if math.isfinite(value) else None for end, value in _ends(self.bound).items()}
+        bound = finite | {"by": self.bound.by, "on": self.bound.on}
+        return asdict(self) | {"bound": bound, "verdict": self.verdict}
+
+    @classmethod
+    def read(cls, record: dict[str, Any]) -> "Claim":
+        """The claim that :meth:`record` stored."""
+        fields = {name: value for name, value in record.items() if name != "verdict"}
+        low, high, by, on = (record["bound"][name] for name in ("low", "high", "by", "on"))
+        fields["bound"] = Bound(-math.inf if low is None else low, math.inf if high is None else high, by, on)
+        return cls(**fields | {name: tuple(fields[name]) for name in ("measured", "seeds")})
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {MIME: asdict(self), "text/html": self._html(), "text/plain": str(self)}
+        return {MIME: self.record(), "text/html": self.html(self.verdict), "text/plain": str(self)}
 
-    def _html(self) -> str:
-        note = {
-            "holds": "",
-            "not judged": "The smoke profile only shows that the code runs.",
-            "not reproduced": self.known or "Not explained yet.",
-        }[self.verdict]
+    def html(self, verdict: Verdict, elsewhere: str = "") -> str:
+        """The claim as a row of a page, plain enough to be read without the book's style sheet, as on Colab.
+
+        Args:
+            verdict: the one to show: this run's, or that of all recorded runs.
+            elsewhere: a sentence about the other runs.
+        """
+        note = ""
+        if verdict == UNJUDGED:
+            small = self.profile == "smoke"
+            note = "The smoke profile only shows that the code runs." if small else "One seed is not judged."
+        elif verdict in (EDGE, FAILS):
+            note = self.reason or ("Not explained yet." if verdict == FAILS else "")
         cells = {
-            "verdict": self.verdict,
+            "verdict": verdict,
             "statement": self.statement,
-            "where": self.where,
+            "where": self.where or ("control" if self.kind == "control" else ""),
             "paper": f"paper {self.paper}",
             "here": f"here {self.here}",
-            "bound": f"bound {self.bound}",
-            "note": note,
+            "bound": f"bound {self.bound.text(self.format)} ({self.bound.by}, {self.bound.on})",
+            "note": " ".join(filter(None, [note, elsewhere])),
         }
         spans = "\n".join(
             f'<span class="{name}">{html.escape(text)}</span>' for name, text in cells.items() if text
         )
-        # Plain enough to be read where the book's style sheet is missing, as on Colab.
         return (
-            f'<div class="advnotes-claim" data-verdict="{self.verdict}" '
+            f'<div class="advnotes-claim" data-verdict="{verdict}" data-kind="{self.kind}" '
             f'style="border-left: 4px solid; padding: 0.2em 0.8em; margin: 0.4em 0">\n{spans}\n</div>'
         )
 
@@ -119,73 +134,135 @@ class Claims:
     """States and judges the claims of one chapter: ``claim = Claims(profile=profile, seeds=seeds)``.
 
     Args:
-        profile: the settings that the chapter ran with. At ``"smoke"`` nothing is judged.
+        profile: the settings that the chapter ran with: ``smoke``, ``laptop`` or ``gpu``. At smoke nothing is judged.
         seeds: the seeds that it ran with.
 
     Raises:
-        ValueError: where there are no seeds or one occurs twice.
+        ValueError: where the profile is another, where there are no seeds or one occurs twice.
     """
 
     profile: str
     seeds: Sequence[int]
 
     def __post_init__(self) -> None:
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"expected at least one seed and none twice, got {list(self.seeds)}")
+        if self.profile not in PROFILES:
+            raise ValueError(f"expected profile= one of {', '.join(PROFILES)}, got {self.profile!r}")
+        _check_seeds(self.seeds)
 
     def __call__(
         self,
         statement: str,
         *,
-        measured: float | Sequence[float],
+        id: str,
+        measured: Any,
         bound: Bound,
+        kind: str = "paper",
         paper: str = "–",
-        where: str,
+        number: float | None = None,
+        where: str = "",
+        n: int | None = None,
+        seeds: Sequence[int] | None = None,
+        exact: bool = False,
         format: str = "{:.3g}",
-        known: str | None = None,
+        reason: str | None = None,
     ) -> None:
-        """Judge one statement and show it: it holds when every measured value lies within the bound.
+        """Judge one statement by the mean over its seeds, and show it; :mod:`advnotes.verdicts` has the rule.
 
         Args:
             statement: what is claimed, as a sentence without its full stop.
-            measured: one value for each seed, in their order; or a single value that no seed decides.
-            bound: :func:`at_least`, :func:`at_most` or :func:`between`.
-            paper: the paper's own number, as it prints it; a dash where it has none.
-            where: where the paper says it: authors, year, section, table or figure.
+            id: a short name in the chapter, such as ``mix-reads-fgsm``, which stays when the statement is reworded.
+            measured: one value for each seed, in their order; with ``exact``, and for an identity, one or several.
+            bound: :func:`at_least`, :func:`at_most` or :func:`between`, with who set it and when.
+            kind: ``"paper"`` for what a paper says, ``"control"`` for a comparison that it rests on, ``"identity"``
+                for an equation, whose error in float64 is measured.
+            paper: the paper's own words or number, as it prints it; a dash where it has none.
+            number: the paper's own number in the units of ``measured``, where the two can be compared.
+            where: where the paper says it: authors, year, section, table or figure. Needed for ``kind="paper"``.
+            n: the number of samples behind each value, where it is a share of samples.
+            seeds: those that the values were measured over, where they are not the chapter's.
+            exact: no chance decides the values: they are a computation without randomness. Then every one must lie
+                within the bound. Identities are exact.
             format: how a value is printed.
-            known: where it is known not to reproduce, the reason and what was tried. Such a claim is shown, but
-                does not fail the book.
+            reason: why it does not reproduce or is on the edge, where that is known, in at most 25 words.
 
         Raises:
-            ValueError: where a value is not finite or their number is neither one nor the number of seeds.
+            ValueError: where the values are not finite numbers, one for each seed; where a share lies outside
+                [0, 1] or its bound excludes no share; where another argument is not as described.
         """
-        values = tuple(float(v) for v in (measured if isinstance(measured, Sequence) else [measured]))
-        if len(values) not in (1, len(self.seeds)) or not all(map(math.isfinite, values)):
+        over = () if exact or kind == "identity" else tuple(self.seeds if seeds is None else seeds)
+        if over:
+            _check_seeds(over)
+        values = _values(measured, id)
+        if over and len(values) != len(over):
             raise ValueError(
-                f"{statement!r} wants one finite value, or one for each of the {len(self.seeds)} seeds; got {values}"
+                f"claim {id!r}: expected a value for each of the {len(over)} seeds {list(over)}, got {len(values)}; "
+                f"a mean would hide its seeds (exact=True is for what no chance decides)"
             )
-        held: Verdict = "holds" if all(value in bound for value in values) else "not reproduced"
-        result = Claim(
-            statement=statement,
-            paper=paper,
-            where=where,
-            measured=values,
-            seeds=tuple(self.seeds),
-            format=format,
-            bound=bound.text(format),
-            verdict="not judged" if self.profile == "smoke" else held,
-            known=re.sub(r"\s+", " ", known).strip() if known else None,
-            profile=self.profile,
-            device=torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+        if not _ID.fullmatch(id):
+            raise ValueError(f"expected id= lower-case words joined by hyphens, got {id!r}")
+        if kind not in KINDS:
+            raise ValueError(f"claim {id!r}: expected kind= one of {', '.join(KINDS)}, got {kind!r}")
+        if kind == "paper" and not where:
+            raise ValueError(f"claim {id!r}: expected where= the place in the paper that says it, got none")
+        if n is not None and n < 1:
+            raise ValueError(f"claim {id!r}: expected n= the number of samples behind a share, got {n}")
+        if n is not None or is_share(format):
+            _check_share(id, values if n is not None else (), bound)
+        why = re.sub(r"\s+", " ", reason).strip() if reason else None
+        if why and len(why.split()) > _LONGEST_REASON:
+            raise ValueError(
+                f"claim {id!r}: expected a reason of at most {_LONGEST_REASON} words, got {len(why.split())}; what was "
+                f"tried belongs into the fold 'Tried beside this page'"
+            )
+        where_measured = environment()
+        show(
+            Claim(
+                id=id,
+                kind=kind,
+                statement=statement,
+                paper=format.format(number) if number is not None and paper == "–" else paper,
+                number=number,
+                where=where,
+                measured=values,
+                seeds=over,
+                n=n,
+                format=format,
+                bound=bound,
+                reason=why,
+                profile=self.profile,
+                environment=where_measured,
+            )
         )
-        _show(result)
 
 
-def _show(result: Claim) -> None:
-    """Display in a notebook, print elsewhere."""
-    if in_notebook():
-        from IPython.display import display
+def _ends(bound: Bound) -> dict[str, float]:
+    return {"low": bound.low, "high": bound.high}
 
-        display(result)
-    else:
-        print(result)
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"expected at least one seed and none twice, got {list(seeds)}")
+
+
+def _check_share(id: str, values: Sequence[float], bound: Bound) -> None:
+    """A share lies in [0, 1], and a bound on it must exclude some of that."""
+    if bound.low <= 0 and bound.high >= 1:
+        raise ValueError(f"claim {id!r}: expected a bound that some share violates, got {_ends(bound)}")
+    if outside := [value for value in values if not 0 <= value <= 1]:
+        raise ValueError(
+            f"claim {id!r}: expected shares of samples in [0, 1], got {outside[0]}; leave n= out"
+        )
+
+
+def _values(measured: Any, id: str) -> tuple[float, ...]:
+    """The measured values as floats: numbers, tensors of one number, an array or a sequence of these."""
+    plain = measured.tolist() if hasattr(measured, "tolist") else measured
+    items = list(plain) if isinstance(plain, Sequence) and not isinstance(plain, str) else [plain]
+    items = [item.tolist() if hasattr(item, "tolist") else item for item in items]
+    if not items or not all(map(_is_number, items)):
+        raise ValueError(f"claim {id!r}: expected finite numbers, got measured={measured!r}")
+    return tuple(map(float, items))
+
+
+def _is_number(item: Any) -> bool:
+    return isinstance(item, (int, float)) and not isinstance(item, bool) and math.isfinite(item)

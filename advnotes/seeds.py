@@ -1,13 +1,14 @@
 """Randomness: one seed call for a chapter, one argument for a function, and the stamp that says where it ran."""
 
 import os
-import platform
 import random
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from advnotes.environment import environment, machine
 
 __all__ = ["Source", "content_seeds", "own_seeds", "rows_of", "seed_all", "stamp", "start", "uniform"]
 
@@ -56,17 +57,13 @@ def start(seed: int, threads: int = 1) -> torch.device:
 
 
 def stamp() -> str:
-    """What the bits of a result depend on: versions, device, threads."""
+    """What the bits of a result depend on: versions, processor or device, threads."""
     from importlib.metadata import version
 
-    where = (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"CPU, threads: {torch.get_num_threads()}"
-    )
+    where = environment()
     return (
-        f"advnotes {version('advnotes')}, torch {torch.__version__}, Python {platform.python_version()}, "
-        f"{platform.system()} {platform.machine()}, {where}"
+        f"advnotes {version('advnotes')}, torch {where['torch']}, Python {where['python']}, {where['system']}, "
+        f"{machine(where)}"
     )
 
 
