@@ -61,9 +61,8 @@ def _sentences(source: str) -> list[str]:
 
 
 def _states(sentence: str, lengths: set[str]) -> bool:
-    if "{cite" in sentence or re.search(
-        r"\b(?:paper|authors)(?:s|'s?|’s?|s['’])?\b", sentence, re.IGNORECASE
-    ):
+    cited = "{cite" in sentence or re.search(r"\b(?:paper|authors)\b", sentence, re.IGNORECASE)
+    if cited and not OURS.search(sentence):
         return False
     if RESULT.search(sentence):
         return True
