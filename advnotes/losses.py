@@ -100,7 +100,12 @@ def dlr(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Flo
     .. math:: -\frac{z_y - \max_{j \neq y} z_j}{z_{\pi_1} - z_{\pi_3}}
 
     The margin loss in a unit of its own: it does not change when the logits are shifted or multiplied, so that a
-    model cannot hide behind large ones. Between -1 and 1.
+    model cannot hide behind large ones. Between -1 and 0 where the prediction is right, positive where it is wrong.
+
+    It is made to leave a class. Where ``y`` is the third likeliest class (with three classes: the last), the two
+    differences are one and the same: the loss is 1, and its gradient zero. The prediction is wrong there, so that an
+    adversary that leaves ``y`` is done; one that is to reach ``y`` would get nowhere, and attacks refuse this loss with
+    ``targeted``. :func:`targeted_dlr` has another denominator for that reason.
 
     Raises:
         ValueError: where there are fewer than three classes.
@@ -110,8 +115,11 @@ def dlr(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Flo
             f"the difference of logits ratio wants at least 3 classes, got logits of shape {tuple(logits.shape)}: use "
             "margin_loss, its numerator"
         )
-    highest = logits.topk(3, dim=1).values
-    return margin_loss(logits, y) / (highest[:, 0] - highest[:, 2]).clamp_min(torch.finfo(logits.dtype).tiny)
+    highest, own = logits.topk(3, dim=1).values, logits.gather(1, y[:, None]).squeeze(1)
+    ratio = margin_loss(logits, y) / (highest[:, 0] - highest[:, 2]).clamp_min(torch.finfo(logits.dtype).tiny)
+    # The quotient's gradient would be rounding there, of which an attack by signs makes whole steps.
+    third = (own == highest[:, 2]) & (own < highest[:, 0])
+    return torch.where(third, torch.ones_like(ratio), ratio)
 
 
 def targeted_margin(

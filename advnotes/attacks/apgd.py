@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, RowObjective, best_of_tries
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts, check_logits
+from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts, check_logits, check_loss
 from advnotes.attacks.parts.auto_ascend import auto_ascend
 from advnotes.losses import Loss, cross_entropy, dlr, margin_loss, targeted_dlr, targeted_margin
 from advnotes.seeds import Source, own_seeds
@@ -35,7 +35,8 @@ class APGD(NormAttack):
         steps: gradients taken in each restart, at least 1.
         restarts: how many random starts to try; the best is kept for each sample.
         loss: what the adversary raises (or, with ``targeted``, lowers), one value for each sample. ``dlr`` and
-            ``margin_loss`` find what ``cross_entropy`` misses on models with large logits.
+            ``margin_loss`` find what ``cross_entropy`` misses on models with large logits; ``dlr`` is not for
+            ``targeted``.
         wider_first: begin with 0.3 of the steps in the ball of radius 3 eps and 0.3 in 2 eps, each part from the
             best point of the one before (Croce and Hein 2021, section 3.2): it helps in L1.
 
@@ -45,7 +46,8 @@ class APGD(NormAttack):
     that the range stops from moving; the best point is one where the model is fooled before one where it is not.
 
     Raises:
-        ValueError: where ``steps`` or ``restarts`` is below 1, or ``eps`` is infinite.
+        ValueError: where ``steps`` or ``restarts`` is below 1, ``eps`` is infinite, or ``loss`` is ``dlr`` with
+            ``targeted``.
     """
 
     _: KW_ONLY
@@ -57,6 +59,7 @@ class APGD(NormAttack):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts(self, "steps", "restarts")
+        check_loss(self.loss, self.targeted)
         if not bool(torch.as_tensor(self.threat.eps).isfinite().all()):
             raise ValueError(
                 f"APGD's steps are measured by eps, which must be finite, got {self.threat.eps}: without a limit "
@@ -128,8 +131,9 @@ class TargetedAPGD(APGD):
         check_counts(self, "targets")
         if self.targeted or self.loss is not cross_entropy:
             raise ValueError(
-                "TargetedAPGD chooses the classes to reach and the loss itself: to reach one class, or with another "
-                "loss, use APGD(threat, targeted=True, loss=...)"
+                "TargetedAPGD chooses the classes to reach and the loss itself: to reach one class that you choose, "
+                "use APGD(threat, targeted=True, loss=margin_loss), or cross_entropy; to leave the true class by "
+                "another loss, APGD(threat, loss=...)"
             )
 
     @property

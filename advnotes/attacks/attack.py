@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from advnotes.fast import Autocast, prepared
-from advnotes.losses import Loss
+from advnotes.losses import Loss, dlr
 from advnotes.seeds import Source, rows_of
 from advnotes.threats import Bounds, Linf, Threat, check_threat
 
@@ -34,7 +34,8 @@ class Attack(ABC):
     caller's tensors and, where a generator is given, the global random state are as before, also after an error.
 
     Args:
-        targeted: make ``y`` the class to reach instead of the class to leave.
+        targeted: make ``y`` the class to reach instead of the class to leave. An attack with a ``loss`` refuses
+            :func:`~advnotes.losses.dlr` then, which cannot lead to any class.
         bounds: the range of the input.
         training: attack the model in train mode (batch statistics, dropout), as some adversarial training does;
             its buffers are put back afterwards. Otherwise every module is in eval mode during the attack.
@@ -197,10 +198,12 @@ class Classification:
         targeted: whether ``y`` is to be reached.
 
     Raises:
-        ValueError: when called, where the logits or the loss are not as expected.
+        ValueError: where the loss cannot reach a class and is to; when called, where the logits or the loss are not as
+            expected.
     """
 
     def __init__(self, model: Model, y: Int[Tensor, " batch"], loss: Loss, targeted: bool = False) -> None:
+        check_loss(loss, targeted)
         self.model, self.y, self.loss, self.targeted = model, y, loss, targeted
         self._checked = False
 
@@ -234,6 +237,20 @@ def check_counts(settings: object, *names: str) -> None:
     for name in names:
         if getattr(settings, name) < 1:
             raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")
+
+
+def check_loss(loss: Loss, targeted: bool) -> None:
+    """Refuse a loss that leads away from a class and not towards one.
+
+    Raises:
+        ValueError: see above.
+    """
+    if targeted and loss is dlr:
+        raise ValueError(
+            "expected a loss that leads towards a class, got dlr (equation 6) with targeted=True: it has no gradient "
+            "where the class to reach is the third likeliest. Use loss=margin_loss, its numerator, or "
+            "loss=cross_entropy; to try each likely wrong class by equation 7, use TargetedAPGD(threat)"
+        )
 
 
 def check_inputs(x: object, y: object, bounds: Bounds) -> None:

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import ascend
-from advnotes.attacks.attack import Classification, Model, NormAttack
+from advnotes.attacks.attack import Classification, Model, NormAttack, check_loss
 from advnotes.losses import Loss, cross_entropy
 from advnotes.seeds import Source
 
@@ -29,6 +29,10 @@ class FGSM(NormAttack):
     """
 
     loss: Loss = cross_entropy
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_loss(self.loss, self.targeted)
 
     @property
     def passes(self) -> int:  # noqa: D102

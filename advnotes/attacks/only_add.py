@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, slope
-from advnotes.attacks.attack import Attack, Classification, Model, check_counts
+from advnotes.attacks.attack import Attack, Classification, Model, check_counts, check_loss
 from advnotes.losses import Loss, margin_loss
 from advnotes.seeds import Source
 
@@ -51,6 +51,7 @@ class OnlyAdd(Attack):
         if not bool((torch.as_tensor(self.budget) >= 1).all()):
             raise ValueError(f"budget must be a number of features of at least 1, got {self.budget}")
         check_counts(self, "shortlist")
+        check_loss(self.loss, self.targeted)
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import slope
-from advnotes.attacks.attack import Attack, Classification, Model, attacked, check_inputs
+from advnotes.attacks.attack import Attack, Classification, Model, attacked, check_inputs, check_loss
 from advnotes.losses import Loss, cross_entropy
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import per_sample
@@ -58,6 +58,7 @@ class Patch(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_loss(self.loss, self.targeted)
         if not 0 < self.area[0] <= self.area[1] <= math.pi / 4:
             raise ValueError(
                 f"expected shares 0 < smallest <= largest <= pi / 4 of the picture, got {self.area}"

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, ascend, best_of_tries
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts
+from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts, check_loss
 from advnotes.losses import Loss, cross_entropy
 from advnotes.seeds import Source, rows_of
 
@@ -52,6 +52,7 @@ class PGD(NormAttack):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts(self, "steps", "restarts")
+        check_loss(self.loss, self.targeted)
         if self.step_size is not None and not bool((torch.as_tensor(self.step_size) > 0).all()):
             raise ValueError(f"step_size must be positive, got {self.step_size}")
         if self.restarts > 1 and not self.random_start:

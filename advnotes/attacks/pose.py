@@ -10,7 +10,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, ascend, best_of_tries
-from advnotes.attacks.attack import Attack, Classification, Model, attacked, check_counts, check_inputs
+from advnotes.attacks.attack import (
+    Attack,
+    Classification,
+    Model,
+    attacked,
+    check_counts,
+    check_inputs,
+    check_loss,
+)
 from advnotes.losses import Loss, cross_entropy
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import Linf
@@ -98,6 +106,7 @@ class PlanePose(Attack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_loss(self.loss, self.targeted)
         ranges = [
             torch.as_tensor(r, dtype=torch.float64) for r in (self.rotation, self.translation, self.scale)
         ]

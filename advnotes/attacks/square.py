@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, best_of_tries
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts
+from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts, check_loss
 from advnotes.attacks.parts.bumps import Bumps
 from advnotes.attacks.parts.squares import Corners, Size
 from advnotes.losses import Loss, margin_loss
@@ -61,6 +61,7 @@ class Square(NormAttack):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts(self, "queries", "restarts")
+        check_loss(self.loss, self.targeted)
         if not 0 < self.share <= 1:
             raise ValueError(
                 f"share must lie in (0, 1], got {self.share}: it is the part of the pixels in a square"

@@ -15,6 +15,7 @@ from advnotes.attacks.attack import (
     attacked,
     check_counts,
     check_inputs,
+    check_loss,
     device_of,
 )
 from advnotes.losses import Loss, cross_entropy
@@ -78,6 +79,7 @@ class Universal(NormAttack):
                 f"one perturbation has one finite radius, got eps={self.threat.eps!r}: give the threat a number"
             )
         check_counts(self, "steps", "starts", "batch_size")
+        check_loss(self.loss, self.targeted)
         for name in ("step_size", "cap"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

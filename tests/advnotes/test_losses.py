@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from torch.distributions import Categorical, kl_divergence
 
-from advnotes.losses import cross_entropy, dlr, entropy, kl, kl_slope, margin, margin_loss
+from advnotes.losses import cross_entropy, dlr, entropy, kl, kl_slope, margin, margin_loss, targeted_dlr
 
 
 def test_margin_of_negative_logits():
@@ -41,6 +41,28 @@ def test_dlr_by_hand_and_whatever_the_scale():
     assert dlr(torch.zeros(1, 3), y[:1]).isfinite().all()
     with pytest.raises(ValueError, match="at least 3 classes"):
         dlr(logits[:, :2], y)
+
+
+@pytest.mark.parametrize("classes", [3, 4, 10])
+def test_dlr_has_a_slope_but_for_the_third_likeliest_class_and_none_at_all_there(classes):
+    """By the place of the label: 0 for the likeliest class. The slope is asked in parts, as a mean of losses does."""
+    logits = torch.linspace(2, -1, classes).repeat(classes, 1).requires_grad_()
+    loss = dlr(logits, torch.arange(classes))
+    gradient = sum(torch.autograd.grad((loss / 3).sum(), logits, retain_graph=True)[0] for _ in range(3))
+    sizes = gradient.abs().amax(dim=1)
+    assert sizes[2] == 0
+    assert loss[2] == 1
+    others = torch.arange(classes) != 2
+    assert (sizes[others] > 0.1).all()
+    # Right, on the way, and beyond the third: in the unit of the first difference but one.
+    torch.testing.assert_close(loss[:2].detach(), torch.tensor([-0.5, 0.5]))
+    torch.testing.assert_close(loss[3:].detach(), torch.arange(3, classes) / 2)
+
+
+def test_towards_the_third_likeliest_class_the_targeted_ratio_has_a_slope():
+    logits, y = torch.tensor([[3.0, 1.0, 0.5, -2.0]], requires_grad=True), torch.tensor([0])
+    (gradient,) = torch.autograd.grad(targeted_dlr(logits, y, torch.tensor([2])).sum(), logits)
+    assert gradient[0, 2] > 0.1
 
 
 def test_kl_and_entropy_by_hand():

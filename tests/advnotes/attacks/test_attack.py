@@ -27,7 +27,7 @@ from advnotes.attacks import (
 )
 from advnotes.attacks.attack import check_inputs
 from advnotes.fast import prepared
-from advnotes.losses import cross_entropy, margin_loss
+from advnotes.losses import cross_entropy, dlr, margin_loss
 from advnotes.threats import L1, L2, Linf
 
 THREATS = [Linf(0.1), L2(0.8), L1(4.0)]
@@ -374,6 +374,15 @@ def test_targeted_reaches_for_the_class(attack):
     object.__setattr__(towards, "targeted", True)
     loss = nn.CrossEntropyLoss()
     assert loss(model(towards(model, x, target)), target) < loss(model(x), target) - 1e-3
+
+
+@every_attack
+def test_the_ratio_that_leads_to_no_class_is_refused(attack):
+    if not hasattr(attack, "loss") or isinstance(attack, TargetedAPGD):
+        return
+    assert dataclasses.replace(attack, loss=dlr).loss is dlr
+    with pytest.raises(ValueError, match=r"got dlr .* with targeted=True.*margin_loss.*TargetedAPGD"):
+        dataclasses.replace(attack, loss=dlr, targeted=True)
 
 
 @every_attack

@@ -37,10 +37,12 @@ def points():
 @pytest.mark.parametrize("loss", [cross_entropy, margin_loss, dlr])
 @pytest.mark.parametrize("make", [PGD, FGSM, BIM])
 def test_a_model_that_does_not_draw_is_attacked_as_ever(points, loss, make):
-    x, y = points
+    x, seeds = points[0], torch.arange(8)
     model = Switch().models[0]
+    # Some are right, and some wrong in each way there is. Where the true class is the last of three, the ratio of
+    # logits has no slope: not even one of rounding, which would have other signs in another order of summation.
+    y = model(x).argsort(dim=1, descending=True)[seeds, seeds % 3]
     attack = make(Linf(0.1), loss=loss)
-    seeds = torch.arange(8)
     for samples in (1, 3):
         torch.testing.assert_close(
             EOT(attack, samples=samples)(model, x, y, seeds), attack(model, x, y, seeds)
