@@ -47,6 +47,11 @@ class Claim:
     environment: dict[str, str]
 
     @property
+    def anchor(self) -> str:
+        """The name of its place on the chapter's page."""
+        return f"claim-{self.id}"
+
+    @property
     def exact(self) -> bool:
         """Whether no chance decides the values."""
         return not self.seeds
@@ -124,7 +129,7 @@ class Claim:
             f'<span class="{name}">{html.escape(text)}</span>' for name, text in cells.items() if text
         )
         return (
-            f'<div class="advnotes-claim" data-verdict="{verdict}" data-kind="{self.kind}" '
+            f'<div class="advnotes-claim" id="{self.anchor}" data-verdict="{verdict}" data-kind="{self.kind}" '
             f'style="border-left: 4px solid; padding: 0.2em 0.8em; margin: 0.4em 0">\n{spans}\n</div>'
         )
 

@@ -60,18 +60,27 @@ class Finding:
 
 
 def scatter(runs: Sequence[Sequence[float]], n: int | None = None) -> float:
-    """The standard deviation of all values; of a share of ``n`` samples at least the binomial one.
+    """The standard deviation of the values within a run, over all runs; of a share at least the binomial one.
+
+    What sets one machine apart from another is not in it.
 
     Args:
         runs: one sequence of values, by seed, for each recorded run.
         n: the number of samples that each value is a share of, where it is one.
     """
-    values = [value for run in runs for value in run]
+    squares = sum(_squares(run) for run in runs)
+    free = sum(len(run) - 1 for run in runs)
+    return _at_least_binomial(squares / free if free else 0.0, fmean(v for run in runs for v in run), n)
+
+
+def _squares(values: Sequence[float]) -> float:
+    """The sum of squared distances from the mean."""
     mean = fmean(values)
-    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1) if len(values) > 1 else 0.0
-    if n is not None:
-        variance = max(variance, mean * (1 - mean) / n)
-    return math.sqrt(variance)
+    return sum((value - mean) ** 2 for value in values)
+
+
+def _at_least_binomial(variance: float, mean: float, n: int | None) -> float:
+    return math.sqrt(variance if n is None else max(variance, mean * (1 - mean) / n))
 
 
 def judge(
@@ -91,7 +100,8 @@ def judge(
         n: the number of samples that each value is a share of, where it is one.
         exact: no chance decides the values (an identity, a computation without randomness): the claim holds where
             every value is inside, and is on the edge where some are.
-        spread: the values' standard deviation where it is known better than from these runs alone.
+        spread: the values' standard deviation where it is known better than from these runs alone; see
+            :func:`scatter`. Without it, the standard deviation of all values, whatever machine they are from.
 
     Raises:
         ValueError: where there is no run, or one without values.
@@ -106,7 +116,10 @@ def judge(
         verdict = HOLDS if all(inside) else EDGE if any(inside) else FAILS
         return Finding(verdict, mean, 0.0, room)
     seeds = min(len(run) for run in runs)
-    error = (scatter(runs, n) if spread is None else spread) / math.sqrt(seeds)
+    if spread is None:
+        values = [value for run in runs for value in run]
+        spread = _at_least_binomial(_squares(values) / max(len(values) - 1, 1), mean, n)
+    error = spread / math.sqrt(seeds)
     if seeds < 2:
         return Finding(UNJUDGED, mean, error, room)
     if room < 0:
@@ -116,10 +129,10 @@ def judge(
 
 
 def reproduced(found: Finding, number: float | None, *, share: bool) -> str:
-    """What of a paper's statement came out here: ``"number"``, ``"direction"`` or nothing.
+    r"""What of a paper's statement came out here: ``"number"``, ``"direction"`` or nothing.
 
     The direction is reproduced where the mean lies inside the bound. The number is, where besides the mean is within
-    two standard errors or a tenth of it: for a share :math:`p`, a tenth of :math:`\\min(p, 1-p)` or one point.
+    two standard errors or a tenth of it: of a share :math:`p`, a tenth of :math:`\min(p, 1-p)`.
 
     Args:
         found: the claim's finding.
@@ -130,5 +143,5 @@ def reproduced(found: Finding, number: float | None, *, share: bool) -> str:
         return ""
     if number is None:
         return "direction"
-    near = max(0.1 * min(abs(number), 1 - abs(number)), 0.01) if share else 0.1 * abs(number)
+    near = 0.1 * (min(abs(number), 1 - abs(number)) if share else abs(number))
     return "number" if abs(found.mean - number) <= max(near, ROOM * found.error) else "direction"

@@ -19,7 +19,8 @@ import nbformat
 import yaml
 
 from advnotes.publish.chapters import LAPTOP, build, chapters
-from advnotes.publish.score import scorecard_markdown
+from advnotes.publish.score import scorecard
+from advnotes.publish.scorecard import judged_claims, markdown
 
 SCORECARD = re.compile(r"<!-- scorecard: begin -->.*<!-- scorecard: end -->", re.DOTALL)
 FONT_AHEAD = re.compile(rb'<link rel="preload" as="font"[^>]*>\s*')
@@ -97,11 +98,13 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
     shown += [path for folder in ("_static", "_templates", "images") for path in (book / folder).rglob("*")]
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(shown) if path.is_file()}
 
+    scored = scorecard(root, profile)
     landings: dict[str, tuple[bytes, str]] = {}
     for chapter in chapters(root):
         executed = chapter.executed(profile)
         notebook = nbformat.read(executed if executed.is_file() else chapter.source, as_version=4)
         if executed.is_file():
+            judged_claims(notebook, [row for row in scored.rows if row.chapter == chapter])
             if landing := describe_figures(notebook, chapter.name):
                 landings[chapter.name] = landing
         else:
@@ -109,7 +112,7 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
         files[chapter.source.relative_to(root).as_posix()] = nbformat.writes(notebook).encode()
 
     card = "book/scorecard.md"
-    files[card] = replace(SCORECARD, scorecard_markdown(root, profile), files[card], card)
+    files[card] = replace(SCORECARD, markdown(scored), files[card], card)
     if len(landings) > 1:
         raise ValueError(
             f"expected one cell tagged 'landing' in the book, got one in each of {', '.join(landings)}: the first page "

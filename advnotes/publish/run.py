@@ -302,7 +302,9 @@ def keep(p: Plan, result: Result) -> None:
         "seconds": result.seconds,
         "processor_seconds": result.processor_seconds,
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "device": next((claim["environment"]["device"] for claim in claims(json.loads(result.notebook))), "CPU"),
+        "device": next(
+            (claim["environment"]["device"] for claim in claims(json.loads(result.notebook))), "CPU"
+        ),
     }
     write(stamp_of(executed), json.dumps(stamp, indent=1) + "\n")
 

@@ -1,242 +1,217 @@
-"""The scorecard: every claim of every chapter, what the paper says, what we measured, and the verdict.
+"""The scorecard: every claim of every chapter, judged over seeds and over all machines that it was measured on.
 
-Claims are read from the outputs of executed chapters. A GPU's measurements are kept in ``book/measured/gpu.json``
-(``advnotes score --profile gpu --save``), because the machine that binds the book rarely has one.
+Claims are read from the outputs of executed chapters and from the recorded machines (``advnotes record``). A claim's
+verdict is over the comparable runs of one profile: those recorded, and the one executed here.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from itertools import groupby
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from advnotes.bounds import is_share
+from advnotes.claims import KINDS, Claim
+from advnotes.environment import machine
 from advnotes.publish import chapters as book
+from advnotes.publish.chapters import Chapter
+from advnotes.publish.measured import Machine, machines, missing
 from advnotes.publish.run import claims, plan, write
-
-HOLDS, FAILS, UNJUDGED = "holds", "not reproduced", "not judged"
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What one profile measured for a claim."""
-
-    profile: str
-    measured: list[float]
-    seeds: list[int]
-    format: str
-    verdict: str
-    device: str
-
-    @property
-    def text(self) -> str:
-        """The mean, the range where there is one, and the seeds that it is over."""
-        show = self.format.format
-        if len(self.measured) == 1 and len(self.seeds) > 1:  # a value that no seed decides
-            return show(self.measured[0])
-        seeds = _span(self.seeds)
-        low, high = show(min(self.measured)), show(max(self.measured))
-        spread = f"{low} to {high}, " if low != high else ""
-        return f"{show(sum(self.measured) / len(self.measured))} ({spread}{seeds})"
+from advnotes.verdicts import EDGE, FAILS, HOLDS, ROOM, UNJUDGED, Finding, Verdict, judge, reproduced, scatter
 
 
 @dataclass(frozen=True)
 class Row:
-    """One claim. ``here`` is the profile that the book is bound from, ``gpu`` what a GPU measured, if one did."""
+    """One claim: how it was executed here (if it was), and its recorded runs at this profile and on a GPU."""
 
-    chapter: str
-    title: str
-    statement: str
-    paper: str
-    where: str
-    bound: str
-    known: str | None
-    here: Measurement
-    gpu: Measurement | None
+    chapter: Chapter
+    claim: Claim
+    here: Claim | None
+    recorded: list[Claim]
+    gpu: list[Claim]
 
     @property
-    def verdict(self) -> str:
-        """At the profile that the book is bound from."""
-        return self.here.verdict
+    def runs(self) -> list[Claim]:
+        """Every run that counts: those recorded on other machines, and the one executed here."""
+        if self.here is None:
+            return self.recorded
+        own = machine(self.here.environment)
+        return [*(run for run in self.recorded if machine(run.environment) != own), self.here]
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation within a run, over all runs; None where no chance decides the values."""
+        return None if self.claim.exact else scatter([run.measured for run in self.runs], self.claim.n)
+
+    def judge(self, runs: list[Claim], spread: float | None = None) -> Finding:
+        """The finding over some of the runs; :func:`advnotes.verdicts.judge` says what ``spread`` is."""
+        bound, values = self.claim.bound, [run.measured for run in runs]
+        if self.claim.profile == "smoke":
+            return Finding(UNJUDGED, self.claim.judge().mean, 0.0, 0.0)
+        return judge(values, bound.low, bound.high, n=self.claim.n, exact=self.claim.exact, spread=spread)
+
+    def alone(self, run: Claim) -> Finding:
+        """The finding over one run, with the scatter that all of them tell."""
+        return self.judge([run], self.spread)
+
+    @property
+    def found(self) -> Finding:
+        """The finding over all runs."""
+        return self.judge(self.runs)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict over all runs."""
+        return self.found.verdict
+
+    @property
+    def differs(self) -> bool:
+        """Whether the run here, by itself, says another thing than the recorded machines do."""
+        if self.here is None or not self.recorded or self.verdict == UNJUDGED:
+            return False
+        return self.alone(self.here).verdict != self.judge(self.recorded).verdict
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether a claim that holds by the recorded machines is outside its bound here, and with room."""
+        if self.here is None or not self.recorded or self.judge(self.recorded).verdict != HOLDS:
+            return False
+        found = self.alone(self.here)
+        return found.verdict == FAILS and -found.room >= ROOM * found.error
+
+    @property
+    def reproduced(self) -> str:
+        """``"number"``, ``"direction"`` or nothing, for what a paper says."""
+        if self.claim.kind != "paper":
+            return ""
+        return reproduced(self.found, self.claim.number, share=is_share(self.claim.format))
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """All claims at one profile; ``missing`` names the chapters without a current execution."""
+    """All claims at one profile.
+
+    ``unexecuted`` names the chapters without a current execution here, ``lost`` the claims (chapter, id) that a
+    chapter's code states and its execution did not make, ``outdated`` the chapters that have changed since they were
+    recorded, with the machine.
+    """
 
     profile: str
     rows: list[Row]
-    missing: list[str]
+    unexecuted: list[str]
+    lost: list[tuple[str, str]]
+    outdated: list[tuple[str, str]]
 
-    def having(self, verdict: str) -> list[Row]:
-        """The claims with this verdict, in the book's order."""
-        return [row for row in self.rows if row.verdict == verdict]
+    def having(self, *verdicts: str) -> list[Row]:
+        """The claims with one of these verdicts, in the book's order."""
+        return [row for row in self.rows if row.verdict in verdicts]
 
     @property
-    def unexpected(self) -> list[Row]:
-        """Claims that do not hold although nothing says that they are known not to."""
-        return [row for row in self.having(FAILS) if not row.known]
+    def unexplained(self) -> list[Row]:
+        """What did not reproduce, and no reason is given."""
+        return [row for row in self.having(FAILS) if not row.claim.reason]
 
     @property
     def surprises(self) -> list[Row]:
-        """Claims listed as known not to reproduce that hold all the same: take them off the list."""
-        return [row for row in self.having(HOLDS) if row.known]
+        """Claims with a reason for not holding that hold all the same: take the reason out."""
+        return [row for row in self.having(HOLDS) if row.claim.reason]
 
-    @cached_property
-    def summary(self) -> str:
-        """One line: how many hold, do not, and were not judged."""
-        known = len(self.having(FAILS)) - len(self.unexpected)
-        fails = f"{len(self.having(FAILS))} not reproduced" + (f" ({known} of them known)" if known else "")
-        unjudged = f"{len(self.having(UNJUDGED))} not judged"
-        return f"{len(self.rows)} claims: {len(self.having(HOLDS))} hold, {fails}, {unjudged}"
+    @property
+    def summary(self) -> list[str]:
+        """One line for each kind of claim: how many hold, are on the edge, are not reproduced or not judged."""
+        names = {"paper": "claims of papers", "control": "controls", "identity": "identities"}
+        lines = []
+        for kind in KINDS:
+            rows = [row for row in self.rows if row.claim.kind == kind]
+            counts = Counter(row.verdict for row in rows)
+            said = [f"{counts[word]} {word}" for word in (HOLDS, EDGE, FAILS, UNJUDGED) if counts[word]]
+            numbers = sum(row.reproduced == "number" for row in rows)
+            of_papers = f" (the paper's number itself: {numbers})" if kind == "paper" and numbers else ""
+            if rows:
+                lines.append(f"{len(rows)} {names[kind]}: {', '.join(said)}{of_papers}")
+        return lines
+
+    def problems(self) -> list[str]:
+        """What the project's own tests do not accept: ``advnotes score --strict``."""
+        found = [f"{name} has no current execution" for name in self.unexecuted]
+        found += [f"{name} states the claim {id}, and made none" for name, id in self.lost]
+        found += [
+            f"{_name(row)} holds on the recorded machines, not here" for row in self.rows if row.contradicted
+        ]
+        found += [f"{_name(row)} is not reproduced, and no reason is given" for row in self.unexplained]
+        if self.profile != "smoke":
+            found += [f"{_name(row)} has one seed" for row in self.having(UNJUDGED)]
+        return found
 
 
-def _span(seeds: list[int]) -> str:
-    if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
-        return f"seeds {seeds[0]}-{seeds[-1]}"
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+def _name(row: Row) -> str:
+    return f"{row.chapter.name}: {row.claim.id}"
 
 
-def _measurement(claim: dict[str, Any]) -> Measurement:
-    fields = {name: claim[name] for name in ("profile", "measured", "seeds", "format", "verdict", "device")}
-    return Measurement(**fields)
+def executed_claims(chapter: Chapter, profile: str) -> list[Claim]:
+    """The claims in a chapter's executed copy.
 
-
-def measured_file(root: Path) -> Path:
-    """Where a GPU's measurements are kept, in the repository."""
-    return root / "book" / "measured" / "gpu.json"
-
-
-def _gpu_claims(root: Path) -> dict[str, list[dict[str, Any]]]:
-    """Chapter -> claims that a GPU measured."""
-    file = measured_file(root)
-    if not file.is_file():
-        return {}
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8"))["chapters"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"expected what `advnotes score --profile gpu --save` writes in {file}, got {error!r}"
-        ) from error
+    Raises:
+        ValueError: where two have the same id.
+    """
+    notebook = json.loads(chapter.executed(profile).read_text(encoding="utf-8"))
+    found = [Claim.read(stored) for stored in claims(notebook)]
+    counts = Counter(claim.id for claim in found)
+    if twice := [id for id, count in counts.items() if count > 1]:
+        raise ValueError(f"{chapter.name} makes the claim {twice[0]!r} twice; give one of the two another id")
+    return found
 
 
 def scorecard(root: Path, profile: str = book.LAPTOP) -> Scorecard:
-    """Read the claims of all chapters whose execution at this profile is current."""
-    gpu = _gpu_claims(root)
-    rows: list[Row] = []
-    missing = []
+    """All claims of the book: executed here at this profile, or recorded at it on another machine."""
+    recorded = machines(root)
+    card = Scorecard(profile, [], [], [], [])
     for p in plan(book.chapters(root), profile):
+        here = {} if p.reason else {claim.id: claim for claim in executed_claims(p.chapter, profile)}
         if p.reason:
-            missing.append(p.chapter.name)
-            continue
-        executed = json.loads(p.chapter.executed(profile).read_text(encoding="utf-8"))
-        elsewhere = {claim["statement"]: claim for claim in gpu.get(p.chapter.name, [])}
-        seen = set()
-        for claim in claims(executed):
-            statement = claim["statement"]
-            if statement in seen:
-                raise ValueError(
-                    f"{p.chapter.name} claims twice: {statement!r}; word one of the two otherwise"
-                )
-            seen.add(statement)
-            rows.append(
-                Row(
-                    chapter=p.chapter.name,
-                    title=p.chapter.title,
-                    **{name: claim[name] for name in ("statement", "paper", "where", "bound", "known")},
-                    here=_measurement(claim),
-                    gpu=_measurement(elsewhere[statement]) if statement in elsewhere else None,
-                )
-            )
-    return Scorecard(profile, rows, missing)
+            card.unexecuted.append(p.chapter.name)
+        else:
+            card.lost.extend((p.chapter.name, id) for id in missing(p.chapter, here))
+        card.outdated.extend((p.chapter.name, one.name) for one in recorded if one.outdated(p.chapter))
+        card.rows.extend(_rows(p.chapter, profile, here, recorded))
+    return card
+
+
+def _rows(chapter: Chapter, profile: str, here: dict[str, Claim], recorded: list[Machine]) -> list[Row]:
+    """A chapter's claims, in its order where it was executed here."""
+    runs: dict[str, dict[str, list[Claim]]] = {"here": {}, "gpu": {}}
+    for one in recorded:
+        column = "here" if one.profile == profile else "gpu" if one.profile == "gpu" else None
+        for claim in one.claims(chapter) if column else []:
+            runs[column or ""].setdefault(claim.id, []).append(claim)
+    newest = {id: found[-1] for id, found in runs["here"].items()} | here
+    order = [*here, *(id for id in newest if id not in here)]
+    return [
+        Row(chapter, newest[id], here.get(id), runs["here"].get(id, []), runs["gpu"].get(id, []))
+        for id in order
+    ]
 
 
 def save(card: Scorecard, root: Path) -> Path:
-    """Write ``_build/<profile>/scorecard.json``."""
+    """Write ``_build/<profile>/scorecard.json``: every claim with its finding and its runs."""
     path = book.build(root, card.profile) / "scorecard.json"
-    write(path, json.dumps(asdict(card) | {"summary": card.summary}, indent=1) + "\n")
+    write(
+        path,
+        json.dumps({"summary": card.summary, "claims": [_json(row) for row in card.rows]}, indent=1) + "\n",
+    )
     return path
 
 
-def save_gpu(root: Path, profile: str) -> Path:
-    """Keep the claims just measured at a GPU's profile; chapters not executed now keep their earlier ones."""
-    kept = _gpu_claims(root)
-    for p in plan(book.chapters(root), profile):
-        if not p.reason:
-            executed = json.loads(p.chapter.executed(profile).read_text(encoding="utf-8"))
-            kept[p.chapter.name] = list(claims(executed))
-    devices = sorted({claim["device"] for found in kept.values() for claim in found})
-    if not devices:
-        raise ValueError(
-            f"no chapter has been executed at {profile}; run `advnotes run --profile {profile}` first"
-        )
-    if on_cpu := [device for device in devices if device.lower().startswith("cpu")]:
-        raise ValueError(
-            f"expected measurements from a GPU, got some from {on_cpu[0]!r}; run them where there is one"
-        )
-    write(
-        measured_file(root),
-        json.dumps({"devices": devices, "chapters": kept}, indent=1, sort_keys=True) + "\n",
-    )
-    return measured_file(root)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _verdict(row: Row) -> str:
-    verdict = f"**{row.verdict}**" if row.verdict == FAILS else row.verdict
-    if row.gpu is not None and row.gpu.verdict != row.verdict:
-        verdict += f"; on the GPU: {row.gpu.verdict}"
-    return verdict
-
-
-def _chapter(rows: list[Row], profile: str) -> list[str]:
-    """One chapter's heading and table."""
-    head = ["Verdict", "Claim", "Paper", f"Ours, {profile}", "Ours, GPU", "Bound"]
-    lines = ["", f"## [{_cell(rows[0].title)}]({rows[0].chapter}.ipynb)", ""]
-    lines += [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
-    for row in rows:
-        cells = [
-            _verdict(row),
-            _cell(row.statement),
-            _cell(f"{row.paper} [{row.where}]"),
-            _cell(row.here.text),
-            _cell(row.gpu.text) if row.gpu else "not run",
-            _cell(row.bound),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
-def scorecard_markdown(root: Path, profile: str = book.LAPTOP) -> str:
-    """The scorecard as a page's body, for a page that lies in ``book/`` (it has no heading of level one)."""
-    return markdown(scorecard(root, profile))
-
-
-def markdown(card: Scorecard) -> str:
-    """A scorecard in Markdown: a summary, what did not reproduce and why, then a table for each chapter."""
-    if not card.rows:
-        return "No claim has been measured yet: `advnotes book` executes the chapters and fills this page.\n"
-    lines = [f"{card.summary}.", ""]
-    if devices := sorted({row.gpu.device for row in card.rows if row.gpu}):
-        lines += [f"GPU: {', '.join(devices)}.", ""]
-    if card.missing:
-        lines += [f"Not executed since they were changed: {', '.join(card.missing)}.", ""]
-    if failed := card.having(FAILS):
-        lines += ["## What did not reproduce", ""]
-        for row in failed:
-            why = row.known or "No reason is known yet."
-            lines.append(
-                f"- [{_cell(row.title)}]({row.chapter}.ipynb): {' '.join(row.statement.split())}. "
-                f"Paper: {row.paper} [{row.where}]; here: {row.here.text}; bound: {row.bound}. {why}"
-            )
-    if card.surprises:
-        lines += ["", "## What was not expected to hold, and does", ""]
-        lines += [f"- [{_cell(row.title)}]({row.chapter}.ipynb): {row.statement}" for row in card.surprises]
-    for _, rows in groupby(card.rows, key=lambda row: row.chapter):
-        lines += _chapter(list(rows), card.profile)
-    return "\n".join(lines) + "\n"
+def _json(row: Row) -> dict[str, Any]:
+    found = row.found
+    return row.claim.record() | {
+        "chapter": row.chapter.name,
+        "verdict": found.verdict,
+        "mean": found.mean,
+        "standard_error": found.error,
+        "room": found.room,
+        "reproduced": row.reproduced,
+        "runs": [{"machine": machine(run.environment), "measured": run.measured} for run in row.runs],
+    }

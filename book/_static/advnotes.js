@@ -40,3 +40,22 @@ window.addEventListener("load", async () => {
     }
   }
 });
+
+// The scorecard: claims whose verdict or kind is not asked for are left out, and so is a chapter without any.
+document.addEventListener("DOMContentLoaded", () => {
+  const boxes = [...document.querySelectorAll(".advnotes-filter input")];
+  const asked = (name) => new Set(boxes.filter((box) => box.name === name && box.checked).map((box) => box.value));
+  const apply = () => {
+    const verdicts = asked("verdict");
+    const kinds = asked("kind");
+    for (const row of document.querySelectorAll(".advnotes-scorecard tbody tr")) {
+      row.hidden = !verdicts.has(row.dataset.verdict) || !kinds.has(row.dataset.kind);
+    }
+    for (const table of document.querySelectorAll(".advnotes-scorecard")) {
+      table.closest("section").hidden = !table.querySelector("tbody tr:not([hidden])");
+    }
+  };
+  for (const box of boxes) {
+    box.addEventListener("change", apply);
+  }
+});

@@ -31,6 +31,7 @@ def test_the_standard_error_does_not_count_machines_as_seeds():
 
 def test_a_share_scatters_at_least_as_its_samples_do():
     assert scatter([[0.8, 0.8, 0.8]]) == pytest.approx(0)
+    assert scatter([[0.7, 0.9], [0.1, 0.3]]) == pytest.approx(np.std([0.7, 0.9], ddof=1))
     assert scatter([[0.8, 0.8, 0.8]], n=100) == pytest.approx(0.04)
     assert judge([[0.8, 0.8, 0.8]], 0.79, 1.0, n=100).verdict == "on the edge"
 
@@ -68,6 +69,7 @@ def test_number_direction_or_nothing():
     held = Finding("holds", mean=0.90, error=0.001, room=0.1)
     assert reproduced(held, 0.894, share=True) == "number"
     assert reproduced(held, 0.95, share=True) == "direction"
+    assert reproduced(Finding("holds", 0.0136, 0.0005, 1.0), 0.0064, share=True) == "direction"
     assert reproduced(held, None, share=True) == "direction"
     assert reproduced(Finding("not reproduced", 0.9, 0.1, -0.1), 0.9, share=True) == ""
     assert reproduced(Finding("holds", 9.5, 0.1, 1.0), 10.0, share=False) == "number"

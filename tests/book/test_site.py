@@ -109,7 +109,11 @@ def test_the_scorecard_is_filled_in(site: Path) -> None:
     card = soup(site / "book/scorecard.html")
     linked = {a["href"] for a in card.select("#scorecard a.internal")}
     assert linked >= {f"{chapter.name}.html" for chapter in CHAPTERS}
-    assert len(card.select("#scorecard tbody tr")) >= 3 * len(CHAPTERS)
+    rows = card.select(".advnotes-scorecard tbody tr")
+    assert len(rows) >= 3 * len(CHAPTERS)
+    for row in rows:  # each leads to the claim's place on its chapter's page
+        page, anchor = row.select_one("td:nth-child(2) a")["href"].split("#")
+        assert anchor in anchors(site / "book" / page)
 
 
 def test_the_api_page_has_every_public_name(site: Path) -> None:

@@ -3,8 +3,10 @@ from typing import Any
 
 import pytest
 
+from advnotes.claims import Claim
 from advnotes.publish import cli
 from advnotes.publish.worker import Result
+from tests.advnotes.publish.standins import XEON, claim, fails
 
 
 @pytest.fixture
@@ -52,22 +54,6 @@ def call(book: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         return int(stopped.value.code or 0)
 
     return command
-
-
-def claim(verdict: str, known: str | None = None) -> dict[str, Any]:
-    return {
-        "statement": "FGSM breaks it",
-        "paper": "89%",
-        "where": "section 4",
-        "measured": [0.5],
-        "seeds": [0],
-        "format": "{:.0%}",
-        "bound": ">= 80%",
-        "verdict": verdict,
-        "known": known,
-        "profile": "laptop",
-        "device": "cpu",
-    }
 
 
 def test_list_tells_what_has_to_be_executed(book: Any, call: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,25 +106,51 @@ def test_a_failed_chapter_shows_its_cell_and_the_others_go_on(
 
 
 @pytest.mark.parametrize(
-    ("found", "code", "message"),
+    ("found", "strict", "message"),
     [
-        (claim("holds"), 0, "1 claims: 1 hold"),
-        (claim("not judged"), 0, "1 not judged"),
-        (claim("not reproduced"), 1, "not listed as known"),
-        (claim("not reproduced", known="too small"), 0, "known: too small"),
-        (claim("holds", known="too small"), 0, "holds, though listed as known not to reproduce"),
+        (claim(), 0, "1 claims of papers: 1 holds"),
+        (fails("x"), 1, "no reason is given"),
+        (fails("x", reason="too small"), 0, "too small"),
+        (claim(reason="too small"), 0, "holds, though a reason is given why not"),
+        (claim(measured=(0.9,), seeds=(0,)), 1, "1 not judged"),
+        (
+            fails("x", statement="[/see table 2] and [see table 3]", reason="w"),
+            0,
+            "[/see table 2] and [see table 3]",
+        ),
     ],
 )
-def test_a_claim_that_does_not_hold_is_told_unless_known(
-    book: Any, call: Any, found: dict[str, Any], code: int, message: str, capsys: pytest.CaptureFixture[str]
+def test_verdicts_are_told_and_the_book_ends_well(
+    book: Any, call: Any, found: Claim, strict: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    book.claims = [found]
-    assert call("book") == code
+    book.claims = [found.record()]
+    assert call("book") == 0
     out = capsys.readouterr().out
     assert message in out
-    assert f"The book is at {book.root / 'index.html'}" in out  # also where a claim does not hold
+    assert f"The book is at {book.root / 'index.html'}" in out
     assert book.bound == "laptop"
-    assert call("score") == code
+    assert call("score") == 0
+    assert call("score", "--strict") == strict
+
+
+def test_what_differs_from_the_recorded_machines_is_told(
+    book: Any, call: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book.claims = [claim("x", environment=XEON).record()]
+    assert call("run") == 0
+    assert call("record") == 0
+    book.claims = [fails("x", reason="small").record()]
+    assert call("run", "--force") == 0
+    assert call("score") == 0
+    out = capsys.readouterr().out
+    assert "kept in book/measured/laptop-intel-xeon-avx512-1-thread.json" in out
+    assert "a/one: x: not reproduced here, holds where it was recorded" in out
+    assert call("record") == 0
+    capsys.readouterr()
+    assert call("score", "--compare") == 0
+    out = capsys.readouterr().out
+    assert "0 of 1 verdicts (0.0%) are the same on each of 2 machines" in out
+    assert "reversed   a/one: x" in out
 
 
 def test_binding_alone(book: Any, call: Any) -> None:

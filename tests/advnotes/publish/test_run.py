@@ -21,7 +21,8 @@ from advnotes.publish.worker import Job, Result, machine_path
 
 CLAIM = """
 from IPython.display import display
-display({"application/vnd.advnotes.claim+json": {"device": "a device"}, "text/plain": "claim"}, raw=True)
+where = {"device": "a device"}
+display({"application/vnd.advnotes.claim+json": {"environment": where}, "text/plain": "claim"}, raw=True)
 """
 
 

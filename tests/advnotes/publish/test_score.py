@@ -3,108 +3,79 @@ from typing import Any
 
 import pytest
 
-from advnotes.claims import Claims, at_least
-from advnotes.publish.chapters import select
-from advnotes.publish.run import CLAIM, keep, plan
-from advnotes.publish.score import markdown, measured_file, save, save_gpu, scorecard, scorecard_markdown
-from advnotes.publish.worker import Result
+from advnotes.publish.measured import folder, record
+from advnotes.publish.score import save, scorecard
+from tests.advnotes.publish.standins import AMD, GPU, XEON, bound, claim, executed, fails
 
 
-def claim(statement: str, verdict: str = "holds", **changes: Any) -> dict[str, Any]:
-    plain = {
-        "statement": statement,
-        "paper": "89.4% error",
-        "where": "Goodfellow 2014, section 4",
-        "measured": [0.9],
-        "seeds": [0],
-        "format": "{:.1%}",
-        "bound": ">= 80.0%",
-        "verdict": verdict,
-        "known": None,
-        "profile": "laptop",
-        "device": "cpu",
-    }
-    return plain | changes
-
-
-def executed(book: Any, name: str, *found: dict[str, Any], profile: str = "laptop") -> None:
-    """As if the chapter had been executed and made these claims."""
-    (p,) = plan(select(book.root, [name]), profile)
-    notebook = json.loads(p.chapter.text)
-    outputs = [{"output_type": "display_data", "metadata": {}, "data": {CLAIM: found_}} for found_ in found]
-    notebook["cells"][1]["outputs"] = outputs
-    keep(p, Result(name, notebook=json.dumps(notebook), seconds=1.0))
-
-
-def test_a_scorecard_counts_and_tells_what_was_not_expected(book: Any) -> None:
+def test_a_scorecard_counts_by_kind_and_verdict(book: Any) -> None:
     book.add("a/one")
     book.add("a/two")
-    book.add("a/three")
+    executed(
+        book, "a/one", claim("holds"), fails("fails"), fails("explained", reason="a ReLU net, not maxout")
+    )
     executed(
         book,
-        "a/one",
-        claim("holds"),
-        claim("fails", "not reproduced"),
-        claim("fails as known", "not reproduced", known="a ReLU net, not maxout"),
+        "a/two",
+        claim("surprise", reason="too small"),
+        claim("edge", measured=(0.7, 0.9, 0.95), kind="control"),
+        claim("equation", kind="identity", seeds=(), measured=(0.9,)),
     )
-    executed(book, "a/two", claim("holds after all", known="too small"), claim("open", "not judged"))
     card = scorecard(book.root)
-    assert card.summary == "5 claims: 2 hold, 2 not reproduced (1 of them known), 1 not judged"
-    assert [row.statement for row in card.unexpected] == ["fails"]
-    assert [row.statement for row in card.surprises] == ["holds after all"]
-    assert card.missing == ["a/three"]
+    assert card.summary == [
+        "4 claims of papers: 2 holds, 2 not reproduced (the paper's number itself: 2)",
+        "1 controls: 1 on the edge",
+        "1 identities: 1 holds",
+    ]
+    assert [row.claim.id for row in card.unexplained] == ["fails"]
+    assert [row.claim.id for row in card.surprises] == ["surprise"]
+    assert card.problems() == ["a/one: fails is not reproduced, and no reason is given"]
 
-    path = save(card, book.root)
-    assert path == book.root / "_build" / "laptop" / "scorecard.json"
-    stored = json.loads(path.read_text())
+    stored = json.loads(save(card, book.root).read_text())
     assert stored["summary"] == card.summary
-    assert stored["rows"][0]["here"]["measured"] == [0.9]
-
-    page = markdown(card)
-    assert page.startswith(card.summary)
-    assert "\n## [Title of a/one](a/one.ipynb)\n" in page
-    assert "| holds | holds | 89.4% error [Goodfellow 2014, section 4] | 90.0% (seed 0) | not run |" in page
-    assert "a ReLU net, not maxout" in page.split("## What did not reproduce")[1]
-    assert "holds after all" in page.split("## What was not expected to hold")[1]
-    assert "a/three" in page
-    assert page == scorecard_markdown(book.root, "laptop")
+    assert stored["claims"][0]["runs"] == [
+        {"machine": "AMD EPYC, AVX2, 1 thread", "measured": [0.9, 0.91, 0.92]}
+    ]
 
 
-def test_without_claims_the_page_says_so(book: Any) -> None:
+def test_chapters_without_an_execution_and_claims_that_were_not_made_are_problems(book: Any) -> None:
+    book.add(
+        "a/one", 'if False:\n    claim("s", id="skipped", measured=1)', 'claim("t", id="made", measured=1)'
+    )
+    book.add("a/two")
+    executed(book, "a/one", claim("made"))
+    card = scorecard(book.root)
+    assert card.unexecuted == ["a/two"]
+    assert card.lost == [("a/one", "skipped")]
+    assert card.problems() == [
+        "a/two has no current execution",
+        "a/one states the claim skipped, and made none",
+    ]
+
+
+def test_ids_made_in_a_loop_are_matched(book: Any) -> None:
+    loop = "for name in names:\n    claim('s', id=f'fools-{name}', measured=1)"
+    book.add("a/one", loop, "%magic", "claim('s', id=name, measured=1)")
+    executed(book, "a/one", claim("fools-pgd"))
+    assert scorecard(book.root).lost == []
+    executed(book, "a/one", claim("fools"))
+    assert scorecard(book.root).lost == [("a/one", "fools\\-.+")]
+
+
+def test_one_seed_is_a_problem_but_not_at_smoke(book: Any) -> None:
     book.add("a/one")
-    assert "No claim has been measured" in scorecard_markdown(book.root)
-
-
-@pytest.mark.parametrize(
-    ("measured", "seeds", "text"),
-    [
-        ([0.9], [0], "90.0% (seed 0)"),
-        ([0.9, 0.8, 1.0], [0, 1, 2], "90.0% (80.0% to 100.0%, seeds 0-2)"),
-        ([0.5, 0.5], [3, 5], "50.0% (seeds 3, 5)"),
-        ([0.5, 0.5, 0.5, 0.5], [0, 1, 2, 4], "50.0% (seeds 0, 1, 2, 4)"),
-        ([0.5], [0, 1, 2], "50.0%"),
-    ],
-)
-def test_a_measurement_says_over_which_seeds(
-    book: Any, measured: list[float], seeds: list[int], text: str
-) -> None:
-    book.add("a/one")
-    executed(book, "a/one", claim("x", measured=measured, seeds=seeds))
-    assert scorecard(book.root).rows[0].here.text == text
-
-
-def test_a_bar_in_a_claim_does_not_break_the_table(book: Any) -> None:
-    book.add("a/one")
-    executed(book, "a/one", claim("$|x|$ stays\nsmall"))
-    table = [line for line in scorecard_markdown(book.root).splitlines() if line.startswith("|")]
-    assert "$\\|x\\|$ stays small" in table[2]
-    assert len({line.replace("\\|", "").count("|") for line in table}) == 1
+    book.profile("smoke", "")
+    single = dict(measured=(0.9,), seeds=(0,))
+    executed(book, "a/one", claim("x", **single))
+    executed(book, "a/one", claim("x", **single, profile="smoke"), profile="smoke")
+    assert scorecard(book.root).problems() == ["a/one: x has one seed"]
+    assert scorecard(book.root, "smoke").problems() == []
 
 
 def test_a_claim_is_made_once(book: Any) -> None:
     book.add("a/one")
     executed(book, "a/one", claim("x"), claim("x"))
-    with pytest.raises(ValueError, match="claims twice: 'x'"):
+    with pytest.raises(ValueError, match="makes the claim 'x' twice"):
         scorecard(book.root)
 
 
@@ -113,66 +84,134 @@ def test_what_has_changed_since_is_not_scored(book: Any) -> None:
     executed(book, "a/one", claim("x"))
     book.add("a/one", "x = 2")
     card = scorecard(book.root)
-    assert (card.rows, card.missing) == ([], ["a/one"])
+    assert (card.rows, card.unexecuted) == ([], ["a/one"])
 
 
-def test_a_gpus_measurements_are_kept_and_shown_beside_ours(book: Any) -> None:
+def test_a_verdict_is_over_all_machines(book: Any) -> None:
+    book.add("a/one")
+    elsewhere = (0.75, 0.76, 0.74)
+    executed(book, "a/one", claim("x", environment=XEON, measured=elsewhere), claim("y", environment=XEON))
+    (kept,) = record(book.root, "laptop")
+    assert kept == folder(book.root) / "laptop-intel-xeon-avx512-1-thread.json"
+    executed(book, "a/one", claim("x"), claim("y"))
+    x, y = scorecard(book.root).rows
+    assert [run.measured for run in x.runs] == [elsewhere, (0.9, 0.91, 0.92)]
+    assert (x.verdict, y.verdict) == ("on the edge", "holds")  # a run's mean is outside
+    assert (x.differs, y.differs) == (True, False)
+
+
+def test_the_run_of_this_machine_takes_the_place_of_its_record(book: Any) -> None:
+    book.add("a/one")
+    executed(book, "a/one", fails("x"))
+    record(book.root, "laptop")
+    executed(book, "a/one", claim("x"))
+    (row,) = scorecard(book.root).rows
+    assert [run.measured for run in row.runs] == [(0.9, 0.91, 0.92)]
+    assert row.verdict == "holds"
+
+
+@pytest.mark.parametrize(
+    ("measured", "contradicted"), [((0.5, 0.51, 0.52), True), ((0.78, 0.85, 0.76), False)]
+)
+def test_a_recorded_holds_that_is_outside_here_with_room_is_a_problem(
+    book: Any, measured: tuple[float, ...], contradicted: bool
+) -> None:
+    book.add("a/one")
+    executed(book, "a/one", claim("x", environment=XEON))
+    record(book.root, "laptop")
+    executed(book, "a/one", claim("x", measured=measured, reason="known"))
+    card = scorecard(book.root)
+    assert card.rows[0].differs
+    expected = ["a/one: x holds on the recorded machines, not here"] if contradicted else []
+    assert card.problems() == expected
+
+
+def test_a_chapter_that_changed_since_it_was_recorded_is_judged_without_that(book: Any) -> None:
+    book.add("a/one", "x = 1  # a comment")
+    executed(book, "a/one", fails("x", environment=XEON))
+    record(book.root, "laptop")
+    book.add("a/one", "x = 1  # another comment")
+    executed(book, "a/one", claim("x"))
+    assert len(scorecard(book.root).rows[0].runs) == 2
+    book.add("a/one", "x = 2")
+    executed(book, "a/one", claim("x"))
+    card = scorecard(book.root)
+    assert len(card.rows[0].runs) == 1
+    assert card.outdated == [("a/one", "Intel Xeon, AVX512, 1 thread")]
+
+
+def test_recorded_claims_are_shown_where_nothing_was_executed(book: Any) -> None:
+    book.add("a/one")
+    executed(book, "a/one", claim("x"))
+    record(book.root, "laptop")
+    book.root.joinpath("_build", "laptop", "book", "a", "one.json").unlink()
+    card = scorecard(book.root)
+    assert [(row.claim.id, row.verdict, row.here) for row in card.rows] == [("x", "holds", None)]
+    assert card.unexecuted == ["a/one"]
+
+
+def test_a_gpus_measurements_are_one_of_the_files(book: Any) -> None:
+    book.add("a/one")
+    book.profile("gpu", "")
+    gpu = fails("x", environment=GPU, profile="gpu", reason="larger")
+    executed(book, "a/one", gpu, profile="gpu")
+    assert [path.name for path in record(book.root, "gpu")] == ["gpu-a-gpu.json"]
+    executed(book, "a/one", claim("x"))
+    (row,) = scorecard(book.root).rows
+    assert (row.verdict, [one.verdict for one in row.gpu]) == ("holds", ["not reproduced"])
+
+
+def test_a_chapter_recorded_later_joins_the_file(book: Any) -> None:
     book.add("a/one")
     book.add("a/two")
-    book.profile("gpu", "")
-    executed(book, "a/one", claim("x"), claim("y"))
-    executed(book, "a/two", claim("z"))
-    assert scorecard_markdown(book.root).count("not run") == 3
-
-    gpu = {"profile": "gpu", "device": "A GPU", "seeds": [0, 1, 2]}
-    executed(book, "a/one", claim("x", measured=[0.7] * 3, verdict="not reproduced", **gpu), profile="gpu")
-    assert save_gpu(book.root, "gpu") == measured_file(book.root)
-    row, other, third = scorecard(book.root).rows
-    assert row.gpu is not None
-    assert (row.verdict, row.gpu.verdict, row.gpu.text) == ("holds", "not reproduced", "70.0% (seeds 0-2)")
-    assert (other.gpu, third.gpu) == (None, None)
-    page = scorecard_markdown(book.root)
-    assert "GPU: A GPU." in page
-    assert "holds; on the GPU: not reproduced" in page
-
-    # Another chapter's come later, perhaps from another machine: the first ones stay.
-    book.root.joinpath("_build", "gpu", "book", "a", "one.json").unlink()
-    executed(book, "a/two", claim("z", **gpu), profile="gpu")
-    save_gpu(book.root, "gpu")
-    assert [row.gpu is not None for row in scorecard(book.root).rows] == [True, False, True]
+    executed(book, "a/one", claim("x"))
+    record(book.root, "laptop")
+    book.root.joinpath("_build", "laptop", "book", "a", "one.json").unlink()
+    executed(book, "a/two", claim("y"))
+    (path,) = record(book.root, "laptop")
+    assert set(json.loads(path.read_text())["chapters"]) == {"a/one", "a/two"}
 
 
-def test_a_gpus_column_wants_a_gpu(book: Any) -> None:
+def test_recording_wants_something_that_was_measured(book: Any) -> None:
     book.add("a/one")
-    book.profile("gpu", "")
-    with pytest.raises(ValueError, match="advnotes run --profile gpu"):
-        save_gpu(book.root, "gpu")
-    executed(book, "a/one", claim("x", profile="gpu"), profile="gpu")
-    with pytest.raises(ValueError, match="from a GPU"):
-        save_gpu(book.root, "gpu")
+    book.profile("smoke", "")
+    with pytest.raises(ValueError, match="advnotes run --profile laptop"):
+        record(book.root, "laptop")
+    with pytest.raises(ValueError, match="record laptop or gpu"):
+        record(book.root, "smoke")
 
 
-def test_a_broken_file_of_measurements_is_refused(book: Any) -> None:
+@pytest.mark.parametrize("broken", ["[]", "{", '{"schema": 99}'])
+def test_a_broken_file_of_measurements_is_refused(book: Any, broken: str) -> None:
     book.add("a/one")
-    measured_file(book.root).parent.mkdir()
-    measured_file(book.root).write_text("[]")
-    with pytest.raises(ValueError, match="score --profile gpu --save"):
+    folder(book.root).mkdir()
+    (folder(book.root) / "laptop-x.json").write_text(broken)
+    with pytest.raises(ValueError, match="expected what `advnotes record` writes"):
         scorecard(book.root)
 
 
-def test_real_claims_are_understood(book: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_or_the_direction(book: Any) -> None:
     book.add("a/one")
-    shown: list[Any] = []
-    monkeypatch.setattr("advnotes.claims._show", shown.append)
-    make = Claims(profile="laptop", seeds=[0, 1])
-    make(
-        "FGSM breaks a ReLU net",
-        paper="89.4% error",
-        where="section 4",
-        measured=[0.91, 0.90],
-        bound=at_least(0.8),
-        format="{:.1%}",
-    )
-    stored = json.loads(json.dumps(shown[0]._repr_mimebundle_()[CLAIM]))
-    executed(book, "a/one", stored)
-    assert scorecard(book.root).rows[0].here.text == "90.5% (90.0% to 91.0%, seeds 0, 1)"
+    found = [
+        claim("number"),
+        claim("direction", number=0.99),
+        claim("no-number", number=None),
+        fails("neither"),
+        claim("control", kind="control"),
+    ]
+    executed(book, "a/one", *found)
+    rows = scorecard(book.root).rows
+    assert [row.reproduced for row in rows] == ["number", "direction", "direction", "", ""]
+
+
+def test_machines_are_told_apart_by_threads_and_imitation(book: Any) -> None:
+    book.add("a/one")
+    for where in (AMD, AMD | {"threads": "2"}, AMD | {"imitated": "A=default", "instructions": "DEFAULT"}):
+        executed(book, "a/one", claim("x", environment=where, bound=bound(0.7)))
+        record(book.root, "laptop")
+    assert [path.name for path in sorted(folder(book.root).iterdir())] == [
+        "laptop-amd-epyc-avx2-1-thread.json",
+        "laptop-amd-epyc-avx2-2-threads.json",
+        "laptop-amd-epyc-imitating-default-1-thread.json",
+    ]
+    assert len(scorecard(book.root).rows[0].runs) == 3

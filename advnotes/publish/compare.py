@@ -1,0 +1,72 @@
+"""Do verdicts travel? The recorded machines, each judged alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from advnotes.environment import machine
+from advnotes.publish import chapters as book
+from advnotes.publish.score import Row, Scorecard, scorecard
+from advnotes.verdicts import FAILS, HOLDS
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Claims recorded on several machines: of how many each machine alone says the same.
+
+    Args:
+        machines: the names of the machines.
+        compared: the claims that were recorded on all of them.
+        changed: those whose verdict is not the same on each.
+        alone: of how many the verdict is the same when each machine also has nothing but its own values to tell how
+            much they scatter.
+        pairs: the mean share of claims that two machines agree on.
+    """
+
+    machines: list[str]
+    compared: list[Row]
+    changed: list[Row]
+    alone: int
+    pairs: float
+
+    @property
+    def share(self) -> float:
+        """The share of claims with one verdict on all machines."""
+        return 1 - len(self.changed) / len(self.compared)
+
+    @property
+    def reversed(self) -> list[Row]:
+        """Claims that hold on one machine and are not reproduced on another."""
+        return [row for row in self.changed if {HOLDS, FAILS} <= set(verdicts(row))]
+
+
+def verdicts(row: Row) -> list[str]:
+    """What each recorded machine alone says of a claim."""
+    return [row.alone(run).verdict for run in row.recorded]
+
+
+def compare(root: Path, profile: str = book.LAPTOP) -> Comparison:
+    """Judge each recorded machine alone, with the scatter of all, claim by claim.
+
+    Raises:
+        ValueError: where fewer than two machines have recorded a common claim.
+    """
+    card: Scorecard = scorecard(root, profile)
+    most = max((len(row.recorded) for row in card.rows), default=0)
+    compared = [row for row in card.rows if len(row.recorded) == most]
+    if most < 2:
+        raise ValueError(
+            f"expected claims recorded on two machines at {profile} or more, got {most}: `advnotes record`"
+        )
+    said = [verdicts(row) for row in compared]
+    both = list(combinations(range(most), 2))
+    pairs = sum(words[a] == words[b] for words in said for a, b in both) / (len(both) * len(said))
+    return Comparison(
+        machines=list(dict.fromkeys(machine(run.environment) for row in compared for run in row.recorded)),
+        compared=compared,
+        changed=[row for row, words in zip(compared, said, strict=True) if len(set(words)) > 1],
+        alone=sum(len({run.verdict for run in row.recorded}) == 1 for row in compared),
+        pairs=pairs,
+    )

@@ -1,0 +1,179 @@
+"""What was measured where: one small file for each profile and machine in ``book/measured``.
+
+``advnotes record`` writes the values of every claim that was executed here into the file of this machine; the
+scorecard puts the runs of all files side by side. A run is comparable as long as the chapter's code is the one that
+it ran with: a chapter that has changed since wants to be recorded again.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from advnotes.claims import Claim
+from advnotes.environment import machine
+from advnotes.publish import chapters as book
+from advnotes.publish.chapters import Chapter
+from advnotes.publish.run import claims, plan, read_stamp, write
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One file: what a profile measured on one machine, chapter by chapter."""
+
+    name: str
+    profile: str
+    environment: dict[str, str]
+    chapters: dict[str, Any]
+
+    def claims(self, chapter: Chapter) -> list[Claim]:
+        """What was recorded of a chapter, where it still has the code that it ran with."""
+        kept = self.chapters.get(chapter.name)
+        if kept is None or kept["code"] != code_hash(chapter):
+            return []
+        same = {"environment": self.environment, "profile": self.profile}
+        return [Claim.read(stored | same) for stored in kept["claims"]]
+
+    def outdated(self, chapter: Chapter) -> bool:
+        """Whether the chapter has changed since it was recorded here."""
+        kept = self.chapters.get(chapter.name)
+        return kept is not None and kept["code"] != code_hash(chapter)
+
+
+def folder(root: Path) -> Path:
+    """Where the files are kept, in the repository."""
+    return root / "book" / "measured"
+
+
+def machines(root: Path, profile: str | None = None) -> list[Machine]:
+    """Every recorded machine, of one profile or of all, in the order of their files' names.
+
+    Raises:
+        ValueError: where a file is not what `advnotes record` writes.
+    """
+    found = []
+    for file in sorted(folder(root).glob("*.json")):
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8"))
+            if kept["schema"] != SCHEMA:
+                raise ValueError(f"its schema is {kept['schema']!r}")
+            one = Machine(kept["machine"], kept["profile"], kept["environment"], dict(kept["chapters"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"expected what `advnotes record` writes (schema {SCHEMA}) in {file}, got {error!r}; record it again"
+            ) from error
+        if profile in (None, one.profile):
+            found.append(one)
+    return found
+
+
+def record(root: Path, profile: str) -> list[Path]:
+    """Keep the claims of every chapter with a current execution at this profile, in the file of its machine.
+
+    Chapters that were not executed keep what was recorded of them before.
+
+    Returns:
+        The files written: one for each machine (and choice of parameters) that the chapters were executed with.
+
+    Raises:
+        ValueError: at the smoke profile, which measures nothing, and where no chapter has been executed.
+    """
+    if profile == "smoke":
+        raise ValueError("expected a profile that measures something, got smoke; record laptop or gpu")
+    files: dict[Path, dict[str, Any]] = {}
+    for p in plan(book.chapters(root), profile):
+        found = (
+            [Claim.read(stored) for stored in claims(_executed(p.chapter, profile))] if not p.reason else []
+        )
+        if not found:
+            continue
+        where = found[0].environment
+        name = machine(where)
+        path = folder(root) / f"{profile}-{_slug(name)}.json"
+        kept = files.setdefault(path, _kept(path) | {"schema": SCHEMA, "machine": name, "profile": profile})
+        kept["environment"] = where
+        kept["chapters"][p.chapter.name] = {
+            "recorded": date.today().isoformat(),
+            "code": code_hash(p.chapter),
+            "seconds": (read_stamp(p.chapter.executed(profile)) or {}).get("seconds", 0.0),
+            "claims": [_stored(one) for one in found],
+        }
+    if not files:
+        raise ValueError(
+            f"expected chapters executed at {profile}, got none; `advnotes run --profile {profile}`"
+        )
+    for path, kept in files.items():
+        write(path, json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    return list(files)
+
+
+def _stored(claim: Claim) -> dict[str, Any]:
+    """A claim without what the whole file says once, and without its verdict, which is over all machines."""
+    said = ("environment", "profile", "verdict")
+    return {name: value for name, value in claim.record().items() if name not in said}
+
+
+def _executed(chapter: Chapter, profile: str) -> dict[str, Any]:
+    return dict(json.loads(chapter.executed(profile).read_text(encoding="utf-8")))
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """What a file holds, or the beginnings of a new one."""
+    if not path.is_file():
+        return {"chapters": {}}
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def code_hash(chapter: Chapter) -> str:
+    """A hash of the chapter's code cells without comments and layout."""
+    return book._hash([_normal(cell) for cell in book.code(chapter)])
+
+
+def _normal(cell: str) -> str:
+    """A cell's code as Python understands it; as it stands where it is no plain Python, such as a magic."""
+    try:
+        return ast.dump(ast.parse(cell))
+    except SyntaxError:
+        return cell
+
+
+def claimed(cells: Iterable[str]) -> list[re.Pattern[str]]:
+    """The ids that a notebook's code states, as patterns: an id made in a loop matches what the loop can make."""
+    found = []
+    for cell in cells:
+        try:
+            tree = ast.parse(cell)
+        except SyntaxError:
+            continue
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "claim":
+                found += [_pattern(word.value) for word in call.keywords if word.arg == "id"]
+    return found
+
+
+def _pattern(value: ast.expr) -> re.Pattern[str]:
+    match value:
+        case ast.Constant(value=str(text)):
+            return re.compile(re.escape(text))
+        case ast.JoinedStr(values=parts):
+            texts = (re.escape(str(p.value)) if isinstance(p, ast.Constant) else ".+" for p in parts)
+            return re.compile("".join(texts))
+    return re.compile(".+")
+
+
+def missing(chapter: Chapter, ids: Collection[str]) -> list[str]:
+    """Claims that the chapter's code states and its execution did not make."""
+    patterns = claimed(book.code(chapter))
+    return [pattern.pattern for pattern in patterns if not any(pattern.fullmatch(id) for id in ids)]
