@@ -239,12 +239,40 @@ def tags(cell: Any) -> list[str]:
     return list(cell.metadata.get("tags", []))
 
 
-def test_a_notebook_states_claims(notebook: Any) -> None:
+def calls(notebook: Any, *names: str) -> list[ast.Call]:
+    """Calls of these functions in a notebook's code."""
     source = "\n".join(
         line for cell in code(notebook)[1:] for line in cell.splitlines() if line[:1] not in "%!"
     )
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    assert sum(isinstance(call.func, ast.Name) and call.func.id == "claim" for call in calls) >= 3
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [call for call in found if isinstance(call.func, ast.Name) and call.func.id in names]
+
+
+def test_a_notebook_states_claims_with_names_of_their_own(notebook: Any) -> None:
+    claims = calls(notebook, "claim")
+    assert len(claims) >= 3
+    ids = [word.value for call in claims for word in call.keywords if word.arg == "id"]
+    assert len(ids) == len(claims)
+    plain = [id.value for id in ids if isinstance(id, ast.Constant)]
+    assert len(plain) == len(set(plain))
+    kinds = [word.value.value for call in claims for word in call.keywords if word.arg == "kind"]
+    assert kinds.count("paper") + len(claims) - len(kinds) >= 1  # at least one of a paper, the ordinary kind
+
+
+def test_bounds_say_who_set_them_and_when(notebook: Any) -> None:
+    bounds = calls(notebook, "at_least", "at_most", "between")
+    assert bounds
+    for call in bounds:
+        assert {word.arg for word in call.keywords} >= {"by", "on"}, ast.unparse(call)
+
+
+def test_seeds_are_three_or_more_from_0_on(notebook: Any) -> None:
+    (parameters,) = code(notebook, "parameters")
+    for node in ast.parse(parameters).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("seeds"):
+            seeds = ast.literal_eval(node.value)
+            assert seeds == list(range(len(seeds))), ast.unparse(node)
+            assert len(seeds) >= 3, ast.unparse(node)
 
 
 def test_a_notebook_has_no_absolute_paths(notebook: Any) -> None:
