@@ -38,13 +38,14 @@ Profile = Annotated[str, typer.Option("--profile", help="laptop, or a file of bo
 Jobs = Annotated[
     int | None, typer.Option("--jobs", "-j", help="Chapters at a time [default: one a core; 1 at gpu].")
 ]
-Backend = Annotated[str, typer.Option(help="joblib's backend: threading (this machine), dask or ray (many).")]
+Backend = Annotated[str, typer.Option(help="joblib's backend: threading (this machine) or dask (many).")]
 Scheduler = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="Of the dask or ray cluster; without it, one is started here."),
+    typer.Option(metavar="ADDRESS", help="Of the dask cluster; without it, one is started here."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Also what has not changed.")]
 Timeout = Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")]
+ChapterTimeout = Annotated[int, typer.Option(min=1, help="Seconds that a chapter may take in all.")]
 
 
 def _jobs(jobs: int | None, profile: str) -> int:
@@ -66,6 +67,7 @@ def _run(
     scheduler: str | None,
     force: bool,
     timeout: int,
+    chapter_timeout: int,
 ) -> bool:
     """Execute what has to be; True where nothing failed."""
     from advnotes.publish.run import Plan, plan, run
@@ -98,6 +100,7 @@ def _run(
             backend=backend,
             scheduler=scheduler,
             timeout=timeout,
+            chapter_timeout=chapter_timeout,
             finished=finished,
         )
     if failed:
@@ -116,9 +119,12 @@ def run_command(
     scheduler: Scheduler = None,
     force: Force = False,
     timeout: Timeout = 3600,
+    chapter_timeout: ChapterTimeout = 3600,
 ) -> None:
     """Execute chapters into _build/PROFILE/book, those only where something that they depend on has changed."""
-    if not _run(book.find_root(), names or [], profile, jobs, backend, scheduler, force, timeout):
+    if not _run(
+        book.find_root(), names or [], profile, jobs, backend, scheduler, force, timeout, chapter_timeout
+    ):
         raise typer.Exit(1)
 
 
@@ -249,13 +255,14 @@ def book_command(
     backend: Backend = "threading",
     scheduler: Scheduler = None,
     timeout: Timeout = 3600,
+    chapter_timeout: ChapterTimeout = 3600,
 ) -> None:
     """All of it: execute what has changed, score the claims, render the site."""
     from advnotes.publish.bind import bind
 
     started = time.perf_counter()
     root = book.find_root()
-    if not _run(root, [], profile, jobs, backend, scheduler, False, timeout):
+    if not _run(root, [], profile, jobs, backend, scheduler, False, timeout, chapter_timeout):
         raise typer.Exit(1)
     _score(root, profile)
     index = bind(root, profile)

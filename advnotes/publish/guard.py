@@ -1,21 +1,22 @@
 """No process outlives the one that started it, however that one ended.
 
-Whoever starts a chapter keeps the writing end of a pipe to its process's standard input. When that end closes,
-because the parent stopped, crashed or was killed with SIGKILL, the process ends everything that it started
-(kernels live in sessions of their own, so a signal to a group would miss them) and then itself.
-
-``python -m advnotes.publish.guard MODULE ARGUMENT...`` runs any module this way, as ``python -m MODULE`` would.
+``python -m advnotes.publish.guard MODULE ARGUMENT...`` runs a module as ``python -m MODULE`` would, in a process of
+its own, and does nothing but wait. Whoever starts a guard keeps the writing end of a pipe to its standard input. When
+that end closes, because the parent stopped, crashed or was killed with SIGKILL, the guard ends everything that came
+from the module (kernels live in sessions of their own, so a signal to a group would miss them) and then itself. The
+module may be busy with whatever it likes: the guard is another process, with an interpreter of its own.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
-import runpy
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import BinaryIO
 
@@ -26,16 +27,25 @@ INTERRUPTED = 130
 
 def end_children(pid: int | None = None) -> None:
     """Kill every descendant of a process (by default of this one), those included that appear meanwhile."""
+
+    def living() -> list[psutil.Process]:
+        found = []
+        for child in process.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if child.status() != psutil.STATUS_ZOMBIE:
+                    found.append(child)
+        return found
+
     try:
         process = psutil.Process(pid)
-        while children := process.children(recursive=True):
+        while children := living():
             for child in children:
                 try:
                     child.kill()
                 except psutil.NoSuchProcess:
                     continue
             _, alive = psutil.wait_procs(children, timeout=5)
-            if alive == children:  # not ours to end (a zombie of another child, say): do not hang on it
+            if alive == children:  # not ours to end: do not hang on it
                 return
     except psutil.NoSuchProcess:
         return
@@ -81,11 +91,37 @@ def stopping_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def adopt_orphans() -> None:
+    """Where the system can (Linux), become the parent of every descendant whose own parent ends before it."""
+    if sys.platform == "linux":
+        become_subreaper = 36  # PR_SET_CHILD_SUBREAPER
+        ctypes.CDLL(None).prctl(become_subreaper, 1, 0, 0, 0)
+
+
 def main() -> None:
-    """Run a module that ends with its parent."""
-    end_with_parent(os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0))
-    sys.argv = sys.argv[1:]
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    """Run a module that ends with this process's parent; leave with its exit code."""
+    adopt_orphans()
+    module = subprocess.Popen([sys.executable, "-m", *sys.argv[1:]], stdin=subprocess.PIPE)
+    assert module.stdin is not None
+    writing = module.stdin
+
+    def pass_on() -> None:
+        while piece := os.read(0, 1 << 20):
+            with suppress(OSError):  # it may have ended, or read all that it wants
+                writing.write(piece)
+                writing.flush()
+        end_now()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        end_now()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    threading.Thread(target=pass_on, name="parent watch", daemon=True).start()
+    code = module.wait()
+    end_children()  # a kernel whose worker was killed, say
+    # Not through the interpreter's end: the other thread is reading.
+    os._exit(code if code >= 0 else 128 - code)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
@@ -19,7 +17,7 @@ from pathlib import Path
 
 from advnotes.publish import chapters as book
 from advnotes.publish.chapters import Chapter
-from advnotes.publish.guard import end_children
+from advnotes.publish.processes import end, start_guarded
 from advnotes.publish.run import plan, write
 from advnotes.publish.worker import ENVIRONMENT
 
@@ -68,36 +66,18 @@ def _nbval(root: Path, due: dict[str, Path], jobs: int) -> dict[str, list[str]]:
     """Chapter -> cells that differ, for the chapters where any does."""
     with tempfile.TemporaryDirectory(prefix="advnotes-") as scratch:
         report = Path(scratch) / "report.xml"
-        command = [sys.executable, "-m", "advnotes.publish.guard", "pytest", "--nbval", "--quiet"]
-        command += ["--tb=short", f"--junitxml={report}", "-o", "junit_family=xunit1", "--rootdir", str(root)]
+        command = ["pytest", "--nbval", "--quiet", "--tb=short", f"--junitxml={report}", "-o"]
+        command += ["junit_family=xunit1", "--rootdir", str(root), "-p", "advnotes.publish.nbval_streams"]
         # Not the tests' own settings: shapes are not checked in kernels, and that hook must come before any import.
-        command += [
-            "-o",
-            "addopts=",
-            "-p",
-            "no:cacheprovider",
-            "-n",
-            str(min(jobs, len(due))),
-            "--dist",
-            "loadfile",
-        ]
+        command += ["-o", "addopts=", "-p", "no:cacheprovider"]
+        command += ["-n", str(min(jobs, len(due))), "--dist", "loadfile"]
         command += [os.path.relpath(copy, root) for copy in due.values()]
-        process = subprocess.Popen(
-            command,
-            cwd=root,
-            env={**os.environ, **ENVIRONMENT, "IPYTHONDIR": scratch},
-            stdin=subprocess.PIPE,
-            start_new_session=os.name == "posix",
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
+        process = start_guarded(*command, cwd=root, env={**os.environ, **ENVIRONMENT, "IPYTHONDIR": scratch})
         try:
             code = process.wait()
-        except BaseException:
-            end_children(process.pid)
-            process.kill()
-            process.wait()
-            raise
         finally:
+            if process.poll() is None:
+                end(process)
             assert process.stdin is not None
             process.stdin.close()
         if code not in (0, 1) or not report.is_file():

@@ -2,8 +2,8 @@
 
 ``python -m advnotes.publish.worker`` reads one line of JSON from standard input (a `Job`), executes the notebook,
 writes one line of JSON to standard output (a `Result`), and ends itself and its kernel when its standard input
-closes. It touches no file of the book: the notebook comes in by the pipe and goes out by the pipe, so the same
-process serves a machine of a cluster that shares no disk with the caller.
+closes; `guard` sees to that also where the worker cannot. It touches no file of the book: the notebook comes in by the
+pipe and goes out by the pipe, so the same process serves a machine of a cluster that shares no disk with the caller.
 """
 
 from __future__ import annotations
@@ -16,11 +16,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from advnotes.publish.kernels import patiently
+from advnotes.publish.streams import cut
+
+PROGRESS = "progress.ipynb"
+# Characters of an error's text: a traceback and its surroundings, not what a program printed without end.
+WORDS = 20_000
 
 # The same for every execution that is compared with another one: papermill's, and nbval's after it.
 # Threads: a sum's order, and so its last bits, depends on how many threads share it.
@@ -37,7 +43,11 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Job:
-    """A notebook (as JSON text), what to inject into it, and where its kernel runs."""
+    """A notebook (as JSON text), what to inject into it, and where its kernel runs.
+
+    ``timeout`` is one cell's, ``chapter_timeout`` that of all of them, in seconds; whoever starts the worker keeps to
+    the second. ``scratch`` is a folder for what is needed while it runs.
+    """
 
     chapter: str
     notebook: str
@@ -45,6 +55,8 @@ class Job:
     folder: str
     root: str
     timeout: int
+    chapter_timeout: int = 3600
+    scratch: str = ""
     run: str = ""
     modules: str = ""
     pins: str = ""
@@ -70,33 +82,34 @@ def execute(job: Job) -> Result:
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    from advnotes.publish.client import ENGINE
+
     started = time.perf_counter()
     notebook = nbformat.reads(job.notebook, as_version=4)
     folder = job.folder if Path(job.folder).is_dir() else tempfile.gettempdir()
-    with tempfile.TemporaryDirectory(prefix="advnotes-") as scratch:
+    with nullcontext(job.scratch) if job.scratch else tempfile.TemporaryDirectory() as scratch:
         # The user's IPython start-up files would change the outputs, and its history locks parallel kernels.
         os.environ.update(ENVIRONMENT, IPYTHONDIR=scratch)
-        progress = Path(scratch) / "progress.ipynb"
         error, cell = None, None
         try:
             executed = patiently(
                 lambda: papermill.execute_notebook(
                     notebook,
-                    str(progress),
+                    str(Path(scratch) / PROGRESS),
                     parameters=job.parameters,
+                    engine_name=ENGINE,
                     kernel_name="python3",
                     cwd=folder,
                     progress_bar=False,
                     start_timeout=300,
                     execution_timeout=job.timeout,
-                    coalesce_streams=True,
                 )
             )
         except PapermillExecutionError as failure:
-            error, cell = str(failure).strip(), _failed(progress)
+            error, cell = str(failure).strip(), last_started(Path(scratch))
         except (CellTimeoutError, DeadKernelError) as failure:
             # papermill marks every cell as completed here: only the starting times tell which one it was.
-            error, cell = f"{type(failure).__name__}: {failure}".strip(), _failed(progress)
+            error, cell = f"{type(failure).__name__}: {failure}".strip(), last_started(Path(scratch))
     seconds = time.perf_counter() - started
     spent = os.times()
     result = Result(
@@ -105,7 +118,7 @@ def execute(job: Job) -> Result:
         processor_seconds=round(spent.children_user + spent.children_system, 2),
     )
     if error is not None:
-        return replace(result, error=error, cell=cell)
+        return replace(result, error=cut(error, WORDS), cell=cell)
     clean(executed)
     if leak := machine_path(executed, job.root):
         message = (
@@ -116,13 +129,17 @@ def execute(job: Job) -> Result:
     return replace(result, notebook=nbformat.writes(executed) + "\n")
 
 
-def _failed(progress: Path) -> int | None:
+def last_started(scratch: Path) -> int | None:
     """Number of the last cell that was started, among the cells of the source (papermill adds some)."""
     import nbformat
 
     added = {"injected-parameters", "papermill-error-cell-tag"}
     number, last = 0, None
-    for cell in nbformat.read(progress, as_version=4).cells:
+    try:
+        cells = nbformat.read(scratch / PROGRESS, as_version=4).cells
+    except (OSError, ValueError, nbformat.reader.NotJSONError):  # ended while it was written, or before
+        return None
+    for cell in cells:
         number += not added & set(cell.metadata.get("tags", []))
         if cell.metadata.get("papermill", {}).get("start_time"):
             last = number

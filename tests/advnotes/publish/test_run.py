@@ -16,7 +16,8 @@ from advnotes import claims
 from advnotes.publish import run as module
 from advnotes.publish.chapters import installed_package, select
 from advnotes.publish.imports import Package
-from advnotes.publish.run import Plan, perform, plan, read_stamp, run, stamp_of, write
+from advnotes.publish.processes import end_run, perform
+from advnotes.publish.run import Plan, plan, read_stamp, run, stamp_of, write
 from advnotes.publish.worker import Job, Result, machine_path
 
 CLAIM = """
@@ -188,7 +189,7 @@ def test_what_a_killed_run_left_is_swept_away(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "loky"}, "threading, dask, ray"),
+        ({"backend": "loky"}, "threading, dask"),
         ({"jobs": 0}, "at least one"),
         ({"scheduler": "x"}, "--backend"),
     ],
@@ -259,7 +260,7 @@ def test_the_same_versions_are_asked_of_a_cluster(book: Any) -> None:
 
 def test_a_run_that_has_ended_starts_nothing_more(book: Any) -> None:
     source = book.add("a/one", "x = 1").read_text()
-    module.end_run("over")
+    end_run("over")
     job = Job("a/one", source, {}, str(book.root), str(book.root), 9, run="over")
     assert perform(job).error == "interrupted"
 
