@@ -18,7 +18,10 @@ from typing import Any
 import nbformat
 import yaml
 
-from advnotes.publish.chapters import LAPTOP, build, chapters
+from advnotes.publish.chapters import LAPTOP, build, chapters, pages
+from advnotes.publish.failures import failure
+from advnotes.publish.lines import content
+from advnotes.publish.run import plan
 from advnotes.publish.score import scorecard
 from advnotes.publish.scorecard import judged_claims, markdown
 
@@ -51,7 +54,7 @@ def bind(root: Path, profile: str = "laptop") -> Path:
     Raises:
         ValueError: where ``_toc.yml`` names a page that is not there, a figure has no alt text, or a cell holds
             two figures with different ones.
-        RuntimeError: where Jupyter Book warns or fails; the message holds what it said.
+        RuntimeError: where Jupyter Book warns, fails, or leaves a page out; the message holds what it said.
     """
     root = root.resolve()
     work = build(root, profile)
@@ -60,19 +63,19 @@ def bind(root: Path, profile: str = "laptop") -> Path:
     if aside.exists() and not site.exists():  # interrupted between the two renames below
         aside.rename(site)
 
-    pages = stage(root, profile)
+    files = stage(root, profile)
     config = configure(root, profile)
-    inputs = fingerprint(root, {**pages, "_config.yml": config, "_toc.yml": (root / "_toc.yml").read_bytes()})
+    inputs = fingerprint(root, {**files, "_config.yml": config, "_toc.yml": content(root / "_toc.yml")})
     stamp = site / ".stamp"
     if stamp.is_file() and stamp.read_text() == inputs + contents(site):
         return site / "index.html"
 
     folder = work / "stage"
     shutil.rmtree(folder, ignore_errors=True)
-    for name, content in pages.items():
+    for name, page in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        path.write_bytes(page)
     settings = work / "_config.yml"
     settings.write_bytes(config)
 
@@ -80,6 +83,7 @@ def bind(root: Path, profile: str = "laptop") -> Path:
     shutil.rmtree(output, ignore_errors=True)
     render(folder, settings, root / "_toc.yml", output)
     new = output / "_build" / "html"
+    check_whole(new, root)
     tidy(new)
     (new / ".stamp").write_text(inputs + contents(new))
     shutil.rmtree(aside, ignore_errors=True)
@@ -96,19 +100,25 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
     book = root / "book"
     shown = [book / "references.bib", *book.glob("*.md")]
     shown += [path for folder in ("_static", "_templates", "images") for path in (book / folder).rglob("*")]
-    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(shown) if path.is_file()}
+    files = {path.relative_to(root).as_posix(): content(path) for path in sorted(shown) if path.is_file()}
 
     scored = scorecard(root, profile)
     landings: dict[str, tuple[bytes, str]] = {}
     for chapter in chapters(root):
         executed = chapter.executed(profile)
-        notebook = nbformat.read(executed if executed.is_file() else chapter.source, as_version=4)
-        if executed.is_file():
+        failed = failure(chapter, profile)
+        # A chapter that fails keeps the copy before it, which may be of other code.
+        shown = executed.is_file() and (failed is None or not plan([chapter], profile)[0].reason)
+        notebook = nbformat.read(executed if shown else chapter.source, as_version=4)
+        if shown:
             judged_claims(notebook, [row for row in scored.rows if row.chapter == chapter])
-            if landing := describe_figures(notebook, chapter.name):
-                landings[chapter.name] = landing
-        else:
+        if failed is not None:
+            note = nbformat.v4.new_markdown_cell(failed.words(profile, shown=shown), id="failed")
+            notebook.cells.insert(1, note)
+        elif not shown:
             notebook.cells.insert(1, not_executed(profile))
+        if shown and (landing := describe_figures(notebook, chapter.name)):
+            landings[chapter.name] = landing
         files[chapter.source.relative_to(root).as_posix()] = nbformat.writes(notebook).encode()
 
     card = "book/scorecard.md"
@@ -194,6 +204,15 @@ def render(source: Path, config: Path, toc: Path, output: Path) -> None:
         raise RuntimeError(f"jupyter-book could not build {source}:\n{done.stderr}\n{done.stdout}".rstrip())
 
 
+def check_whole(site: Path, root: Path) -> None:
+    """Every page of ``_toc.yml`` must be in the site before a stamp says that it is whole."""
+    missing = [page for page in pages(root) if not (site / f"{page}.html").is_file()]
+    if missing:
+        raise RuntimeError(
+            f"jupyter-book left out {', '.join(missing)} and did not say why; the old site is kept"
+        )
+
+
 def tidy(site: Path) -> None:
     """Drop what no page asks for or can have, and make the redirect at the top a page of its own.
 
@@ -226,7 +245,7 @@ def fingerprint(root: Path, files: dict[str, bytes]) -> str:
     parts = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     for path in sorted((root / "advnotes").rglob("*.py*")):
         if path.suffix in {".py", ".pyi"}:
-            parts[path.relative_to(root).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+            parts[path.relative_to(root).as_posix()] = hashlib.sha256(content(path)).hexdigest()
     parts.update({package: version(package) for package in RENDERERS})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -113,8 +113,8 @@ def build(root: Path, profile: str) -> Path:
     return root / "_build" / profile
 
 
-def chapters(root: Path) -> list[Chapter]:
-    """All chapters, in the order of ``_toc.yml``."""
+def pages(root: Path) -> list[str]:
+    """All pages, chapters included, in the order of ``_toc.yml``: paths without the suffix."""
     from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
     toc = root / "_toc.yml"
@@ -127,18 +127,26 @@ def chapters(root: Path) -> list[Chapter]:
             f"expected files in {toc}, got the patterns {sorted(globs)}; list each chapter by name"
         )
 
+    return [
+        page.removesuffix(".md").removesuffix(".rst").removesuffix(".ipynb")
+        for page in _in_order(site, site.root.docname)
+    ]
+
+
+def chapters(root: Path) -> list[Chapter]:
+    """All chapters, in the order of ``_toc.yml``."""
     found = []
-    for page in _in_order(site, site.root.docname):
+    for page in pages(root):
         path = root / page
-        notebook = path if path.suffix == ".ipynb" else path.with_name(path.name + ".ipynb")
-        if not any(path.with_name(path.name + suffix).is_file() for suffix in ("", ".md", ".rst", ".ipynb")):
+        if not any(path.with_name(path.name + suffix).is_file() for suffix in (".md", ".rst", ".ipynb")):
             raise ValueError(
-                f"{toc} lists {page}, and there is no such page; add it or take it out of the list"
+                f"{root / '_toc.yml'} lists {page}, and there is no such page; add it or take it out of the list"
             )
+        notebook = path.with_name(path.name + ".ipynb")
         if notebook.is_file():
             folder, *parts = notebook.relative_to(root).with_suffix("").parts
             if folder != "book" or not parts:
-                raise ValueError(f"expected every notebook of {toc} under book/, got {page}")
+                raise ValueError(f"expected every notebook of {root / '_toc.yml'} under book/, got {page}")
             found.append(Chapter("/".join(parts), root))
     return found
 

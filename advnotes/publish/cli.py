@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from rich.text import Text
 
 from advnotes.publish import chapters as book
 from advnotes.publish.guard import stopping_on_signals
+from advnotes.publish.lock import working
 
 if TYPE_CHECKING:
     from advnotes.publish.score import Scorecard
@@ -45,7 +47,18 @@ Scheduler = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Also what has not changed.")]
 Timeout = Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Leave at once where another command is at work on the profile.")
+]
 ChapterTimeout = Annotated[int, typer.Option(min=1, help="Seconds that a chapter may take in all.")]
+
+
+def _alone(
+    root: Path, profile: str, no_wait: bool, names: list[str] | None = None
+) -> AbstractContextManager[None]:
+    """The profile's folder to oneself, once the call is known to be without a mistake."""
+    book.all_parameters(book.select(root, names or []), profile)
+    return working(book.build(root, profile), wait=not no_wait, say=lambda text: console.print(Text(text)))
 
 
 def _jobs(jobs: int | None, profile: str) -> int:
@@ -120,24 +133,30 @@ def run_command(
     force: Force = False,
     timeout: Timeout = 3600,
     chapter_timeout: ChapterTimeout = 3600,
+    no_wait: NoWait = False,
 ) -> None:
     """Execute chapters into _build/PROFILE/book, those only where something that they depend on has changed."""
-    if not _run(
-        book.find_root(), names or [], profile, jobs, backend, scheduler, force, timeout, chapter_timeout
-    ):
+    root = book.find_root()
+    with _alone(root, profile, no_wait, names):
+        done = _run(root, names or [], profile, jobs, backend, scheduler, force, timeout, chapter_timeout)
+    if not done:
         raise typer.Exit(1)
 
 
 @app.command("verify")
 def verify_command(
-    names: Names = None, profile: Profile = "smoke", jobs: Jobs = None, force: Force = False
+    names: Names = None,
+    profile: Profile = "smoke",
+    jobs: Jobs = None,
+    force: Force = False,
+    no_wait: NoWait = False,
 ) -> None:
     """Execute the executed copies again with nbval and compare every output, pictures included."""
     from advnotes.publish.verify import verify
 
-    result = verify(
-        book.select(book.find_root(), names or []), profile, jobs=_jobs(jobs, profile), force=force
-    )
+    root = book.find_root()
+    with _alone(root, profile, no_wait, names):
+        result = verify(book.select(root, names or []), profile, jobs=_jobs(jobs, profile), force=force)
     for name in result.agree:
         console.print(
             f"  agrees     {name}" + ("  (unchanged since it was compared)" if name in result.earlier else "")
@@ -241,11 +260,14 @@ def record_command(profile: Profile = book.LAPTOP) -> None:
 
 
 @app.command("bind")
-def bind_command(profile: Profile = book.LAPTOP) -> None:
+def bind_command(profile: Profile = book.LAPTOP, no_wait: NoWait = False) -> None:
     """Render the site from what has been executed, without executing anything."""
     from advnotes.publish.bind import bind
 
-    console.print(f"The book is at {bind(book.find_root(), profile)}")
+    root = book.find_root()
+    with _alone(root, profile, no_wait):
+        index = bind(root, profile)
+    console.print(f"The book is at {index}")
 
 
 @app.command("book")
@@ -256,17 +278,21 @@ def book_command(
     scheduler: Scheduler = None,
     timeout: Timeout = 3600,
     chapter_timeout: ChapterTimeout = 3600,
+    no_wait: NoWait = False,
 ) -> None:
-    """All of it: execute what has changed, score the claims, render the site."""
+    """All of it: execute what has changed, score the claims, render the site; what fails does not stop the rest."""
     from advnotes.publish.bind import bind
 
     started = time.perf_counter()
     root = book.find_root()
-    if not _run(root, [], profile, jobs, backend, scheduler, False, timeout, chapter_timeout):
-        raise typer.Exit(1)
-    _score(root, profile)
-    index = bind(root, profile)
+    with _alone(root, profile, no_wait):
+        executed = _run(root, [], profile, jobs, backend, scheduler, False, timeout, chapter_timeout)
+        _score(root, profile)
+        index = bind(root, profile)
     console.print(f"The book is at {index} ({time.perf_counter() - started:.0f} s)")
+    if not executed:
+        console.print("[red]A chapter failed[/red]: see above; its page says so.")
+        raise typer.Exit(1)
 
 
 @app.command("list")

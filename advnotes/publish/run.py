@@ -22,6 +22,7 @@ import psutil
 
 from advnotes.publish import chapters as book
 from advnotes.publish.chapters import Chapter, Fingerprint
+from advnotes.publish.failures import remember
 from advnotes.publish.processes import end_run, perform
 from advnotes.publish.worker import Job, Result
 
@@ -176,6 +177,7 @@ def run(
             parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
             for result in parallel(calls):
                 keep(due[result.chapter], result)
+                remember(due[result.chapter].chapter, due[result.chapter].profile, result)
                 results.append(result)
                 finished(due[result.chapter], result)
         except BaseException:

@@ -51,9 +51,10 @@ class Book:
         (self.root / "book" / "profiles" / f"{name}.yml").write_text(text)
 
     def made(self) -> list[str]:
-        """Every file under _build."""
-        build = self.root / "_build"
-        return sorted(path.relative_to(build).as_posix() for path in build.rglob("*") if path.is_file())
+        """Every file under _build, but for what a lock leaves."""
+        files = [path for path in (self.root / "_build").rglob("*") if path.is_file()]
+        made = [path.relative_to(self.root / "_build").as_posix() for path in files]
+        return sorted(name for name in made if not name.split("/")[-1].startswith(".lock"))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The command line, as a user starts it."""

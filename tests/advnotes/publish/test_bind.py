@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -15,7 +16,11 @@ import pytest
 from bs4 import BeautifulSoup
 
 from advnotes.publish import bind as module
-from advnotes.publish.bind import bind, describe_figures, stage
+from advnotes.publish.bind import bind, configure, describe_figures, stage
+from advnotes.publish.chapters import chapters
+from advnotes.publish.failures import remember
+from advnotes.publish.run import plan
+from advnotes.publish.worker import Result
 
 ROOT = Path(__file__).parents[3]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -167,6 +172,71 @@ def test_a_missing_place_on_a_page_is_reported(tmp_path: Path) -> None:
     (tmp_path / "book/scorecard.md").write_text("# Scorecard\n")
     with pytest.raises(ValueError, match=r"scorecard\.md: expected one place"):
         stage(tmp_path, "laptop")
+
+
+def test_a_chapter_that_failed_says_so_and_shows_outputs_of_the_same_code_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_book(tmp_path)
+    (one,) = chapters(tmp_path)
+    reason = ""
+    monkeypatch.setattr(module, "plan", lambda *_: [SimpleNamespace(reason=reason)])
+    remember(one, "laptop", Result(one.name, error="Traceback\n\x1b[31mValueError: a ``` b\x1b[0m", cell=3))
+
+    def staged() -> Any:
+        return json.loads(stage(tmp_path, "laptop")["book/part/one.ipynb"])["cells"]
+
+    page = staged()
+    words = "".join(page[1]["source"])
+    assert "failed in cell 3. The outputs below are those of an earlier execution of the same code" in words
+    assert "````text\nValueError: a ``` b\n````" in words
+    assert page[3]["outputs"]
+    reason = "changed: notebook"
+    page = staged()
+    assert "shown without outputs" in "".join(page[1]["source"])
+    assert not any(cell.get("outputs") for cell in page)
+    remember(one, "laptop", Result(one.name, notebook="{}"))
+    assert all(cell["id"] != "failed" for cell in staged())
+
+
+def test_a_page_that_was_left_out_is_told_and_the_old_site_stays(
+    book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = module.contents(book / "_build/html")
+
+    def careless(source: Path, config: Path, toc: Path, output: Path) -> None:
+        shutil.copytree(book / "_build/html", output / "_build/html")
+        (output / "_build/html/book/how-to-read.html").unlink()
+
+    monkeypatch.setattr(module, "render", careless)
+    with (book / "book/how-to-read.md").open("a") as page:
+        page.write("\nMore.\n")
+    with pytest.raises(RuntimeError, match="left out book/how-to-read and"):
+        bind(book)
+    assert module.contents(book / "_build/html") == before
+
+
+def test_a_checkout_with_other_line_ends_gives_the_same_pages(tmp_path: Path) -> None:
+    """As Git makes it on Windows where nobody has told it otherwise."""
+    write_book(tmp_path / "lf")
+    shutil.copy(ROOT / "book/intro.md", tmp_path / "lf/book/intro.md")  # with the landing page's figure
+    shutil.copytree(tmp_path / "lf", tmp_path / "crlf")
+    changed = 0
+    for path in (tmp_path / "crlf").rglob("*"):
+        if path.is_file() and b"\0" not in (data := path.read_bytes()) and "_build" not in path.parts:
+            path.write_bytes(data.replace(b"\n", b"\r\n"))
+            changed += 1
+    assert changed > 10
+    assert stage(tmp_path / "crlf", "laptop") == stage(tmp_path / "lf", "laptop")
+    assert configure(tmp_path / "crlf", "laptop") == configure(tmp_path / "lf", "laptop")
+    one, other = (plan(chapters(tmp_path / end), "laptop")[0] for end in ("lf", "crlf"))
+    assert one.fingerprint == other.fingerprint
+    # Chapters' code and the package's files.
+    (tmp_path / "lf/advnotes").mkdir()
+    (tmp_path / "crlf/advnotes").mkdir()
+    (tmp_path / "lf/advnotes/x.py").write_bytes(b"x = 1\n")
+    (tmp_path / "crlf/advnotes/x.py").write_bytes(b"x = 1\r\n")
+    assert module.fingerprint(tmp_path / "crlf", {}) == module.fingerprint(tmp_path / "lf", {})
 
 
 def test_the_landing_page_has_one_figure(tmp_path: Path) -> None:

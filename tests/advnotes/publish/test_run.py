@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import distributed
+import psutil
 import pytest
 
 from advnotes import claims
 from advnotes.publish import run as module
 from advnotes.publish.chapters import installed_package, select
 from advnotes.publish.imports import Package
-from advnotes.publish.processes import end_run, perform
+from advnotes.publish.processes import end_run, perform, start_guarded
 from advnotes.publish.run import Plan, plan, read_stamp, run, stamp_of, write
+from advnotes.publish.streams import LIMIT
+from advnotes.publish.verify import verify
 from advnotes.publish.worker import Job, Result, machine_path
 
 CLAIM = """
@@ -56,7 +59,7 @@ def test_the_whole_life_of_chapters(book: Any, monkeypatch: pytest.MonkeyPatch) 
     assert sorted(seen) == ["a/bad", "a/good"]
     assert "ZeroDivisionError" in (results["a/bad"].error or "")
     assert results["a/bad"].cell == 4
-    assert book.made() == ["smoke/book/a/good.ipynb", "smoke/book/a/good.json"]
+    assert book.made() == ["smoke/book/a/good.ipynb", "smoke/book/a/good.json", "smoke/failed/a/bad.json"]
 
     executed = select(book.root, ["a/good"])[0].executed("smoke")
     text = executed.read_text()
@@ -81,6 +84,7 @@ def test_the_whole_life_of_chapters(book: Any, monkeypatch: pytest.MonkeyPatch) 
     assert reasons(book, "smoke") == {"a/good": "", "a/bad": "not run yet"}
     book.add("a/bad", "x = 1")
     assert set(execute(book, "smoke")) == {"a/bad"}
+    assert "smoke/failed/a/bad.json" not in book.made()
     assert execute(book, "smoke") == {}
     (package / "unused.py").write_text("x = 1")
     assert reasons(book, "smoke") == {"a/good": "", "a/bad": ""}
@@ -94,6 +98,46 @@ def test_the_whole_life_of_chapters(book: Any, monkeypatch: pytest.MonkeyPatch) 
     # A copy that was written over is not taken for ours.
     executed.write_text(text.replace("smoke 1", "smoke 2"))
     assert reasons(book, "smoke")["a/good"] == "not run yet"
+
+
+LONG = {
+    "a/lines": "for i in range(200_000): print('x' * 100)",
+    "a/long": "for i in range(10): print('x' * 100_000)",
+    "a/bar": "import sys\nfor i in range(100_000): sys.stdout.write(f'\\r{i:>40}')",
+    "a/result": "'x' * 2_000_000",
+}
+
+
+def test_output_of_any_length_ends_and_has_a_bound(book: Any) -> None:
+    """20 MB in lines, long lines, a bar drawn often, a long result; executed again, they agree."""
+    for name, code in LONG.items():
+        book.add(name, code)
+    results = execute(book, jobs=2, chapter_timeout=240)
+    assert {name: result.error for name, result in results.items()} == dict.fromkeys(LONG)
+    texts = {}
+    for chapter in select(book.root):
+        (output,) = json.loads(chapter.executed("laptop").read_text())["cells"][2]["outputs"]
+        texts[chapter.name] = "".join(output.get("text") or output["data"]["text/plain"])
+    assert "of 20,200,000 characters of this output are left out here" in texts["a/lines"]
+    assert len(texts["a/lines"]) <= LIMIT
+    assert texts["a/lines"].startswith("x" * 100 + "\n")
+    assert texts["a/lines"].endswith("x" * 100 + "\n")
+    assert "of 1,000,010 characters" in texts["a/long"]
+    assert texts["a/bar"] == f"{99_999:>40}"
+    assert "of 2,000,002 characters" in texts["a/result"]
+    assert verify(select(book.root), "laptop", jobs=2).differences == {}
+
+
+def test_a_chapter_has_a_time_limit_of_its_own(
+    book: Any, gone: Callable[[int], bool], until: Callable[..., None]
+) -> None:
+    code = f"import os, time\nopen({str(book.root / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(1)"
+    book.add("a/one", code, *["time.sleep(30)"] * 9)
+    result = execute(book, chapter_timeout=20)["a/one"]
+    assert "the chapter took longer than 20 s" in (result.error or "")
+    assert "--chapter-timeout" in (result.error or "")
+    assert result.cell == 4
+    until(lambda: gone(int((book.root / "pid").read_text())), 20)
 
 
 def test_what_a_chapter_can_do_wrong(book: Any) -> None:
@@ -110,7 +154,7 @@ def test_what_a_chapter_can_do_wrong(book: Any) -> None:
     assert found["a/leak"][0] == 5
     assert "path of this machine" in found["a/leak"][1]
     assert found["a/exit"][0] == 3
-    assert book.made() == []
+    assert book.made() == [f"laptop/failed/{name}.json" for name in sorted(found)]
 
 
 def test_paths_are_looked_for_in_outputs_only_and_not_in_pictures() -> None:
@@ -131,11 +175,56 @@ def test_a_failure_keeps_the_copy_before_it(book: Any) -> None:
     before = book.made()
     book.add("a/one", "1 / 0")
     execute(book)
-    assert book.made() == before
+    assert book.made() == [*before, "laptop/failed/a/one.json"]
     assert reasons(book) == {"a/one": "changed: notebook"}
 
 
-@pytest.mark.parametrize("stop", ["SIGINT", "SIGTERM", "SIGKILL"] if os.name == "posix" else ["SIGTERM"])
+STOPS = ["SIGINT", "SIGTERM", "SIGKILL"] if os.name == "posix" else ["SIGTERM"]
+ENDS = {"SIGINT": 130, "SIGTERM": 128 + 15, "SIGKILL": -9}
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_chapter_that_prints_without_end_is_stopped_too(
+    book: Any, stop: str, until: Callable[..., None], gone: Callable[[int], bool]
+) -> None:
+    """The worker and the guard beside it as well: nothing hangs on who has time to listen."""
+    book.add(
+        "a/one",
+        "print('x' * 100_000, flush=True)\nopen('../../pid', 'w').close()\nwhile True: print('x' * 100_000)",
+    )
+    command = book.start("run")
+    until((book.root / "pid").exists)
+    started = psutil.Process(command.pid).children(recursive=True)
+    names = [" ".join(process.cmdline()) for process in started]
+    for part in ("publish.guard", "publish.worker", "ipykernel"):
+        assert any(part in name for name in names)
+    command.send_signal(getattr(signal, stop))
+    command.communicate(timeout=60)
+    until(lambda: all(gone(process.pid) for process in started), 20)
+    assert command.returncode == ENDS[stop]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere an orphan's parent is not known")
+def test_a_guard_ends_what_its_module_left_behind(
+    tmp_path: Path, until: Callable[..., None], gone: Callable[[int], bool]
+) -> None:
+    """A daemon of a daemon, whose parents have gone."""
+    pid = tmp_path / "pid"
+    sleep = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(300)"
+    middle = (
+        f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleep!r}], start_new_session=True)"
+    )
+    (tmp_path / "module.py").write_text(
+        f"import os, subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {middle!r}])\n"
+        f"while not (os.path.exists({str(pid)!r}) and os.path.getsize({str(pid)!r})): time.sleep(0.05)\nsys.exit(3)"
+    )
+    process = start_guarded("module", cwd=tmp_path)
+    assert process.wait(60) == 3
+    until(lambda: gone(int(pid.read_text())), 20)
+    process.stdin.close()
+
+
+@pytest.mark.parametrize("stop", STOPS)
 def test_a_run_that_is_stopped_leaves_no_process_and_no_file(
     book: Any, stop: str, until: Callable[..., None], gone: Callable[[int], bool]
 ) -> None:
@@ -157,7 +246,7 @@ child.wait()
     command.send_signal(getattr(signal, stop))
     command.communicate(timeout=60)
     until(lambda: all(gone(pid) for pid in pids), 20)
-    assert command.returncode == {"SIGINT": 130, "SIGTERM": 128 + 15, "SIGKILL": -9}[stop]
+    assert command.returncode == ENDS[stop]
     assert book.made() == []
 
 

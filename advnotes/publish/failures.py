@@ -1,0 +1,60 @@
+"""What is remembered of chapters that failed, so that their pages can say so: it goes with the next success."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from advnotes.publish.chapters import Chapter, build
+from advnotes.publish.streams import cut
+from advnotes.publish.worker import Result
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """In which cell (counted from 1, where it is known) a chapter failed at a profile, and the error's last line."""
+
+    cell: int | None
+    error: str
+
+    def words(self, profile: str, *, shown: bool) -> str:
+        """A note for the chapter's page, in Markdown; ``shown``: with the outputs of an earlier execution."""
+        where = f" in cell {self.cell}" if self.cell else ""
+        outputs = (
+            "The outputs below are those of an earlier execution of the same code."
+            if shown
+            else "It is shown without outputs."
+        )
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", self.error)), default=0))
+        return (
+            f":::{{warning}}\nThe last execution of this chapter at the {profile} profile failed{where}. {outputs}\n\n"
+            f"{fence}text\n{self.error}\n{fence}\n:::"
+        )
+
+
+def _file(chapter: Chapter, profile: str) -> Path:
+    return build(chapter.root, profile) / "failed" / f"{chapter.name}.json"
+
+
+def remember(chapter: Chapter, profile: str, result: Result) -> None:
+    """Write down that the chapter failed, or forget that it once did."""
+    from advnotes.publish.run import write
+
+    path = _file(chapter, profile)
+    if result.notebook is not None:
+        path.unlink(missing_ok=True)
+        return
+    lines = _COLOUR.sub("", result.error or "").strip().splitlines() or ["without a word"]
+    write(path, json.dumps({"cell": result.cell, "error": cut(lines[-1].strip(), 500)}) + "\n")
+
+
+def failure(chapter: Chapter, profile: str) -> Failure | None:
+    """What is remembered of the chapter's last execution, where it failed."""
+    try:
+        return Failure(**json.loads(_file(chapter, profile).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
