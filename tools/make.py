@@ -17,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -26,39 +27,86 @@ PEERS = "tests/peers/requirements.txt"
 GREEN = ROOT / "_build" / "test.stamp"
 MADE = ("_build", "build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
 
-# Fast steps first: what fails, fails early. Each is a module of .venv with its arguments.
+UNIT = ["pytest", "-q", "-n", "auto", "tests", "--ignore=tests/browser", "--ignore=tests/book/test_site.py"]
+BOOK = "advnotes.publish.cli"
+
+
+class Step(NamedTuple):
+    """A module of .venv with its arguments, the step whose product it needs, and variables of the environment."""
+
+    command: list[str]
+    needs: str = ""
+    variables: dict[str, str] | None = None
+
+
+# Fast steps first: what fails, fails early.
 TESTS = {
-    "ruff": ["ruff", "check", "."],
-    "ruff format": ["ruff", "format", "--check", "."],
-    "mypy": ["mypy"],
-    "tests": [
-        "pytest",
-        "-q",
-        "-n",
-        "auto",
-        "tests",
-        "--ignore=tests/browser",
-        "--ignore=tests/book/test_site.py",
-    ],
-    "notebooks with papermill": ["advnotes.publish.cli", "run", "--profile", "smoke"],
-    "notebooks with nbval": ["advnotes.publish.cli", "verify", "--profile", "smoke"],
-    "site": ["advnotes.publish.cli", "book", "--profile", "smoke"],
-    "site in a browser": ["pytest", "-q", "tests/book/test_site.py", "tests/browser"],
+    "ruff": Step(["ruff", "check", "."]),
+    "ruff format": Step(["ruff", "format", "--check", "."]),
+    "mypy": Step(["mypy"]),
+    "tests": Step(UNIT),
+    "notebooks with papermill": Step([BOOK, "run", "--profile", "smoke"]),
+    "notebooks with nbval": Step([BOOK, "verify", "--profile", "smoke"], needs="notebooks with papermill"),
+    "site": Step([BOOK, "book", "--profile", "smoke"]),
+    "site in a browser": Step(["pytest", "-q", "tests/book/test_site.py", "tests/browser"], needs="site"),
+}
+
+# Other processors, imitated: what torch and its libraries may use of the one that is here. Where a machine has no
+# AVX-512, the first one is the machine itself.
+PROCESSORS = {
+    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "sse4": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    },
+}
+ELSEWHERE = {
+    f"{what}-{processor}": Step(command, variables=variables)
+    for processor, variables in PROCESSORS.items()
+    for what, command in {
+        "tests": UNIT,
+        # Copies of its own: those of this processor stay.
+        "chapters": [BOOK, "run", "--profile", "smoke", "--build", f"_build/imitated-{processor}"],
+    }.items()
 }
 
 
-def run(*command: str | Path) -> None:
-    """Run a command in the clone; end it when this is asked to end; leave with its exit code when it fails."""
+def attempt(*command: str | Path, variables: dict[str, str] | None = None) -> int:
+    """Run a command in the clone; end it when this is asked to end. Its exit code, as a shell tells it."""
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # tests run side by side, one thread each
-    process = subprocess.Popen([str(word) for word in command], cwd=ROOT, env={**os.environ, **threads})
+    environment = {**os.environ, **threads, **(variables or {})}
+    process = subprocess.Popen([str(word) for word in command], cwd=ROOT, env=environment)
     try:
         code = process.wait()
     except BaseException:  # Ctrl-C reached it too; anything else has to be passed on
         process.terminate()
         process.wait()
         raise
-    if code:
-        sys.exit(code if code > 0 else 128 - code)
+    return code if code >= 0 else 128 - code
+
+
+def run(*command: str | Path) -> None:
+    """Run a command, and leave with its exit code where it fails."""
+    if code := attempt(*command):
+        sys.exit(code)
+
+
+def carry_out(steps: dict[str, Step]) -> bool:
+    """Run every step whose product is not missing, print a table of them, and tell whether all have passed."""
+    rows: dict[str, tuple[str, str]] = {}
+    for name, step in steps.items():
+        if step.needs and rows[step.needs][0] != "passed":
+            rows[name] = f"not run, for it needs: {step.needs}", ""
+            continue
+        print(f"== {name}", flush=True)
+        started = time.perf_counter()
+        code = attempt(PYTHON, "-m", *step.command, variables=step.variables)
+        seconds = f"{time.perf_counter() - started:.0f} s"
+        rows[name] = "passed" if code == 0 else f"FAILED with exit code {code}", seconds
+    width = max(map(len, rows))
+    print("\n" + "\n".join(f"{name:<{width}}  {took:>6}  {state}" for name, (state, took) in rows.items()))
+    return all(state == "passed" for state, _ in rows.values())
 
 
 def digest(*parts: str | bytes) -> str:
@@ -131,15 +179,20 @@ def test() -> None:
     if not os.environ.get("FORCE") and GREEN.is_file() and GREEN.read_text(encoding="utf-8") == now:
         print("unchanged since the last green run; FORCE=1 runs everything again")
         return
-    took = {}
-    for name, command in TESTS.items():
-        print(f"== {name}", flush=True)
-        started = time.perf_counter()
-        run(PYTHON, "-m", *command)
-        took[name] = time.perf_counter() - started
+    if not carry_out(TESTS):
+        sys.exit(1)
     GREEN.parent.mkdir(exist_ok=True)
     GREEN.write_text(now, encoding="utf-8")
-    print("all green: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in took.items()))
+    print("all green")
+
+
+def elsewhere(*names: str) -> None:
+    """Run tests and chapters as on other processors, imitated here (arguments: only these, such as tests-sse4)"""
+    if unknown := set(names) - set(ELSEWHERE):
+        sys.exit(f"no step is called {', '.join(sorted(unknown))}; there are {', '.join(ELSEWHERE)}")
+    setup()
+    if not carry_out({name: step for name, step in ELSEWHERE.items() if name in names or not names}):
+        sys.exit(1)
 
 
 def clean() -> None:
@@ -151,10 +204,10 @@ def clean() -> None:
 def help_() -> None:
     """Show this"""
     for name, target in TARGETS.items():
-        print(f"  {name:<6} {target.__doc__}")
+        print(f"  {name:<9} {target.__doc__}")
 
 
-TARGETS = {"help": help_, "setup": setup, "book": book, "test": test, "clean": clean}
+TARGETS = {"help": help_, "setup": setup, "book": book, "test": test, "elsewhere": elsewhere, "clean": clean}
 
 
 def stop(number: int, frame: FrameType | None) -> None:
@@ -165,7 +218,7 @@ def stop(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Carry out one target."""
     name, *arguments = sys.argv[1:] or ["help"]
-    if name not in TARGETS or (arguments and name != "book"):
+    if name not in TARGETS or (arguments and name not in ("book", "elsewhere")):
         help_()
         sys.exit(f"no target is called {' '.join(sys.argv[1:])!r}")
     signal.signal(signal.SIGTERM, stop)

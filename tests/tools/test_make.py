@@ -3,12 +3,15 @@
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -30,16 +33,17 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(module, "GREEN", tmp_path / "_build" / "test.stamp")
     module.ran = []
 
-    def run(*command: str | Path) -> None:
-        module.ran.append(" ".join(map(str, command)))
+    def attempt(*command: str | Path, variables: dict[str, str] | None = None) -> int:
+        module.ran.append(
+            " ".join([*(f"{name}={value}" for name, value in (variables or {}).items()), *map(str, command)])
+        )
         if "venv" in command:
             (tmp_path / ".venv").mkdir(exist_ok=True)
             (tmp_path / ".venv" / "python").touch()
-        if module.ran[-1].endswith(module.fails):
-            sys.exit(3)
+        return 3 if module.ran[-1].endswith(module.fails) else 0
 
     module.fails = "nothing fails"
-    monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(module, "attempt", attempt)
     monkeypatch.delenv("TORCH_INDEX", raising=False)
     monkeypatch.delenv("FORCE", raising=False)
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
@@ -114,7 +118,7 @@ def test_green_tests_are_not_repeated_until_something_changes(
     make.fails = "test_site.py tests/browser"
     with pytest.raises(SystemExit) as stopped:
         make.test()
-    assert stopped.value.code == 3
+    assert stopped.value.code == 1
     assert len(make.ran) == len(make.TESTS)  # the browser comes last
     make.fails = "nothing fails"
     make.test()
@@ -134,6 +138,81 @@ def test_green_tests_are_not_repeated_until_something_changes(
     (make.ROOT / "new.py").write_text("x = 1")
     make.test()
     assert len(make.ran) == len(make.TESTS)
+
+
+def test_a_failed_step_does_not_keep_the_others_from_running(
+    make: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make.fails = "run --profile smoke"
+    with pytest.raises(SystemExit) as stopped:
+        make.test()
+    assert stopped.value.code == 1
+    table = capsys.readouterr().out.split("\n\n")[-1].splitlines()
+    told = {line[:24].strip(): line[24:].split(maxsplit=2) for line in table}
+    assert list(told) == list(make.TESTS)
+    assert told["notebooks with papermill"] == ["0", "s", "FAILED with exit code 3"]
+    assert " ".join(told["notebooks with nbval"]) == "not run, for it needs: notebooks with papermill"
+    assert told["tests"] == told["site"] == told["site in a browser"] == ["0", "s", "passed"]
+    assert not make.GREEN.exists()
+
+
+def test_a_step_after_one_that_was_not_run_is_not_run(
+    make: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = {
+        "one": make.Step(["one"]),
+        "two": make.Step(["two"], "one"),
+        "three": make.Step(["three"], "two"),
+    }
+    make.fails = "one"
+    assert not make.carry_out(steps)
+    assert capsys.readouterr().out.count("not run, for it needs") == 2
+
+
+def test_other_processors_are_imitated(make: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["make.py", "elsewhere", "tests-sse4", "chapters-avx2"])
+    make.setup()
+    make.ran.clear()
+    make.main()
+    chapters, tests = make.ran
+    assert chapters.startswith("ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 ")
+    assert chapters.endswith("run --profile smoke --build _build/imitated-avx2")
+    older = "ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2 "
+    assert tests.startswith(older)
+    assert "pytest" in tests
+    make.ran.clear()
+    make.elsewhere()
+    assert len(make.ran) == 4
+    with pytest.raises(SystemExit, match="no step is called tests-sse5; there are tests-avx2"):
+        make.elsewhere("tests-sse5")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_ends_the_step_that_runs_and_all_that_follow(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "sleeper.py").write_text(
+        "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(300)\n"
+    )
+    script = f"""
+import signal, sys
+sys.path.insert(0, {str(REPOSITORY / "tools")!r})
+import make
+make.PYTHON = sys.executable
+make.TARGETS["test"] = lambda: make.carry_out({{"one": make.Step(["sleeper"]), "two": make.Step(["this"])}})
+make.ROOT = {str(tmp_path)!r}
+sys.argv = ["make.py", "test"]
+make.main()
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    pid = tmp_path / "pid"
+    deadline = time.monotonic() + 60
+    while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "== two" not in out
+    assert not psutil.pid_exists(int(pid.read_text()))
 
 
 def test_a_tree_without_git_has_a_hash_too(make: ModuleType) -> None:
@@ -179,4 +258,4 @@ def test_help_lists_the_targets(command: list[str]) -> None:
     }
     done = subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True, check=True)
     listed = [line.split()[0] for line in done.stdout.splitlines()]
-    assert listed == ["help", "setup", "book", "test", "clean"]
+    assert listed == ["help", "setup", "book", "test", "elsewhere", "clean"]
