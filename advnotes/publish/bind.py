@@ -108,16 +108,16 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
         executed = chapter.executed(profile)
         failed = failure(chapter, profile)
         # A chapter that fails keeps the copy before it, which may be of other code.
-        shown = executed.is_file() and (failed is None or not plan([chapter], profile)[0].reason)
-        notebook = nbformat.read(executed if shown else chapter.source, as_version=4)
-        if shown:
+        current = executed.is_file() and (failed is None or not plan([chapter], profile)[0].reason)
+        notebook = nbformat.read(executed if current else chapter.source, as_version=4)
+        if current:
             judged_claims(notebook, [row for row in scored.rows if row.chapter == chapter])
         if failed is not None:
-            note = nbformat.v4.new_markdown_cell(failed.words(profile, shown=shown), id="failed")
+            note = nbformat.v4.new_markdown_cell(failed.words(profile, shown=current), id="failed")
             notebook.cells.insert(1, note)
-        elif not shown:
+        elif not current:
             notebook.cells.insert(1, not_executed(profile))
-        if shown and (landing := describe_figures(notebook, chapter.name)):
+        if current and (landing := describe_figures(notebook, chapter.name)):
             landings[chapter.name] = landing
         files[chapter.source.relative_to(root).as_posix()] = nbformat.writes(notebook).encode()
 

@@ -90,7 +90,7 @@ def test_a_failed_chapter_shows_its_cell_and_the_others_go_on(
     book: Any, call: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     book.add("a/three", "x = 1")
-    book.claims = [claim("holds")]
+    book.claims = [claim().record()]
     book.errors = {"a/one": "\x1b[31mZeroDivisionError\x1b[0m [red]"}
     assert call("book", "-j", "2") == 1
     out = capsys.readouterr().out
@@ -98,7 +98,7 @@ def test_a_failed_chapter_shows_its_cell_and_the_others_go_on(
     assert "ZeroDivisionError" in out
     assert "[red]" in out
     assert "executed   a/two" in out
-    assert "1 claims: 1 hold" in out
+    assert "1 claims of papers: 1 holds" in out
     assert "A chapter failed" in out
     assert book.bound == "laptop"
     assert book.options["jobs"] == 2
