@@ -21,21 +21,18 @@ while not os.path.exists("../../go"): time.sleep(0.05)
 
 def test_the_second_run_says_who_is_at_work_and_waits(book: Any, until: Callable[..., None]) -> None:
     book.add("a/one", WAIT)
-    book.profile("smoke", "")
     first = book.start("run")
-    until((book.root / "started").exists)
+    until((book.root / "started").exists, 300)
     hasty = book.start("verify", "--profile", "laptop", "--no-wait")
-    said, _ = hasty.communicate(timeout=60)
+    said, _ = hasty.communicate(timeout=300)
     assert hasty.returncode == 1
     assert f"process {first.pid} on {socket.gethostname()}, since " in said
     assert "run` is at work" in said
     second = book.start("run")
     assert second.stdout.readline().count("waiting for it to end") == 1
-    other = book.start("bind", "--profile", "smoke", "--no-wait")  # another profile: not in its way
-    assert "at work" not in other.communicate(timeout=60)[0]
     (book.root / "go").touch()
-    assert "executed   a/one" in first.communicate(timeout=60)[0]
-    assert "unchanged  a/one" in second.communicate(timeout=60)[0]
+    assert "executed   a/one" in first.communicate(timeout=300)[0]
+    assert "unchanged  a/one" in second.communicate(timeout=300)[0]
     assert (first.returncode, second.returncode) == (0, 0)
     assert (book.root / "started").read_text() == "x"
 
@@ -44,12 +41,12 @@ def test_the_second_run_says_who_is_at_work_and_waits(book: Any, until: Callable
 def test_a_lock_goes_with_its_process(book: Any, until: Callable[..., None]) -> None:
     book.add("a/one", WAIT)
     first = book.start("run")
-    until((book.root / "started").exists)
+    until((book.root / "started").exists, 300)
     first.send_signal(signal.SIGKILL)
-    first.communicate(timeout=60)
+    first.communicate(timeout=300)
     (book.root / "go").touch()
     second = book.start("run", "--no-wait")
-    assert "executed   a/one" in second.communicate(timeout=60)[0]
+    assert "executed   a/one" in second.communicate(timeout=300)[0]
     assert second.returncode == 0
 
 

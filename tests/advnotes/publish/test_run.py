@@ -112,7 +112,7 @@ def test_output_of_any_length_ends_and_has_a_bound(book: Any) -> None:
     """20 MB in lines, long lines, a bar drawn often, a long result; executed again, they agree."""
     for name, code in LONG.items():
         book.add(name, code)
-    results = execute(book, jobs=2, chapter_timeout=240)
+    results = execute(book, jobs=2, chapter_timeout=600)
     assert {name: result.error for name, result in results.items()} == dict.fromkeys(LONG)
     texts = {}
     for chapter in select(book.root):
@@ -193,14 +193,14 @@ def test_a_chapter_that_prints_without_end_is_stopped_too(
         "print('x' * 100_000, flush=True)\nopen('../../pid', 'w').close()\nwhile True: print('x' * 100_000)",
     )
     command = book.start("run")
-    until((book.root / "pid").exists)
+    until((book.root / "pid").exists, 300)
     started = psutil.Process(command.pid).children(recursive=True)
     names = [" ".join(process.cmdline()) for process in started]
     for part in ("publish.guard", "publish.worker", "ipykernel"):
         assert any(part in name for name in names)
     command.send_signal(getattr(signal, stop))
-    command.communicate(timeout=60)
-    until(lambda: all(gone(process.pid) for process in started), 20)
+    command.communicate(timeout=300)
+    until(lambda: all(gone(process.pid) for process in started), 60)
     assert command.returncode == ENDS[stop]
 
 
@@ -219,7 +219,7 @@ def test_a_guard_ends_what_its_module_left_behind(
         f"while not (os.path.exists({str(pid)!r}) and os.path.getsize({str(pid)!r})): time.sleep(0.05)\nsys.exit(3)"
     )
     process = start_guarded("module", cwd=tmp_path)
-    assert process.wait(60) == 3
+    assert process.wait(300) == 3
     until(lambda: gone(int(pid.read_text())), 20)
     process.stdin.close()
 
@@ -240,11 +240,11 @@ child.wait()
     book.add("a/one", code)
     book.add("a/two", "x = 1")
     command = book.start("run", "-j", "1")
-    until((book.root / "pids").exists)
+    until((book.root / "pids").exists, 300)
     pids = [int(pid) for pid in (book.root / "pids").read_text().split()]
     assert not any(gone(pid) for pid in pids)
     command.send_signal(getattr(signal, stop))
-    command.communicate(timeout=60)
+    command.communicate(timeout=300)
     until(lambda: all(gone(pid) for pid in pids), 20)
     assert command.returncode == ENDS[stop]
     assert book.made() == []
