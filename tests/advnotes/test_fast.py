@@ -488,7 +488,9 @@ def test_what_only_bfloat16_was_fooled_by_is_attacked_again():
 def test_bfloat16_answers_in_the_input_s_precision():
     model, x = MODELS["resnet"]
     fast = prepared(model, x, passes=1, precision=torch.bfloat16)
-    assert not isinstance(fast, Autocast)
+    # Where the processor has no instructions for it, oneDNN refuses to convolve in bfloat16, and autocast computes.
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        assert not isinstance(fast, Autocast)
     (logits, g), (wanted, slope) = gradient(fast, x), gradient(model, x)
     assert logits.dtype == g.dtype == torch.float32
     assert (logits - wanted).norm() < 0.05 * wanted.norm()
