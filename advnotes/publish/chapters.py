@@ -168,3 +168,8 @@ def select(root: Path, names: Iterable[str] = ()) -> list[Chapter]:
 def profiles(root: Path) -> list[str]:
     """``laptop`` and one for each file in ``book/profiles``."""
     return [LAPTOP, *sorted(file.stem for file in (root / "book" / "profiles").glob("*.yml"))]
+
+
+def code(chapter: Chapter) -> list[str]:
+    """The sources of the code cells."""
+    return [cell["source"] for cell in chapter.cells if cell["cell_type"] == "code"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,19 @@ from rich.text import Text
 
 from advnotes.publish import chapters as book
 from advnotes.publish.guard import stopping_on_signals
+from advnotes.publish.options import (
+    Backend,
+    Build,
+    Force,
+    Given,
+    Here,
+    Jobs,
+    Names,
+    Profile,
+    Scheduler,
+    Timeout,
+    at_a_time,
+)
 
 if TYPE_CHECKING:
     from advnotes.publish.score import Scorecard
@@ -30,32 +44,6 @@ app = typer.Typer(
 )
 console = Console(highlight=False, soft_wrap=True)
 
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[CHAPTER]...", help="Such as attacks/fgsm; all where none is named."),
-]
-Profile = Annotated[str, typer.Option("--profile", help="laptop, or a file of book/profiles: smoke, gpu.")]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", help="Chapters at a time [default: one a core; 1 at gpu].")
-]
-Backend = Annotated[str, typer.Option(help="joblib's backend: threading (this machine), dask or ray (many).")]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="Of the dask or ray cluster; without it, one is started here."),
-]
-Force = Annotated[bool, typer.Option("--force", help="Also what has not changed.")]
-Timeout = Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")]
-
-
-def _jobs(jobs: int | None, profile: str) -> int:
-    if jobs is not None:
-        return jobs
-    if profile == "gpu":  # chapters side by side would share its memory and spoil each other's timings
-        return 1
-    import joblib
-
-    return int(joblib.cpu_count())
-
 
 def _run(
     root: Path,
@@ -66,15 +54,33 @@ def _run(
     scheduler: str | None,
     force: bool,
     timeout: int,
+    here: bool = False,
+    assignments: list[str] | None = None,
 ) -> bool:
     """Execute what has to be; True where nothing failed."""
+    from advnotes.publish import parameters
+    from advnotes.publish.carry import carry_over
     from advnotes.publish.run import Plan, plan, run
     from advnotes.publish.worker import Result
 
-    plans = plan(book.select(root, names), profile, force=force)
+    wanted = book.select(root, names)
+    given = parameters.read(assignments or [], wanted)
+    execute = partial(
+        run, jobs=at_a_time(jobs, profile), backend=backend, scheduler=scheduler, timeout=timeout
+    )
+    parameters.all_parameters(wanted, profile, given)  # checked before anything is kept
+    given = parameters.keep(root, profile, given)
+    plans = plan(wanted, profile, force=force, here=here, given=given)
+    if not force:
+
+        def smoke(p: Plan, result: Result) -> None:
+            ended = "smoke runs" if result.notebook else "smoke fails"
+            console.print(f"  {ended} {p.chapter.name}  {result.seconds:.1f} s")
+
+        plans = carry_over(plans, partial(execute, finished=smoke))
     current = [p for p in plans if not p.reason]
     for p in current:
-        console.print(f"  unchanged  {p.chapter.name}  ({p.last_seconds:.1f} s when it ran)")
+        console.print(Text(f"  unchanged  {p.chapter.name}  ({p.state})"))
     failed: list[tuple[Plan, Result]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -92,14 +98,7 @@ def _run(
                 progress.console.print(f"  executed   {p.chapter.name}  {result.seconds:.1f} s  ({p.reason})")
             progress.advance(task)
 
-        run(
-            plans,
-            jobs=_jobs(jobs, profile),
-            backend=backend,
-            scheduler=scheduler,
-            timeout=timeout,
-            finished=finished,
-        )
+        execute(plans, finished=finished)
     if failed:
         listed = ", ".join(p.chapter.name for p, _ in failed)
         console.print(f"[red]{len(failed)} of {len(plans)} chapters failed:[/red] {listed}")
@@ -116,21 +115,29 @@ def run_command(
     scheduler: Scheduler = None,
     force: Force = False,
     timeout: Timeout = 3600,
+    here: Here = False,
+    given: Given = None,
+    build: Build = None,
 ) -> None:
     """Execute chapters into _build/PROFILE/book, those only where something that they depend on has changed."""
-    if not _run(book.find_root(), names or [], profile, jobs, backend, scheduler, force, timeout):
+    root = book.find_root()
+    if not _run(root, names or [], profile, jobs, backend, scheduler, force, timeout, here, given):
         raise typer.Exit(1)
 
 
 @app.command("verify")
 def verify_command(
-    names: Names = None, profile: Profile = "smoke", jobs: Jobs = None, force: Force = False
+    names: Names = None,
+    profile: Profile = "smoke",
+    jobs: Jobs = None,
+    force: Force = False,
+    build: Build = None,
 ) -> None:
     """Execute the executed copies again with nbval and compare every output, pictures included."""
     from advnotes.publish.verify import verify
 
     result = verify(
-        book.select(book.find_root(), names or []), profile, jobs=_jobs(jobs, profile), force=force
+        book.select(book.find_root(), names or []), profile, jobs=at_a_time(jobs, profile), force=force
     )
     for name in result.agree:
         console.print(
@@ -191,6 +198,7 @@ def score_command(
     compare: Annotated[
         bool, typer.Option("--compare", help="How many verdicts are the same on each recorded machine alone.")
     ] = False,
+    build: Build = None,
 ) -> None:
     """Collect the claims of the executed chapters, and judge them with those of the recorded machines."""
     root = book.find_root()
@@ -226,7 +234,7 @@ def _compare(root: Path, profile: str) -> None:
 
 
 @app.command("record")
-def record_command(profile: Profile = book.LAPTOP) -> None:
+def record_command(profile: Profile = book.LAPTOP, build: Build = None) -> None:
     """Keep what was measured here in book/measured, one file for each profile and machine."""
     from advnotes.publish.measured import record
 
@@ -235,7 +243,7 @@ def record_command(profile: Profile = book.LAPTOP) -> None:
 
 
 @app.command("bind")
-def bind_command(profile: Profile = book.LAPTOP) -> None:
+def bind_command(profile: Profile = book.LAPTOP, build: Build = None) -> None:
     """Render the site from what has been executed, without executing anything."""
     from advnotes.publish.bind import bind
 
@@ -248,14 +256,17 @@ def book_command(
     jobs: Jobs = None,
     backend: Backend = "threading",
     scheduler: Scheduler = None,
+    force: Force = False,
     timeout: Timeout = 3600,
+    here: Here = False,
+    build: Build = None,
 ) -> None:
     """All of it: execute what has changed, score the claims, render the site."""
     from advnotes.publish.bind import bind
 
     started = time.perf_counter()
     root = book.find_root()
-    if not _run(root, [], profile, jobs, backend, scheduler, False, timeout):
+    if not _run(root, [], profile, jobs, backend, scheduler, force, timeout, here):
         raise typer.Exit(1)
     _score(root, profile)
     index = bind(root, profile)
@@ -266,15 +277,18 @@ def book_command(
 def list_command(
     profile: Profile = book.LAPTOP,
     names_only: Annotated[bool, typer.Option("--names", help="Only the names, one a line.")] = False,
+    build: Build = None,
 ) -> None:
     """The chapters, in the book's order, and which of them have to be executed."""
     from advnotes.publish.run import plan
 
-    for p in plan(book.chapters(book.find_root()), profile):
-        state = p.reason or f"current, {p.last_seconds:.1f} s"
-        console.print(
-            Text(p.chapter.name if names_only else f"  {p.chapter.name:<28} {state:<32} {p.chapter.title}")
-        )
+    found = book.chapters(book.find_root())
+    if names_only:
+        console.print(Text("\n".join(chapter.name for chapter in found)))
+        return
+    for p in plan(found, profile):
+        state = p.reason or f"current, {p.state}"
+        console.print(Text(f"  {p.chapter.name:<28} {state:<40} {p.chapter.title}"))
 
 
 def main() -> None:

@@ -131,12 +131,20 @@ def _file(root: Path, profile: str) -> Path:
     return build(root, profile) / "given.json"
 
 
-def keep(root: Path, profile: str, given: Given) -> None:
-    """Keep what was given for the commands after this one, in a folder that ``--build`` names."""
+def keep(root: Path, profile: str, given: Given) -> Given:
+    """What is given for an execution now: in a folder that ``--build`` names, what was given before as well.
+
+    There it is kept for the commands after this one. A chapter for which something is given now forgets what was
+    given before.
+    """
     from advnotes.publish.files import write
 
-    if BUILD.get() is not None and given:
-        write(_file(root, profile), json.dumps(kept(root, profile) | given, indent=1, sort_keys=True) + "\n")
+    if BUILD.get() is None:
+        return given
+    whole = kept(root, profile) | given
+    if given:
+        write(_file(root, profile), json.dumps(whole, indent=1, sort_keys=True) + "\n")
+    return whole
 
 
 def kept(root: Path, profile: str) -> Given:

@@ -128,9 +128,9 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def digest(value: Any) -> str:
-    """A short hash of bytes, or of anything that JSON knows."""
+    """A hash of bytes, or of anything that JSON knows."""
     data = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True).encode()
-    return hashlib.sha256(data).hexdigest()[:24]
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 @cache

@@ -42,6 +42,16 @@ class Plan:
     elsewhere: str = ""
     carried: str = ""
 
+    @property
+    def state(self) -> str:
+        """For people: what a current copy is."""
+        notes = [f"{self.last_seconds:.1f} s when it ran"]
+        if self.elsewhere:
+            notes.append(f"measured elsewhere: {self.elsewhere}")
+        if self.carried:
+            notes.append(f"carried over at {self.carried}")
+        return "; ".join(notes)
+
 
 def plan(
     wanted: Iterable[Chapter],
@@ -148,16 +158,18 @@ def another_machine(stamp: dict[str, Any]) -> str:
 
 
 def recorded_seconds(root: Path, profile: str) -> dict[str, float]:
-    """Chapter -> seconds in the newest file of ``book/measured``, of this profile if there is one.
+    """Chapter -> seconds, the newest in ``book/measured``, of this profile where there are any.
 
     They only decide what starts first, so a file that cannot be read counts as none.
     """
-    found = []
+    found: dict[str, tuple[bool, str, float]] = {}
     for file in sorted((root / "book" / "measured").glob("*.json")):
         try:
             measured = json.loads(file.read_text(encoding="utf-8"))
-            seconds = {name: float(entry["seconds"]) for name, entry in measured["chapters"].items()}
-            found.append((measured.get("profile") == profile, str(measured.get("recorded", "")), seconds))
+            for name, entry in measured["chapters"].items():
+                when = str(entry.get("recorded", measured.get("recorded", "")))
+                one = (measured.get("profile") == profile, when, float(entry["seconds"]))
+                found[name] = max(one, found.get(name, one))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
-    return max(found, key=lambda entry: entry[:2], default=(False, "", {}))[2]
+    return {name: seconds for name, (_, _, seconds) in found.items()}

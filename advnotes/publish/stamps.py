@@ -24,6 +24,8 @@ FORMAT = 2
 CLAIM = "application/vnd.advnotes.claim+json"
 # Tags that decide what happens when a cell is executed, or executed again and compared.
 TAGS = {"parameters", "injected-parameters", "skip-execution", "raises-exception"}
+# A state of the package: module -> hash, and public name of a lazy package -> where it leads.
+State = dict[str, str]
 # So many earlier states of the package are remembered with which a chapter gave the same outputs.
 SAME = 20
 
@@ -102,16 +104,24 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _same(executed: Path, made: dict[str, Any], stamp: dict[str, Any]) -> list[dict[str, str]]:
-    """The modules of earlier executions, the latest first, that gave these very outputs here."""
+def state(stamp: dict[str, Any]) -> State:
+    """The package as far as an execution loaded it."""
+    names = {
+        f"{stub}: {name}": place for stub, public in stamp["public"].items() for name, place in public.items()
+    }
+    return stamp["modules"] | names
+
+
+def _same(executed: Path, made: dict[str, Any], stamp: dict[str, Any]) -> list[State]:
+    """The states of the package with which earlier executions gave these very outputs here, the latest first."""
     before = read_stamp(executed)
     alike = ("code", "parameters", "versions", "environment")
     if before is None or any(before.get(part) != stamp[part] for part in alike):
         return []
     if outputs(json.loads(executed.read_text(encoding="utf-8"))) != outputs(made):
         return []
-    states = [before["modules"], *before.get("same", [])]
-    return [state for state in states if state != stamp["modules"]][:SAME]
+    states = [state(before), *before.get("same", [])]
+    return [earlier for earlier in states if earlier != state(stamp)][:SAME]
 
 
 def outputs(notebook: dict[str, Any]) -> list[Any]:
