@@ -54,7 +54,7 @@ def test_a_kernel_says_what_it_has_loaded_and_opened(book: Any, package: Path) -
     book.add(
         "a/one",
         "from advnotes import value",
-        "print(sorted(n for n in globals() if 'record' in n or 'spec' in n))",
+        "print(sorted(n for n in globals() if 'record' in n or n in ('spec', 'module')))",
     )
     (result,) = run(plan(select(book.root), "laptop"))
     assert result.error is None

@@ -10,7 +10,9 @@ v4 = nbformat.v4
 
 
 def source(*cells: Any) -> Any:
-    return v4.new_notebook(cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    return v4.new_notebook(
+        cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    )
 
 
 def text(words: str, name: str) -> Any:
