@@ -73,6 +73,21 @@ def book(tmp_path: Path) -> Book:
     return Book(tmp_path)
 
 
+@pytest.fixture
+def package(book: Book, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package ``advnotes`` of the book's own, lazy, which kernels load instead of ours."""
+    folder = book.root / "advnotes"
+    shutil.copytree(REPOSITORY / "advnotes" / "publish", folder / "publish")
+    lazy = "import lazy_loader\n__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)\n"
+    (folder / "__init__.py").write_text(lazy)
+    (folder / "__init__.pyi").write_text("from .used import value\nfrom .unused import other\n")
+    (folder / "used.py").write_text("value = 1\n")
+    (folder / "unused.py").write_text("other = 1\n")
+    monkeypatch.setenv("PYTHONPATH", str(book.root))
+    monkeypatch.setattr("advnotes.publish.stale.installed_package", lambda: folder)
+    return folder
+
+
 def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

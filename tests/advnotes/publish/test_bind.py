@@ -16,10 +16,12 @@ import pytest
 from bs4 import BeautifulSoup
 
 from advnotes.publish import bind as module
+from advnotes.publish import render as render_module
+from advnotes.publish import stage as stage_module
 from advnotes.publish.bind import bind, configure, describe_figures, stage
 from advnotes.publish.chapters import chapters
 from advnotes.publish.failures import remember
-from advnotes.publish.run import plan
+from advnotes.publish.sources import Sources
 from advnotes.publish.worker import Result
 
 ROOT = Path(__file__).parents[3]
@@ -180,7 +182,7 @@ def test_a_chapter_that_failed_says_so_and_shows_outputs_of_the_same_code_only(
     write_book(tmp_path)
     (one,) = chapters(tmp_path)
     reason = ""
-    monkeypatch.setattr(module, "plan", lambda *_: [SimpleNamespace(reason=reason)])
+    monkeypatch.setattr(stage_module, "plan", lambda *_: [SimpleNamespace(reason=reason)])
     remember(one, "laptop", Result(one.name, error="Traceback\n\x1b[31mValueError: a ``` b\x1b[0m", cell=3))
 
     def staged() -> Any:
@@ -205,10 +207,10 @@ def test_a_page_that_was_left_out_is_told_and_the_old_site_stays(
     before = module.contents(book / "_build/html")
 
     def careless(source: Path, config: Path, toc: Path, output: Path) -> None:
-        shutil.copytree(book / "_build/html", output / "_build/html")
+        shutil.copytree(book / "_build/html", output / "_build/html", dirs_exist_ok=True)
         (output / "_build/html/book/how-to-read.html").unlink()
 
-    monkeypatch.setattr(module, "render", careless)
+    monkeypatch.setattr(render_module, "_jupyter_book", careless)
     with (book / "book/how-to-read.md").open("a") as page:
         page.write("\nMore.\n")
     with pytest.raises(RuntimeError, match="left out book/how-to-read and"):
@@ -229,14 +231,17 @@ def test_a_checkout_with_other_line_ends_gives_the_same_pages(tmp_path: Path) ->
     assert changed > 10
     assert stage(tmp_path / "crlf", "laptop") == stage(tmp_path / "lf", "laptop")
     assert configure(tmp_path / "crlf", "laptop") == configure(tmp_path / "lf", "laptop")
-    one, other = (plan(chapters(tmp_path / end), "laptop")[0] for end in ("lf", "crlf"))
-    assert one.fingerprint == other.fingerprint
-    # Chapters' code and the package's files.
+    # The package's files.
     (tmp_path / "lf/advnotes").mkdir()
     (tmp_path / "crlf/advnotes").mkdir()
     (tmp_path / "lf/advnotes/x.py").write_bytes(b"x = 1\n")
     (tmp_path / "crlf/advnotes/x.py").write_bytes(b"x = 1\r\n")
+    (tmp_path / "lf/advnotes/x.json").write_bytes(b"{}\n")
+    (tmp_path / "crlf/advnotes/x.json").write_bytes(b"{}\r\n")
     assert module.fingerprint(tmp_path / "crlf", {}) == module.fingerprint(tmp_path / "lf", {})
+    sources = [Sources(tmp_path / end / "advnotes") for end in ("crlf", "lf")]
+    for name in ("x.py", "x.json"):
+        assert sources[0].hash(name) == sources[1].hash(name) != ""
 
 
 def test_the_landing_page_has_one_figure(tmp_path: Path) -> None:
