@@ -71,7 +71,7 @@ def write_book(root: Path) -> None:
         "# How to read\n\n## Claims and verdicts\n\nThey are told apart.\n"
     )
     (root / "book/profiles/smoke.yml").write_text("{}")
-    nbformat.write(chapter(), root / "book/part/one.ipynb")
+    nbformat.write(chapter(tags=("landing",)), root / "book/part/one.ipynb")
     nbformat.write(chapter(figure(), tags=("landing",)), root / "_build/laptop/book/part/one.ipynb")
 
 
