@@ -44,7 +44,9 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
         current = executed.is_file() and (failed is None or not plan([chapter], profile)[0].reason)
         if current:
             notebook = stitch(notebook, nbformat.read(executed, as_version=4))
-            judged_claims(notebook, [row for row in scored.rows if row.chapter == chapter])
+            # A copy that is stale is shown as it is: its claims may be of an older format, and are not scored.
+            if rows := [row for row in scored.rows if row.chapter == chapter]:
+                judged_claims(notebook, rows)
             if landing := describe_figures(notebook, chapter.name):
                 landings[chapter.name] = landing
         elif failed is None:

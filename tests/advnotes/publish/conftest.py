@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+
+from advnotes.publish.chapters import BUILD
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -86,6 +88,13 @@ def package(book: Book, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", str(book.root))
     monkeypatch.setattr("advnotes.publish.stale.installed_package", lambda: folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def usual_folder() -> Iterator[None]:
+    """The command line sets the folder that everything goes to; afterwards it is ``_build`` again."""
+    yield
+    BUILD.set(None)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:

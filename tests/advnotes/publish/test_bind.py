@@ -21,6 +21,7 @@ from advnotes.publish import stage as stage_module
 from advnotes.publish.bind import bind, configure, describe_figures, stage
 from advnotes.publish.chapters import chapters
 from advnotes.publish.failures import remember
+from advnotes.publish.render import skeleton
 from advnotes.publish.sources import Sources
 from advnotes.publish.worker import Result
 
@@ -131,6 +132,71 @@ def test_a_stop_between_the_two_renames_is_mended(book: Path, no_rendering: None
     (book / "_build/html").rename(book / "_build/html.old")
     assert bind(book).is_file()
     assert not (book / "_build/html.old").exists()
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_change_of_words_renders_their_page_alone_and_gives_what_a_clean_build_gives(
+    tmp_path: Path,
+) -> None:
+    write_book(tmp_path)
+    bind(tmp_path)
+    source, raw = tmp_path / "book/part/one.ipynb", tmp_path / "_build/laptop/site/_build/html/book"
+    before = (raw / "how-to-read.html").stat().st_mtime_ns
+    source.write_text(source.read_text().replace("A chapter.", "A chapter in other words."))
+    bind(tmp_path)
+    one = page(tmp_path, "book/part/one.html").select_one("article")
+    assert "in other words" in one.text
+    assert one.select("img")  # with the outputs that it had
+    assert (raw / "how-to-read.html").stat().st_mtime_ns == before
+    site = tmp_path / "_build/html"
+    quick = files(site)
+
+    (tmp_path / "_build/laptop/site/.structure").unlink()
+    shutil.rmtree(site)
+    bind(tmp_path)
+    assert (raw / "how-to-read.html").stat().st_mtime_ns != before
+    clean = files(site)
+    assert quick.keys() == clean.keys()
+    assert [name for name in clean if quick[name] != clean[name]] == []
+
+    # A title stands on other pages, too: all of them are rendered.
+    source.write_text(source.read_text().replace("# One", "# Another one"))
+    bind(tmp_path)
+    assert "Another one" in page(tmp_path, "book/how-to-read.html").text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("Some words.", "Other *words*, and $x$.", True),
+        ("# Title\n\nWords.", "# Title\n\nMore words.\n\nAnd more.", True),
+        (":::{note}\nWords.\n:::", ":::{note}\nOther words.\n:::", True),
+        ("# Title", "# Other title", False),
+        ("Title\n===", "Other\n===", False),
+        ("Words.", "Words {cite:p}`key`.", False),
+        ("[](a.md)", "[](b.md)", False),
+        ("(a)=\nx", "(b)=\nx", False),
+        ("$$x$$ (a)", "$$x$$ (b)", False),
+        ("```{glossary}\nword\n  its meaning\n```", "```{glossary}\nother\n  its meaning\n```", False),
+        ("x", "x[^1]", False),
+    ],
+)
+def test_only_words_can_be_rendered_alone(before: str, after: str, same: bool) -> None:
+    def whole(text: str) -> tuple[bytes, bytes]:
+        cells = [nbformat.v4.new_markdown_cell(text, id="x"), nbformat.v4.new_code_cell("y", id="y")]
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        return skeleton("a.md", text.encode()), skeleton("a.ipynb", nbformat.writes(notebook).encode())
+
+    assert [one == other for one, other in zip(whole(before), whole(after), strict=True)] == [same, same]
+
+
+def test_outputs_are_more_than_words() -> None:
+    bare, full = (nbformat.writes(chapter(*outputs)).encode() for outputs in ([], [figure()]))
+    assert skeleton("a.ipynb", bare) != skeleton("a.ipynb", full)
+    assert skeleton("a.bib", b"x") == b"x"
 
 
 def test_a_failed_build_leaves_the_old_site_whole(book: Path) -> None:

@@ -50,9 +50,8 @@ def test_an_unknown_profile_is_refused(book: Any) -> None:
 @pytest.fixture
 def apart(book: Any) -> Any:
     """A folder as ``--build`` names it."""
-    token = BUILD.set(book.root / "apart")
-    yield book.root / "apart"
-    BUILD.reset(token)
+    BUILD.set(book.root / "apart")
+    return book.root / "apart"
 
 
 def test_what_is_given_comes_before_the_profile_where_a_chapter_has_it(book: Any) -> None:
