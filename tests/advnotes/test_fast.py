@@ -336,15 +336,20 @@ def test_a_model_that_is_more_than_a_graph_is_left_alone(case):
     model, x = Wrapped(ODD[case]), MODELS["resnet"][1]
     before, states = fingerprint(model), (torch.get_rng_state(), numpy_state())
     fast = prepared(model, x, passes=MANY)
-    if case in ("detached part", "counting buffer"):  # a graph can hold these: then it must be right
-        assert fast is model or torch.allclose(gradient(fast, x)[1], gradient(model, x)[1], atol=1e-5)
-    else:
-        assert fast is model
     assert torch.equal(torch.get_rng_state(), states[0])
     assert numpy_state() == states[1]
     assert model.notes == []
     assert not hasattr(model, "last")
     assert fingerprint(model) == before
+    if case not in ("detached part", "counting buffer"):
+        assert fast is model
+        return
+    # A graph can hold these: then it must be right, also about inputs that it was not compared on.
+    fresh = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(7))
+    fresh = torch.cat([fresh, fresh.round()])
+    with torch.no_grad():
+        torch.testing.assert_close(fast(fresh), model(fresh), atol=1e-5, rtol=1e-5)
+    assert torch.allclose(gradient(fast, fresh)[1], gradient(model, fresh)[1], atol=1e-5)
 
 
 def hooked(kind):
@@ -488,7 +493,9 @@ def test_what_only_bfloat16_was_fooled_by_is_attacked_again():
 def test_bfloat16_answers_in_the_input_s_precision():
     model, x = MODELS["resnet"]
     fast = prepared(model, x, passes=1, precision=torch.bfloat16)
-    assert not isinstance(fast, Autocast)
+    # Where the processor has no instructions for it, oneDNN refuses to convolve in bfloat16, and autocast computes.
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        assert not isinstance(fast, Autocast)
     (logits, g), (wanted, slope) = gradient(fast, x), gradient(model, x)
     assert logits.dtype == g.dtype == torch.float32
     assert (logits - wanted).norm() < 0.05 * wanted.norm()

@@ -1,7 +1,8 @@
 """Our Square and APGD-DLR against torchattacks': the same digits stand, and on a linear model the very ones that can.
 
-Square's squares are drawn, so that two seeds of theirs differ too: ours may differ from theirs as much. The other
-comparisons with torchattacks, which take longer, are in ``test_torchattacks.py``.
+Square's squares are drawn, so that two seeds of one attack differ too, and ours may differ from theirs as much: that
+is asked of the mean over three problems and two seeds of each attack, not of one draw. The other comparisons with
+torchattacks, which take longer, are in ``test_torchattacks.py``.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,11 @@ from advnotes.threats import Threat
 
 NORMS = {Linf: "Linf", L2: "L2"}
 Images = tuple[Tensor, Tensor]
+PROBLEMS: list[tuple[Callable[[], zoo.Trained], Threat]] = [
+    (zoo.mnist_natural, Linf(0.12)),
+    (zoo.mnist_natural, L2(2.0)),
+    (zoo.mnist_robust, L2(3.0)),
+]
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +32,9 @@ def digits() -> Images:
     return data.mnist("test", size=100)
 
 
-def ours(attack: Attack, model: nn.Module, images: Images) -> Tensor:
+def ours(attack: Attack, model: nn.Module, images: Images, first: int = 0) -> Tensor:
     x, y = images
-    x_adv = attack(model, x, y, torch.arange(len(x)))
+    x_adv = attack(model, x, y, first + torch.arange(len(x)))
     assert float(attack.threat.norm(x_adv - x).max()) <= attack.threat.eps * (1 + 1e-5)
     with torch.no_grad():
         return model(x_adv).argmax(dim=1) == y
@@ -41,28 +47,31 @@ def theirs(name: str, threat: Threat, model: nn.Module, images: Images, seed: in
         return model(peer(x, y).detach()).argmax(dim=1) == y
 
 
-@pytest.mark.parametrize(
-    ("network", "threat"),
-    [
-        (zoo.mnist_natural, Linf(0.12)),
-        (zoo.mnist_natural, L2(2.0)),
-        (zoo.mnist_robust, L2(3.0)),
-    ],
-    ids=["natural-Linf", "natural-L2", "robust-L2"],
-)
-def test_square_leaves_as_many_digits_as_two_seeds_of_theirs(
-    network: Callable[[], zoo.Trained], threat: Threat, digits: Images
-) -> None:
-    model = network()
-    mine = ours(Square(threat, queries=300, early_stop=True), model, digits)
-    one, other = (theirs("Square", threat, model, digits, seed, n_queries=300) for seed in (0, 1))
-    assert 20 < one.sum() < 95, "too strong or too weak a threat to compare attacks by"
-    noise = int((one != other).sum())
-    assert 0 < noise < 30
-    # Theirs draws one square for the whole batch, ours one for each digit: the mean differs by their draw.
-    assert abs(int(mine.sum()) - int(one.sum() + other.sum()) / 2) <= noise
-    # Sample by sample: where both of theirs agree, so do ours, but for what is decided by the draws.
-    assert (mine != one)[one == other].sum() <= noise
+def disagreements(some: list[Tensor], others: list[Tensor]) -> float:
+    """On how many digits two runs differ, in the mean over their pairs."""
+    counts = [float((a != b).sum()) for a in some for b in others if a is not b]
+    return sum(counts) / len(counts)
+
+
+def test_square_leaves_as_many_digits_as_theirs_and_the_same_ones(digits: Images) -> None:
+    more, apart = [], []
+    for network, threat in PROBLEMS:
+        model = network()
+        peers = [theirs("Square", threat, model, digits, seed, n_queries=300) for seed in (0, 1)]
+        mine = [
+            ours(Square(threat, queries=300, early_stop=True), model, digits, 1000 * seed) for seed in (0, 1)
+        ]
+        left, same = (sum(int(run.sum()) for run in runs) / 2 for runs in (mine, peers))
+        assert 20 < same < 95, "too strong or too weak a threat to compare attacks by"
+        within = (disagreements(mine, mine) + disagreements(peers, peers)) / 2
+        assert 0 < within < 30
+        more.append(left - same)
+        # 0 in the mean over the draws where every digit stands as often under both attacks, and more elsewhere.
+        apart.append(disagreements(mine, peers) - within)
+    # Measured over four seeds: -2 and 1, with a scatter of 1.5 each. With squares that begin too small, 20 and 12.
+    # (Theirs never reaches the last row and column and draws one square for the whole batch: it leaves a little more.)
+    assert abs(sum(more) / 3) < 8, more
+    assert sum(apart) / 3 < 6, apart
 
 
 @pytest.mark.parametrize("threat", [Linf(0.07), L2(1.1)], ids=lambda t: NORMS[type(t)])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from advnotes import zoo
-from advnotes.attacks import FGSM, PGD, DeepFool, Square
+from advnotes.attacks import FAB, FGSM, PGD, DeepFool, Square
 from advnotes.data import mnist
 from advnotes.evaluation import evaluate, subject
 from advnotes.evaluation.campaign import VOTES, Campaign
@@ -33,18 +33,20 @@ def campaign(
     return Campaign(Trial(model, model, subjects, keep=None), Crew(), order, batch_size, progress=False)
 
 
-@pytest.mark.parametrize(("name", "eps"), [("mnist_natural", 0.08), ("mnist_robust", 0.32)])
-def test_half_precision_finds_the_same_verdicts_and_float32_has_said_them(name: str, eps: float) -> None:
+@pytest.mark.parametrize("name", ["mnist_natural", "mnist_robust"])
+def test_half_precision_finds_the_same_verdicts_and_float32_has_said_them(name: str) -> None:
+    """Of samples that stand or fall with room, each by a radius of its own: near the edge two walks may differ."""
     network, (x, y) = getattr(zoo, name)(), mnist("test", size=20)
-    threat = Linf(eps)
+    nearest = FAB(Linf(float("inf")), steps=15)(network, x, y, torch.arange(20))
+    falls = torch.arange(20) % 2 == 1
+    threat = Linf(Linf(1.0).norm(nearest - x) * torch.where(falls, 1.4, 0.6))
     # The nearest points lie where the two precisions disagree most.
     attacks = [DeepFool(threat), PGD(threat, steps=20, loss=margin_loss), Square(threat, queries=30)]
     settings: dict[str, Any] = dict(diagnose=False, curve=False, progress=False, keep=True)
     full = evaluate(network, (x, y), threat, attacks, **settings)
     half = evaluate(network, (x, y), threat, attacks, precision=torch.bfloat16, **settings)
-    assert 0 < full.robust.count < full.clean.count, "too strong or too weak a threat to compare by"
-    assert half.standing == full.standing
-    assert half.right == full.right
+    assert full.right == half.right == (True,) * 20
+    assert full.standing == half.standing == tuple((~falls).tolist())
     assert half.adversarial is not None
     with torch.no_grad():
         said = network(half.adversarial).argmax(dim=1)
@@ -53,7 +55,7 @@ def test_half_precision_finds_the_same_verdicts_and_float32_has_said_them(name: 
     assert (said != y)[fell].all()
     assert (said == y)[torch.tensor(half.standing)].all()
     assert half.adversarial.dtype == torch.float32
-    assert float((half.adversarial - x).abs().max()) <= eps * (1 + 1e-5)
+    assert (threat.norm(half.adversarial - x) <= torch.as_tensor(threat.eps) * (1 + 1e-5)).all()
 
 
 @pytest.mark.parametrize("batch_size", [1, 6, 20, 64])

@@ -52,10 +52,9 @@ def test_scikit_learn_finds_nothing_wrong(name):
     assert {check: status for check, status in unlike.items() if check not in skipped} == wanted
 
 
-def moons(n: int, seed: int, turned: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def moons(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     x, y = make_moons(n, noise=0.1, random_state=seed)
-    cos, sin = np.cos(np.deg2rad(turned)), np.sin(np.deg2rad(turned))
-    return (x - x.mean(axis=0)) @ np.array([[cos, sin], [-sin, cos]]), y
+    return x - x.mean(axis=0), y
 
 
 def test_rows_without_a_label_help():
@@ -70,15 +69,27 @@ def test_rows_without_a_label_help():
     assert scores[1] > scores[0] + 0.05, scores
 
 
-def test_a_turned_domain_is_followed():
-    x, y = moons(400, seed=0)
-    x_turned, y_turned = moons(400, seed=1, turned=35)
-    both, labels = np.r_[x, x_turned], np.r_[y, np.full(400, -1)]
+def two_columns(n: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Both tell the class, the second one better; it is also the one that another domain shifts."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n)
+    return np.c_[y + 0.3 * rng.normal(size=n), y + 0.1 * rng.normal(size=n) + shift], y
+
+
+def test_the_column_that_tells_the_domains_apart_is_left_out():
+    """By the second column every row of the target is of class 1: half of them are. The first one tells 95%."""
+    x, y = two_columns(400, seed=0)
+    x_target, y_target = two_columns(400, seed=1, shift=1.0)
+    both, labels = np.r_[x, x_target], np.r_[y, np.full(400, -1)]
     target = np.r_[np.zeros(400), np.ones(400)]
-    settings = dict(hidden=(15,), domain_hidden=(15,), steps=1500, learning_rate=1e-2, random_state=0)
-    ignorant = DomainAdversarialClassifier(strength=0.0, **settings).fit(both, labels, target)
-    adversarial = DomainAdversarialClassifier(**settings).fit(both, labels, target)
-    assert adversarial.score(x_turned, y_turned) > ignorant.score(x_turned, y_turned) + 0.05
+
+    def score(strength: float, seed: int) -> float:
+        model = DomainAdversarialClassifier(strength, steps=300, random_state=seed)
+        return model.fit(both, labels, target).score(x_target, y_target)
+
+    # Over seeds, since what one such game finds hangs on its draws.
+    gains = [score(1.0, seed) - score(0.0, seed) for seed in range(3)]
+    assert np.mean(gains) > 0.2, gains
 
 
 @pytest.mark.parametrize("kind", [str, int, float])
