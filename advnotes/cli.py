@@ -30,6 +30,23 @@ console = Console(highlight=False, soft_wrap=True)
 BOOK = ("run", "verify", "score", "bind", "book", "list")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"advnotes {version('advnotes')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command("evaluate")
 def evaluate_command(
     model: Annotated[

@@ -15,7 +15,8 @@ import tempfile
 import venv
 from pathlib import Path
 
-from advnotes.publish.chapters import Chapter, all_parameters, find_root, select
+from advnotes.publish.chapters import Chapter, find_root, select
+from advnotes.publish.parameters import all_parameters
 
 ROOT = find_root(Path(__file__).parent)
 KERNEL = "advnotes-bare"

@@ -1,4 +1,4 @@
-"""What the book consists of, and what each chapter's execution depends on.
+"""What the book consists of.
 
 Chapters are the notebooks that ``_toc.yml`` lists, in its order, and nothing else. A chapter's name is its path
 under ``book/`` without the suffix: ``attacks/fgsm``. The notebooks' own parameters are the ``laptop`` profile;
@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import ast
 import difflib
-import hashlib
-import importlib.util
 import json
-import platform
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from advnotes.publish.imports import Package, notebook_modules
-
 LAPTOP = "laptop"
-# Part of every fingerprint: raise it when the executed copies are made in another way than before.
-FORMAT = 1
+SMOKE = "smoke"
+# Where everything made goes, if not to ``_build``: the option ``--build`` sets it for the length of a command.
+BUILD: ContextVar[Path | None] = ContextVar("BUILD", default=None)
 
 
 @dataclass(frozen=True)
@@ -108,9 +104,14 @@ def find_root(start: Path | None = None) -> Path:
     )
 
 
+def made(root: Path) -> Path:
+    """The folder that everything made goes to: ``_build``, or the one that ``--build`` names."""
+    return BUILD.get() or root / "_build"
+
+
 def build(root: Path, profile: str) -> Path:
     """The folder that everything made at this profile goes to."""
-    return root / "_build" / profile
+    return made(root) / profile
 
 
 def pages(root: Path) -> list[str]:
@@ -175,124 +176,6 @@ def select(root: Path, names: Iterable[str] = ()) -> list[Chapter]:
 def profiles(root: Path) -> list[str]:
     """``laptop`` and one for each file in ``book/profiles``."""
     return [LAPTOP, *sorted(file.stem for file in (root / "book" / "profiles").glob("*.yml"))]
-
-
-def parameters(chapter: Chapter, profile: str) -> dict[str, Any]:
-    """What is injected into the chapter at this profile: nothing for ``laptop``."""
-    return all_parameters([chapter], profile)[chapter.name]
-
-
-def all_parameters(wanted: Iterable[Chapter], profile: str) -> dict[str, dict[str, Any]]:
-    """What is injected into each chapter, all of it checked.
-
-    Raises ``ValueError`` for an unknown profile, for a chapter of the profile that the book does not have, and
-    for a parameter that the chapter's ``parameters`` cell does not have or has with another type.
-    """
-    wanted = list(wanted)
-    if not wanted:
-        return {}
-    root = wanted[0].root
-    if profile not in profiles(root):
-        raise ValueError(f"no profile is called {profile!r}; there are {', '.join(profiles(root))}")
-    if profile == LAPTOP:
-        return {chapter.name: {} for chapter in wanted if chapter.defaults is not None}
-    file = root / "book" / "profiles" / f"{profile}.yml"
-    try:
-        settings = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"expected YAML in {file}, got {error}") from error
-    if not isinstance(settings, dict):
-        raise ValueError(
-            f"expected chapter names with their parameters in {file}, got {type(settings).__name__}"
-        )
-    known = {chapter.name for chapter in chapters(root)}
-    if strange := sorted(set(settings) - known):
-        raise ValueError(f"{file} has parameters for {', '.join(strange)}, and _toc.yml no such chapter")
-    for chapter in wanted:
-        _check(chapter, settings.get(chapter.name) or {}, file)
-    return {chapter.name: {"profile": profile} | (settings.get(chapter.name) or {}) for chapter in wanted}
-
-
-def _check(chapter: Chapter, given: Any, file: Path) -> None:
-    if not isinstance(given, dict):
-        raise ValueError(f"{file}: expected names and values under {chapter.name}, got {given!r}")
-    for name, value in given.items():
-        if name == "profile":
-            raise ValueError(f"{file}: {chapter.name} sets `profile`; leave it out, the runner sets it")
-        if name not in chapter.defaults:
-            raise ValueError(
-                f"{file}: {chapter.name} has no parameter {name!r}; its parameters cell has "
-                f"{', '.join(chapter.defaults)}"
-            )
-        default = chapter.defaults[name]
-        numbers = isinstance(default, float) and type(value) is int
-        if default is not None and value is not None and type(value) is not type(default) and not numbers:
-            raise ValueError(
-                f"{file}: {chapter.name}: expected {name} of type {type(default).__name__} as in the parameters "
-                f"cell, got {value!r}"
-            )
-
-
-@dataclass(frozen=True)
-class Fingerprint:
-    """Hashes of the four things that an execution depends on."""
-
-    notebook: str
-    parameters: str
-    pins: str
-    modules: str
-
-    def changed(self, before: dict[str, str]) -> list[str]:
-        """Names of the parts that differ from an earlier execution's."""
-        return [part for part, value in asdict(self).items() if before.get(part) != value]
-
-
-def _hash(value: Any) -> str:
-    data = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True).encode()
-    return hashlib.sha256(data).hexdigest()[:32]
-
-
-def versions() -> str:
-    """The Python that runs and the torch that is really installed."""
-    try:
-        torch = version("torch")
-    except PackageNotFoundError:
-        torch = "none"
-    return f"Python {platform.python_version()}, torch {torch}"
-
-
-def pins(root: Path) -> str:
-    """Hash of ``constraints.txt`` and `versions`."""
-    file = root / "constraints.txt"
-    return _hash([FORMAT, file.read_text("utf-8") if file.is_file() else "", versions()])
-
-
-def installed_package() -> Package:
-    """The advnotes that a kernel started from here would import."""
-    spec = importlib.util.find_spec("advnotes")
-    assert spec is not None  # this module is part of it
-    assert spec.origin is not None
-    return Package(Path(spec.origin).parent)
-
-
-def modules_hash(cells: Iterable[str], package: Package) -> str:
-    """Hash of the package's files that a notebook with these code cells depends on."""
-    files = package.files(notebook_modules(package, cells))
-    return _hash({file.relative_to(package.folder).as_posix(): _hash(file.read_bytes()) for file in files})
-
-
-def fingerprint(chapter: Chapter, injected: dict[str, Any], package: Package) -> Fingerprint:
-    """What an execution of the chapter, with these parameters, depends on."""
-    cells = [
-        [cell.get("id"), cell["cell_type"], cell["source"], cell.get("metadata", {})]
-        for cell in chapter.cells
-    ]
-    return Fingerprint(
-        notebook=_hash(cells),
-        parameters=_hash(injected),
-        pins=pins(chapter.root),
-        modules=modules_hash(code(chapter), package),
-    )
 
 
 def code(chapter: Chapter) -> list[str]:

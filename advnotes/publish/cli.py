@@ -8,21 +8,30 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from advnotes.publish import chapters as book
 from advnotes.publish.guard import stopping_on_signals
-from advnotes.publish.lock import working
-
-if TYPE_CHECKING:
-    from advnotes.publish.score import Scorecard
+from advnotes.publish.options import (
+    Backend,
+    Build,
+    ChapterTimeout,
+    Force,
+    Given,
+    Here,
+    Jobs,
+    Names,
+    NoWait,
+    Profile,
+    Scheduler,
+    Timeout,
+    at_a_time,
+)
+from advnotes.publish.stages import alone, console, execute_all, tell_comparison, tell_score
 
 app = typer.Typer(
     help="Turn the notebooks into the book: each stage alone, or all of them with `advnotes book`.",
@@ -30,97 +39,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(highlight=False, soft_wrap=True)
-
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[CHAPTER]...", help="Such as attacks/fgsm; all where none is named."),
-]
-Profile = Annotated[str, typer.Option("--profile", help="laptop, or a file of book/profiles: smoke, gpu.")]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", help="Chapters at a time [default: one a core; 1 at gpu].")
-]
-Backend = Annotated[str, typer.Option(help="joblib's backend: threading (this machine) or dask (many).")]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="Of the dask cluster; without it, one is started here."),
-]
-Force = Annotated[bool, typer.Option("--force", help="Also what has not changed.")]
-Timeout = Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")]
-NoWait = Annotated[
-    bool, typer.Option("--no-wait", help="Leave at once where another command is at work on the profile.")
-]
-ChapterTimeout = Annotated[int, typer.Option(min=1, help="Seconds that a chapter may take in all.")]
-
-
-def _alone(
-    root: Path, profile: str, no_wait: bool, names: list[str] | None = None
-) -> AbstractContextManager[None]:
-    """The profile's folder to oneself, once the call is known to be without a mistake."""
-    book.all_parameters(book.select(root, names or []), profile)
-    return working(book.build(root, profile), wait=not no_wait, say=lambda text: console.print(Text(text)))
-
-
-def _jobs(jobs: int | None, profile: str) -> int:
-    if jobs is not None:
-        return jobs
-    if profile == "gpu":  # chapters side by side would share its memory and spoil each other's timings
-        return 1
-    import joblib
-
-    return int(joblib.cpu_count())
-
-
-def _run(
-    root: Path,
-    names: list[str],
-    profile: str,
-    jobs: int | None,
-    backend: str,
-    scheduler: str | None,
-    force: bool,
-    timeout: int,
-    chapter_timeout: int,
-) -> bool:
-    """Execute what has to be; True where nothing failed."""
-    from advnotes.publish.run import Plan, plan, run
-    from advnotes.publish.worker import Result
-
-    plans = plan(book.select(root, names), profile, force=force)
-    current = [p for p in plans if not p.reason]
-    for p in current:
-        console.print(f"  unchanged  {p.chapter.name}  ({p.last_seconds:.1f} s when it ran)")
-    failed: list[tuple[Plan, Result]] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"executing at {profile}", total=len(plans), completed=len(current))
-
-        def finished(p: Plan, result: Result) -> None:
-            if result.notebook is None:
-                failed.append((p, result))
-                where = f" in cell {result.cell}" if result.cell else ""
-                progress.console.print(
-                    f"  [red]failed[/red]     {p.chapter.name}{where}  {result.seconds:.1f} s"
-                )
-                progress.console.print(Text.from_ansi(result.error or ""))
-            else:
-                progress.console.print(f"  executed   {p.chapter.name}  {result.seconds:.1f} s  ({p.reason})")
-            progress.advance(task)
-
-        run(
-            plans,
-            jobs=_jobs(jobs, profile),
-            backend=backend,
-            scheduler=scheduler,
-            timeout=timeout,
-            chapter_timeout=chapter_timeout,
-            finished=finished,
-        )
-    if failed:
-        listed = ", ".join(p.chapter.name for p, _ in failed)
-        console.print(f"[red]{len(failed)} of {len(plans)} chapters failed:[/red] {listed}")
-        console.print("The others are kept: the next call runs only what is missing.")
-    return not failed
 
 
 @app.command("run")
@@ -133,12 +51,17 @@ def run_command(
     force: Force = False,
     timeout: Timeout = 3600,
     chapter_timeout: ChapterTimeout = 3600,
+    here: Here = False,
+    given: Given = None,
+    build: Build = None,
     no_wait: NoWait = False,
 ) -> None:
     """Execute chapters into _build/PROFILE/book, those only where something that they depend on has changed."""
     root = book.find_root()
-    with _alone(root, profile, no_wait, names):
-        done = _run(root, names or [], profile, jobs, backend, scheduler, force, timeout, chapter_timeout)
+    with alone(root, profile, no_wait, names, given):
+        done = execute_all(
+            root, names or [], profile, jobs, backend, scheduler, force, timeout, chapter_timeout, here, given
+        )
     if not done:
         raise typer.Exit(1)
 
@@ -149,14 +72,15 @@ def verify_command(
     profile: Profile = "smoke",
     jobs: Jobs = None,
     force: Force = False,
+    build: Build = None,
     no_wait: NoWait = False,
 ) -> None:
     """Execute the executed copies again with nbval and compare every output, pictures included."""
     from advnotes.publish.verify import verify
 
     root = book.find_root()
-    with _alone(root, profile, no_wait, names):
-        result = verify(book.select(root, names or []), profile, jobs=_jobs(jobs, profile), force=force)
+    with alone(root, profile, no_wait, names):
+        result = verify(book.select(root, names or []), profile, jobs=at_a_time(jobs, profile), force=force)
     for name in result.agree:
         console.print(
             f"  agrees     {name}" + ("  (unchanged since it was compared)" if name in result.earlier else "")
@@ -166,44 +90,6 @@ def verify_command(
     if result.differences:
         console.print("nbval counts code cells only, from 0; its report above shows both outputs.")
         raise typer.Exit(1)
-
-
-def _score(root: Path, profile: str) -> Scorecard:
-    """Print what does not hold, and what differs here from the recorded machines."""
-    from advnotes.publish.score import save, scorecard
-    from advnotes.verdicts import EDGE, FAILS
-
-    card = scorecard(root, profile)
-    path = save(card, root)
-    for row in card.having(FAILS, EDGE):
-        claim = row.claim
-        style = "yellow" if row.verdict == EDGE or claim.reason else "red"
-        console.print(Text.assemble("  ", (row.verdict, style), f"  {row.chapter.name}: {claim.statement}"))
-        console.print(
-            Text(f"      paper {claim.paper}, here {claim.here}, bound {claim.bound.text(claim.format)}")
-        )
-        if row.verdict == FAILS or claim.reason:
-            console.print(Text(f"      {claim.reason or 'no reason is given'}"))
-    for row in card.surprises:
-        console.print(Text(f"  holds, though a reason is given why not: {row.chapter.name}: {row.claim.id}"))
-    for row in card.rows:
-        if row.here is not None and row.differs:
-            verdicts = (
-                f"{row.alone(row.here).verdict} here, {row.judge(row.recorded).verdict} where it was recorded"
-            )
-            console.print(Text(f"  differs    {row.chapter.name}: {row.claim.id}: {verdicts}"))
-    for name, id in card.lost:
-        console.print(
-            Text(f"  missing    {name} states the claim {id}, and its execution made none", style="red")
-        )
-    for name, where in card.outdated:
-        console.print(Text(f"  outdated   {name} has changed since it was recorded on {where}"))
-    if card.unexecuted:
-        console.print(f"  without a current execution here: {', '.join(card.unexecuted)}")
-    for line in card.summary or ["no claim has been measured"]:
-        console.print(line)
-    console.print(f"({os.path.relpath(path)})")
-    return card
 
 
 @app.command("score")
@@ -216,42 +102,22 @@ def score_command(
     compare: Annotated[
         bool, typer.Option("--compare", help="How many verdicts are the same on each recorded machine alone.")
     ] = False,
+    build: Build = None,
 ) -> None:
     """Collect the claims of the executed chapters, and judge them with those of the recorded machines."""
     root = book.find_root()
     if compare:
-        _compare(root, profile)
+        tell_comparison(root, profile)
         return
-    problems = _score(root, profile).problems()
+    problems = tell_score(root, profile).problems()
     if strict and problems:
         for problem in problems:
             console.print(Text(f"  strict     {problem}", style="red"))
         raise typer.Exit(1)
 
 
-def _compare(root: Path, profile: str) -> None:
-    """Print the share of verdicts that each recorded machine alone agrees on, and those that differ."""
-    from advnotes.publish.compare import compare, verdicts
-
-    found = compare(root, profile)
-    for number, name in enumerate(found.machines, start=1):
-        console.print(Text(f"  {number}. {name}"))
-    for row in found.changed:
-        console.print(Text(f"  differs    {row.chapter.name}: {row.claim.id}: {', '.join(verdicts(row))}"))
-    for row in found.reversed:
-        console.print(Text(f"  reversed   {row.chapter.name}: {row.claim.id}", style="red"))
-    same = len(found.compared) - len(found.changed)
-    console.print(
-        f"{same} of {len(found.compared)} verdicts ({found.share:.1%}) are the same on each of {len(found.machines)} "
-        f"machines; two machines agree on {found.pairs:.1%}; {len(found.reversed)} go from holds to not reproduced."
-    )
-    console.print(
-        f"With no other machine's values to tell the scatter: {found.alone} ({found.alone / len(found.compared):.1%})."
-    )
-
-
 @app.command("record")
-def record_command(profile: Profile = book.LAPTOP) -> None:
+def record_command(profile: Profile = book.LAPTOP, build: Build = None) -> None:
     """Keep what was measured here in book/measured, one file for each profile and machine."""
     from advnotes.publish.measured import record
 
@@ -260,12 +126,12 @@ def record_command(profile: Profile = book.LAPTOP) -> None:
 
 
 @app.command("bind")
-def bind_command(profile: Profile = book.LAPTOP, no_wait: NoWait = False) -> None:
+def bind_command(profile: Profile = book.LAPTOP, build: Build = None, no_wait: NoWait = False) -> None:
     """Render the site from what has been executed, without executing anything."""
     from advnotes.publish.bind import bind
 
     root = book.find_root()
-    with _alone(root, profile, no_wait):
+    with alone(root, profile, no_wait):
         index = bind(root, profile)
     console.print(f"The book is at {index}")
 
@@ -276,8 +142,11 @@ def book_command(
     jobs: Jobs = None,
     backend: Backend = "threading",
     scheduler: Scheduler = None,
+    force: Force = False,
     timeout: Timeout = 3600,
     chapter_timeout: ChapterTimeout = 3600,
+    here: Here = False,
+    build: Build = None,
     no_wait: NoWait = False,
 ) -> None:
     """All of it: execute what has changed, score the claims, render the site; what fails does not stop the rest."""
@@ -285,9 +154,11 @@ def book_command(
 
     started = time.perf_counter()
     root = book.find_root()
-    with _alone(root, profile, no_wait):
-        executed = _run(root, [], profile, jobs, backend, scheduler, False, timeout, chapter_timeout)
-        _score(root, profile)
+    with alone(root, profile, no_wait):
+        executed = execute_all(
+            root, [], profile, jobs, backend, scheduler, force, timeout, chapter_timeout, here
+        )
+        tell_score(root, profile)
         index = bind(root, profile)
     console.print(f"The book is at {index} ({time.perf_counter() - started:.0f} s)")
     if not executed:
@@ -299,15 +170,18 @@ def book_command(
 def list_command(
     profile: Profile = book.LAPTOP,
     names_only: Annotated[bool, typer.Option("--names", help="Only the names, one a line.")] = False,
+    build: Build = None,
 ) -> None:
     """The chapters, in the book's order, and which of them have to be executed."""
     from advnotes.publish.run import plan
 
-    for p in plan(book.chapters(book.find_root()), profile):
-        state = p.reason or f"current, {p.last_seconds:.1f} s"
-        console.print(
-            Text(p.chapter.name if names_only else f"  {p.chapter.name:<28} {state:<32} {p.chapter.title}")
-        )
+    found = book.chapters(book.find_root())
+    if names_only:
+        console.print(Text("\n".join(chapter.name for chapter in found)))
+        return
+    for p in plan(found, profile):
+        state = p.reason or f"current, {p.state}"
+        console.print(Text(f"  {p.chapter.name:<28} {state:<40} {p.chapter.title}"))
 
 
 def main() -> None:

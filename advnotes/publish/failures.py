@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from advnotes.publish.chapters import Chapter, build
+from advnotes.publish.files import write
 from advnotes.publish.streams import cut
 from advnotes.publish.worker import Result
 
@@ -42,8 +43,6 @@ def _file(chapter: Chapter, profile: str) -> Path:
 
 def remember(chapter: Chapter, profile: str, result: Result) -> None:
     """Write down that the chapter failed, or forget that it once did."""
-    from advnotes.publish.run import write
-
     path = _file(chapter, profile)
     if result.notebook is not None:
         path.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from advnotes.environment import machine
 from advnotes.publish import chapters as book
 from advnotes.publish.chapters import Chapter
 from advnotes.publish.run import claims, plan, read_stamp, write
+from advnotes.publish.sources import digest
 
 SCHEMA = 1
 
@@ -138,7 +139,7 @@ def _slug(name: str) -> str:
 
 def code_hash(chapter: Chapter) -> str:
     """A hash of the chapter's code cells without comments and layout."""
-    return book._hash([_normal(cell) for cell in book.code(chapter)])
+    return digest([_normal(cell) for cell in book.code(chapter)])
 
 
 def _normal(cell: str) -> str:

@@ -13,8 +13,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
-from advnotes.publish import chapters as book
 from advnotes.publish.guard import end_children
+from advnotes.publish.sources import Sources, installed_package, versions
 from advnotes.publish.streams import cut
 from advnotes.publish.worker import WORDS, Job, Result, last_started
 
@@ -138,10 +138,8 @@ def perform(job: Job) -> Result:
 
 def _other_machine(job: Job) -> str | None:
     """On a cluster: does this machine have the advnotes and torch that the result would be stamped with?"""
-    cells = [cell for cell in json.loads(job.notebook)["cells"] if cell["cell_type"] == "code"]
-    here = book.modules_hash(["".join(cell["source"]) for cell in cells], book.installed_package())
-    if here != job.modules:
+    if Sources(installed_package()).all() != job.modules:
         return "this worker has other advnotes modules than the machine that asked; install the same version there"
-    if book.versions() != job.pins:
-        return f"this worker has {book.versions()}, the machine that asked {job.pins}; install the same there"
+    if versions() != job.pins:
+        return f"this worker has {versions()}, the machine that asked {job.pins}; install the same there"
     return None

@@ -1,101 +1,30 @@
 """Execute chapters side by side, each only where something that it depends on has changed.
 
-Every executed copy in ``_build/<profile>/book`` has a stamp beside it: what it was made from, how long it took
-and on what. A chapter whose stamp still tells the truth is not executed again. Both files appear whole or not at
-all, and only after success, so a run that was interrupted in whatever way goes on where it was.
+Every executed copy in ``_build/<profile>/book`` has a stamp beside it. A chapter whose stamp still tells the truth is
+not executed again (`advnotes.publish.stale`), so a run that was interrupted in whatever way goes on where it was.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
 
-import psutil
-
-from advnotes.publish import chapters as book
-from advnotes.publish.chapters import Chapter, Fingerprint
+from advnotes.publish import stamps
 from advnotes.publish.failures import remember
+from advnotes.publish.files import sweep
+from advnotes.publish.files import write as write
 from advnotes.publish.processes import end_run, perform
+from advnotes.publish.sources import versions
+from advnotes.publish.stale import Plan as Plan
+from advnotes.publish.stale import plan as plan
+from advnotes.publish.stamps import CLAIM as CLAIM
+from advnotes.publish.stamps import claims as claims
+from advnotes.publish.stamps import read_stamp as read_stamp
+from advnotes.publish.stamps import stamp_of as stamp_of
 from advnotes.publish.worker import Job, Result
 
 BACKENDS = ("threading", "dask")
-CLAIM = "application/vnd.advnotes.claim+json"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A chapter at a profile: what would be injected, what it depends on, and why it has to run (or "")."""
-
-    chapter: Chapter
-    profile: str
-    parameters: dict[str, Any]
-    fingerprint: Fingerprint
-    reason: str
-    last_seconds: float
-
-
-def stamp_of(executed: Path) -> Path:
-    """The stamp's place beside an executed copy."""
-    return executed.with_suffix(".json")
-
-
-def read_stamp(executed: Path) -> dict[str, Any] | None:
-    """The stamp of an executed copy, or None where there is none that belongs to this very copy."""
-    try:
-        stamp = json.loads(stamp_of(executed).read_text(encoding="utf-8"))
-        same = stamp["sha256"] == hashlib.sha256(executed.read_bytes()).hexdigest()
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return stamp if same else None
-
-
-def plan(wanted: Iterable[Chapter], profile: str, *, force: bool = False) -> list[Plan]:
-    """What each chapter needs. Checks every parameter first; raises ``ValueError`` before anything has run."""
-    wanted = list(wanted)
-    injected = book.all_parameters(wanted, profile)
-    package = book.installed_package()
-    plans = []
-    for chapter in wanted:
-        fingerprint = book.fingerprint(chapter, injected[chapter.name], package)
-        stamp = read_stamp(chapter.executed(profile))
-        if stamp is None:
-            reason = "not run yet"
-        else:
-            reason = ", ".join(fingerprint.changed(stamp["fingerprint"]))
-            reason = f"changed: {reason}" if reason else ("forced" if force else "")
-        seconds = float((stamp or {}).get("seconds", 0))
-        plans.append(Plan(chapter, profile, injected[chapter.name], fingerprint, reason, seconds))
-    return plans
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file so that it appears whole or not at all, whenever the machine stops."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a killed run left of a file that it was writing."""
-    for path in folder.rglob(".*.tmp"):
-        owner = path.name.split(".")[-2]
-        if not (owner.isdigit() and psutil.pid_exists(int(owner))):
-            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -154,6 +83,8 @@ def run(
     if not due:
         return []
     token = uuid.uuid4().hex
+    # Every file of the package is looked at now: one that changes during the run makes its chapters stale.
+    package = next(iter(due.values())).sources.all()
     calls = []
     for p in due.values():
         sweep(p.chapter.executed(p.profile).parent)
@@ -167,8 +98,8 @@ def run(
             timeout=timeout,
             chapter_timeout=chapter_timeout,
             run=token,
-            modules=p.fingerprint.modules if far else "",
-            pins=book.versions() if far else "",
+            modules=package if far else "",
+            pins=versions() if far else "",
         )
         calls.append(joblib.delayed(perform)(job))
     results = []
@@ -188,28 +119,4 @@ def run(
 
 def keep(p: Plan, result: Result) -> None:
     """Store a successful execution with its stamp; the copy before it stays until then."""
-    if result.notebook is None:
-        return
-    executed = p.chapter.executed(p.profile)
-    write(executed, result.notebook)
-    stamp = {
-        "sha256": hashlib.sha256(result.notebook.encode()).hexdigest(),
-        "fingerprint": asdict(p.fingerprint),
-        "profile": p.profile,
-        "parameters": p.parameters,
-        "seconds": result.seconds,
-        "processor_seconds": result.processor_seconds,
-        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "device": next(
-            (claim["environment"]["device"] for claim in claims(json.loads(result.notebook))), "CPU"
-        ),
-    }
-    write(stamp_of(executed), json.dumps(stamp, indent=1) + "\n")
-
-
-def claims(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The claims in an executed notebook's outputs, in order."""
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            if claim := output.get("data", {}).get(CLAIM):
-                yield claim
+    stamps.keep(p.chapter, p.profile, p.parameters, p.sources, result)

@@ -1,7 +1,8 @@
 """Execute the executed copies once more, with nbval, and compare every output, pictures included.
 
-What agrees is remembered in ``_build/<profile>/verified.json`` by the copy's hash, so only copies that are new
-since are executed again. The comparison is exact: it is meant for the machine that executed the copies.
+What agrees is remembered in ``_build/<profile>/verified.json`` by a hash of the copy and of what it was made with, so
+only copies that are new since are executed again. The comparison is exact: it is meant for the machine that executed
+the copies.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from pathlib import Path
 
 from advnotes.publish import chapters as book
 from advnotes.publish.chapters import Chapter
+from advnotes.publish.files import write
 from advnotes.publish.processes import end, start_guarded
-from advnotes.publish.run import plan, write
+from advnotes.publish.sources import digest
+from advnotes.publish.stale import plan
+from advnotes.publish.stamps import read_stamp
 from advnotes.publish.worker import ENVIRONMENT
 
 
@@ -44,6 +48,11 @@ def verify(wanted: Iterable[Chapter], profile: str, *, jobs: int = 1, force: boo
         )
     if not plans:
         return Verification([], [], {})
+    if elsewhere := [f"{p.chapter.name} ({p.elsewhere})" for p in plans if p.elsewhere]:
+        raise ValueError(
+            f"expected copies that were executed on this machine, since every bit is compared, got others of "
+            f"{', '.join(elsewhere)}; run `advnotes run --here --profile {profile}` first"
+        )
     root = plans[0].chapter.root
     memory = book.build(root, profile) / "verified.json"
     try:
@@ -51,7 +60,7 @@ def verify(wanted: Iterable[Chapter], profile: str, *, jobs: int = 1, force: boo
     except (OSError, ValueError):
         verified = {}
     copies = {p.chapter.name: p.chapter.executed(profile) for p in plans}
-    hashes = {name: hashlib.sha256(copy.read_bytes()).hexdigest() for name, copy in copies.items()}
+    hashes = {name: _hash(copy) for name, copy in copies.items()}
     earlier = [name for name in copies if verified.get(name) == hashes[name] and not force]
     due = {name: copy for name, copy in copies.items() if name not in earlier}
     differences: dict[str, list[str]] = {}
@@ -60,6 +69,13 @@ def verify(wanted: Iterable[Chapter], profile: str, *, jobs: int = 1, force: boo
         verified |= {name: hashes[name] for name in due if name not in differences}
         write(memory, json.dumps(verified, indent=1, sort_keys=True) + "\n")
     return Verification([name for name in copies if name not in differences], earlier, differences)
+
+
+def _hash(copy: Path) -> str:
+    """Of an executed copy, and of what it was made with: new code may repeat the old outputs once, and not twice."""
+    stamp = read_stamp(copy) or {}
+    basis = [stamp.get(part) for part in ("modules", "public", "data", "versions", "environment")]
+    return digest([hashlib.sha256(copy.read_bytes()).hexdigest(), basis])
 
 
 def _nbval(root: Path, due: dict[str, Path], jobs: int) -> dict[str, list[str]]:

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from advnotes.publish import record
 from advnotes.publish.kernels import patiently
 from advnotes.publish.streams import cut
 
@@ -39,6 +40,8 @@ ENVIRONMENT = {
     "JUPYTER_PREFER_ENV_PATH": "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
+# The cell after the last one, whose output says what was loaded.
+RECORD = "advnotes-record"
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """The executed notebook, or what went wrong and in which cell (counted from 1, markdown cells included)."""
+    """The executed notebook, or what went wrong and in which cell (counted from 1, markdown cells included).
+
+    ``record`` says what was loaded, see `advnotes.publish.record.taken`.
+    """
 
     chapter: str
     notebook: str | None = None
+    record: dict[str, Any] | None = None
     error: str | None = None
     cell: int | None = None
     seconds: float = 0.0
@@ -86,10 +93,15 @@ def execute(job: Job) -> Result:
 
     started = time.perf_counter()
     notebook = nbformat.reads(job.notebook, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(record.STOP, id=RECORD, metadata={"tags": [RECORD]}))
     folder = job.folder if Path(job.folder).is_dir() else tempfile.gettempdir()
     with nullcontext(job.scratch) if job.scratch else tempfile.TemporaryDirectory() as scratch:
         # The user's IPython start-up files would change the outputs, and its history locks parallel kernels.
         os.environ.update(ENVIRONMENT, IPYTHONDIR=scratch)
+        # IPython runs it before the first cell.
+        first = Path(scratch) / "profile_default" / "startup" / "record.py"
+        first.parent.mkdir(parents=True)
+        first.write_text(record.START.format(file=record.__file__), encoding="utf-8")
         error, cell = None, None
         try:
             executed = patiently(
@@ -119,6 +131,7 @@ def execute(job: Job) -> Result:
     )
     if error is not None:
         return replace(result, error=cut(error, WORDS), cell=cell)
+    result = replace(result, record=_record(executed.cells.pop()))
     clean(executed)
     if leak := machine_path(executed, job.root):
         message = (
@@ -133,7 +146,7 @@ def last_started(scratch: Path) -> int | None:
     """Number of the last cell that was started, among the cells of the source (papermill adds some)."""
     import nbformat
 
-    added = {"injected-parameters", "papermill-error-cell-tag"}
+    added = {"injected-parameters", "papermill-error-cell-tag", RECORD}
     number, last = 0, None
     try:
         cells = nbformat.read(scratch / PROGRESS, as_version=4).cells
@@ -144,6 +157,14 @@ def last_started(scratch: Path) -> int | None:
         if cell.metadata.get("papermill", {}).get("start_time"):
             last = number
     return last
+
+
+def _record(cell: Any) -> dict[str, Any]:
+    """What the last cell, which is ours, has put out."""
+    for output in cell.outputs:
+        if found := output.get("data", {}).get(record.MIME):
+            return dict(found)
+    raise RuntimeError(f"expected a record of what was loaded from the last cell, got {cell.outputs}")
 
 
 def clean(notebook: Any) -> None:

@@ -237,3 +237,10 @@ def test_the_books_commands_are_there(call: Callable[..., int], capsys: pytest.C
     assert all(name in out for name in ("evaluate", *cli.BOOK))
     assert call("list") == 2, "outside a book"
     assert "_toc.yml" in capsys.readouterr().err
+
+
+def test_the_version_is_told() -> None:
+    from importlib.metadata import version
+
+    done = subprocess.run([sys.executable, "-m", "advnotes.cli", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"advnotes {version('advnotes')}\n")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from advnotes.publish.chapters import all_parameters, chapters, profiles
+from advnotes.publish.chapters import chapters, profiles
+from advnotes.publish.parameters import all_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+
+from advnotes.publish.chapters import BUILD
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -71,6 +73,28 @@ class Book:
 @pytest.fixture
 def book(tmp_path: Path) -> Book:
     return Book(tmp_path)
+
+
+@pytest.fixture
+def package(book: Book, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package ``advnotes`` of the book's own, lazy, which kernels load instead of ours."""
+    folder = book.root / "advnotes"
+    shutil.copytree(REPOSITORY / "advnotes" / "publish", folder / "publish")
+    lazy = "import lazy_loader\n__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)\n"
+    (folder / "__init__.py").write_text(lazy)
+    (folder / "__init__.pyi").write_text("from .used import value\nfrom .unused import other\n")
+    (folder / "used.py").write_text("value = 1\n")
+    (folder / "unused.py").write_text("other = 1\n")
+    monkeypatch.setenv("PYTHONPATH", str(book.root))
+    monkeypatch.setattr("advnotes.publish.stale.installed_package", lambda: folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def usual_folder() -> Iterator[None]:
+    """The command line sets the folder that everything goes to; afterwards it is ``_build`` again."""
+    yield
+    BUILD.set(None)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:

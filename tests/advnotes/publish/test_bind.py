@@ -16,10 +16,13 @@ import pytest
 from bs4 import BeautifulSoup
 
 from advnotes.publish import bind as module
+from advnotes.publish import render as render_module
+from advnotes.publish import stage as stage_module
 from advnotes.publish.bind import bind, configure, describe_figures, stage
 from advnotes.publish.chapters import chapters
 from advnotes.publish.failures import remember
-from advnotes.publish.run import plan
+from advnotes.publish.render import skeleton
+from advnotes.publish.sources import Sources
 from advnotes.publish.worker import Result
 
 ROOT = Path(__file__).parents[3]
@@ -69,7 +72,7 @@ def write_book(root: Path) -> None:
         "# How to read\n\n## Claims and verdicts\n\nThey are told apart.\n"
     )
     (root / "book/profiles/smoke.yml").write_text("{}")
-    nbformat.write(chapter(), root / "book/part/one.ipynb")
+    nbformat.write(chapter(tags=("landing",)), root / "book/part/one.ipynb")
     nbformat.write(chapter(figure(), tags=("landing",)), root / "_build/laptop/book/part/one.ipynb")
 
 
@@ -131,6 +134,71 @@ def test_a_stop_between_the_two_renames_is_mended(book: Path, no_rendering: None
     assert not (book / "_build/html.old").exists()
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_change_of_words_renders_their_page_alone_and_gives_what_a_clean_build_gives(
+    tmp_path: Path,
+) -> None:
+    write_book(tmp_path)
+    bind(tmp_path)
+    source, raw = tmp_path / "book/part/one.ipynb", tmp_path / "_build/laptop/site/_build/html/book"
+    before = (raw / "how-to-read.html").stat().st_mtime_ns
+    source.write_text(source.read_text().replace("A chapter.", "A chapter in other words."))
+    bind(tmp_path)
+    one = page(tmp_path, "book/part/one.html").select_one("article")
+    assert "in other words" in one.text
+    assert one.select("img")  # with the outputs that it had
+    assert (raw / "how-to-read.html").stat().st_mtime_ns == before
+    site = tmp_path / "_build/html"
+    quick = files(site)
+
+    (tmp_path / "_build/laptop/site/.structure").unlink()
+    shutil.rmtree(site)
+    bind(tmp_path)
+    assert (raw / "how-to-read.html").stat().st_mtime_ns != before
+    clean = files(site)
+    assert quick.keys() == clean.keys()
+    assert [name for name in clean if quick[name] != clean[name]] == []
+
+    # A title stands on other pages, too: all of them are rendered.
+    source.write_text(source.read_text().replace("# One", "# Another one"))
+    bind(tmp_path)
+    assert "Another one" in page(tmp_path, "book/how-to-read.html").text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("Some words.", "Other *words*, and $x$.", True),
+        ("# Title\n\nWords.", "# Title\n\nMore words.\n\nAnd more.", True),
+        (":::{note}\nWords.\n:::", ":::{note}\nOther words.\n:::", True),
+        ("# Title", "# Other title", False),
+        ("Title\n===", "Other\n===", False),
+        ("Words.", "Words {cite:p}`key`.", False),
+        ("[](a.md)", "[](b.md)", False),
+        ("(a)=\nx", "(b)=\nx", False),
+        ("$$x$$ (a)", "$$x$$ (b)", False),
+        ("```{glossary}\nword\n  its meaning\n```", "```{glossary}\nother\n  its meaning\n```", False),
+        ("x", "x[^1]", False),
+    ],
+)
+def test_only_words_can_be_rendered_alone(before: str, after: str, same: bool) -> None:
+    def whole(text: str) -> tuple[bytes, bytes]:
+        cells = [nbformat.v4.new_markdown_cell(text, id="x"), nbformat.v4.new_code_cell("y", id="y")]
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        return skeleton("a.md", text.encode()), skeleton("a.ipynb", nbformat.writes(notebook).encode())
+
+    assert [one == other for one, other in zip(whole(before), whole(after), strict=True)] == [same, same]
+
+
+def test_outputs_are_more_than_words() -> None:
+    bare, full = (nbformat.writes(chapter(*outputs)).encode() for outputs in ([], [figure()]))
+    assert skeleton("a.ipynb", bare) != skeleton("a.ipynb", full)
+    assert skeleton("a.bib", b"x") == b"x"
+
+
 def test_a_failed_build_leaves_the_old_site_whole(book: Path) -> None:
     intro = book / "book/intro.md"
     text, before = intro.read_text(), module.contents(book / "_build/html")
@@ -180,7 +248,7 @@ def test_a_chapter_that_failed_says_so_and_shows_outputs_of_the_same_code_only(
     write_book(tmp_path)
     (one,) = chapters(tmp_path)
     reason = ""
-    monkeypatch.setattr(module, "plan", lambda *_: [SimpleNamespace(reason=reason)])
+    monkeypatch.setattr(stage_module, "plan", lambda *_: [SimpleNamespace(reason=reason)])
     remember(one, "laptop", Result(one.name, error="Traceback\n\x1b[31mValueError: a ``` b\x1b[0m", cell=3))
 
     def staged() -> Any:
@@ -205,10 +273,10 @@ def test_a_page_that_was_left_out_is_told_and_the_old_site_stays(
     before = module.contents(book / "_build/html")
 
     def careless(source: Path, config: Path, toc: Path, output: Path) -> None:
-        shutil.copytree(book / "_build/html", output / "_build/html")
+        shutil.copytree(book / "_build/html", output / "_build/html", dirs_exist_ok=True)
         (output / "_build/html/book/how-to-read.html").unlink()
 
-    monkeypatch.setattr(module, "render", careless)
+    monkeypatch.setattr(render_module, "_jupyter_book", careless)
     with (book / "book/how-to-read.md").open("a") as page:
         page.write("\nMore.\n")
     with pytest.raises(RuntimeError, match="left out book/how-to-read and"):
@@ -229,14 +297,17 @@ def test_a_checkout_with_other_line_ends_gives_the_same_pages(tmp_path: Path) ->
     assert changed > 10
     assert stage(tmp_path / "crlf", "laptop") == stage(tmp_path / "lf", "laptop")
     assert configure(tmp_path / "crlf", "laptop") == configure(tmp_path / "lf", "laptop")
-    one, other = (plan(chapters(tmp_path / end), "laptop")[0] for end in ("lf", "crlf"))
-    assert one.fingerprint == other.fingerprint
-    # Chapters' code and the package's files.
+    # The package's files.
     (tmp_path / "lf/advnotes").mkdir()
     (tmp_path / "crlf/advnotes").mkdir()
     (tmp_path / "lf/advnotes/x.py").write_bytes(b"x = 1\n")
     (tmp_path / "crlf/advnotes/x.py").write_bytes(b"x = 1\r\n")
+    (tmp_path / "lf/advnotes/x.json").write_bytes(b"{}\n")
+    (tmp_path / "crlf/advnotes/x.json").write_bytes(b"{}\r\n")
     assert module.fingerprint(tmp_path / "crlf", {}) == module.fingerprint(tmp_path / "lf", {})
+    sources = [Sources(tmp_path / end / "advnotes") for end in ("crlf", "lf")]
+    for name in ("x.py", "x.json"):
+        assert sources[0].hash(name) == sources[1].hash(name) != ""
 
 
 def test_the_landing_page_has_one_figure(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from advnotes.claims import Claim
+from advnotes.environment import machine
 from advnotes.publish import cli
+from advnotes.publish.chapters import select
+from advnotes.publish.run import stamp_of
 from advnotes.publish.worker import Result
 from tests.advnotes.publish.standins import XEON, claim, fails
 
@@ -18,8 +22,6 @@ def call(book: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     book.claims = []
 
     def perform(plans: Any, finished: Any, **options: Any) -> list[Result]:
-        import json
-
         from advnotes.publish.run import CLAIM, keep
 
         book.options = options
@@ -174,3 +176,54 @@ def test_outside_a_book_the_command_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert call("list") == 2
+
+
+def test_a_run_with_other_parameters_goes_to_a_folder_of_its_own(
+    book: Any, call: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("run") == 0
+    ordinary = book.made()
+    assert call("run", "a/one", "-p", "size=5", "--build", "apart") == 0
+    assert book.made() == ordinary
+    stamp = json.loads((book.root / "apart" / "laptop" / "book" / "a" / "one.json").read_text())
+    assert stamp["parameters"] == {"size": 5}
+    capsys.readouterr()
+    for arguments, states in (
+        (("--build", "apart"), ("current", "not run yet")),  # what was given is remembered there
+        ((), ("current", "current")),
+    ):
+        assert call("list", *arguments) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [state in line for state, line in zip(states, lines, strict=True)] == [True, True]
+    assert call("score", "--build", "apart") == 0
+    assert (book.root / "apart" / "laptop" / "scorecard.json").is_file()
+    assert book.made() == ordinary
+
+
+def test_without_a_folder_parameters_are_for_one_run(
+    book: Any, call: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("run", "a/one", "-p", "size=5", "-p", "profile=x") == 2
+    assert "leave it out" in capsys.readouterr().err
+    assert call("run", "-p", "sise=5") == 2
+    assert "a/one has profile, size" in capsys.readouterr().err
+    assert book.made() == []
+    assert call("run", "a/one", "-p", "size=5") == 0
+    assert call("list") == 0
+    assert "changed: parameters (size)" in capsys.readouterr().out
+
+
+def test_what_was_measured_elsewhere_is_told_and_executed_on_demand(
+    book: Any, call: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("run", "a/one") == 0
+    path = stamp_of(select(book.root, ["a/one"])[0].executed("laptop"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"environment": XEON}))
+    capsys.readouterr()
+    assert call("run", "a/one") == 0
+    assert (
+        f"unchanged  a/one  (0.0 s when it ran; measured elsewhere: {machine(XEON)})"
+        in capsys.readouterr().out
+    )
+    assert call("run", "a/one", "--here") == 0
+    assert "executed   a/one  0.0 s  (measured elsewhere)" in capsys.readouterr().out

@@ -15,10 +15,10 @@ import pytest
 
 from advnotes import claims
 from advnotes.publish import run as module
-from advnotes.publish.chapters import installed_package, select
-from advnotes.publish.imports import Package
+from advnotes.publish.chapters import select
 from advnotes.publish.processes import end_run, perform, start_guarded
 from advnotes.publish.run import Plan, plan, read_stamp, run, stamp_of, write
+from advnotes.publish.sources import Sources
 from advnotes.publish.streams import LIMIT
 from advnotes.publish.verify import verify
 from advnotes.publish.worker import Job, Result, machine_path
@@ -40,15 +40,9 @@ def reasons(book: Any, profile: str = "laptop") -> dict[str, str]:
     return {p.chapter.name: p.reason for p in plan(select(book.root), profile)}
 
 
-def test_the_whole_life_of_chapters(book: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_life_of_chapters(book: Any, package: Path) -> None:
     """Executed once, again only for a reason; the same bytes each time; failures stay apart."""
-    package = book.root / "advnotes"
-    package.mkdir()
-    for name in ("__init__", "used", "unused"):
-        (package / f"{name}.py").write_text("")
-    monkeypatch.setattr("advnotes.publish.chapters.installed_package", lambda: Package(package))
-    imports = "if not profile:\n    from advnotes import used\n"
-    good = f"print(profile, size)\n{imports}for i in range(3): print(i, flush=True)"
+    good = "from advnotes import value\nprint(profile, size)\nfor i in range(3): print(i, flush=True)"
     book.add("a/good", good, CLAIM)
     book.add("a/bad", "x = 1", "1 / 0", "print('never')")
     book.profile("smoke", "a/good: {size: 1}\n")
@@ -65,6 +59,7 @@ def test_the_whole_life_of_chapters(book: Any, monkeypatch: pytest.MonkeyPatch) 
     text = executed.read_text()
     notebook = json.loads(text)
     assert "papermill" not in text
+    assert "record" not in text
     assert str(book.root) not in text
     injected = notebook["cells"][2]
     assert (injected["id"], injected["metadata"]["tags"]) == (
@@ -86,10 +81,8 @@ def test_the_whole_life_of_chapters(book: Any, monkeypatch: pytest.MonkeyPatch) 
     assert set(execute(book, "smoke")) == {"a/bad"}
     assert "smoke/failed/a/bad.json" not in book.made()
     assert execute(book, "smoke") == {}
-    (package / "unused.py").write_text("x = 1")
-    assert reasons(book, "smoke") == {"a/good": "", "a/bad": ""}
-    (package / "used.py").write_text("x = 1")
-    assert reasons(book, "smoke") == {"a/good": "changed: modules", "a/bad": ""}
+    (package / "used.py").write_text("value = 1 + 0\n")
+    assert reasons(book, "smoke") == {"a/good": "changed: modules (used.py)", "a/bad": ""}
 
     # Executed again: the same file to the byte.
     assert set(execute(book, "smoke")) == {"a/good"}
@@ -176,7 +169,7 @@ def test_a_failure_keeps_the_copy_before_it(book: Any) -> None:
     book.add("a/one", "1 / 0")
     execute(book)
     assert book.made() == [*before, "laptop/failed/a/one.json"]
-    assert reasons(book) == {"a/one": "changed: notebook"}
+    assert reasons(book) == {"a/one": "changed: code"}
 
 
 STOPS = ["SIGINT", "SIGTERM", "SIGKILL"] if os.name == "posix" else ["SIGTERM"]
@@ -318,9 +311,10 @@ while not (root / other).exists(): time.sleep(0.05)
         assert reasons(book) == {"a/one": "", "a/two": ""}
 
         # Other modules there than here: refused, for the stamp would not tell the truth.
+        strange = book.root / "strange"
+        strange.mkdir()
         (p,) = plan(select(book.root, ["a/one"]), "laptop", force=True)
-        strange = replace(p, fingerprint=replace(p.fingerprint, modules="other"))
-        (refused,) = run([strange], **far)
+        (refused,) = run([replace(p, sources=Sources(strange))], **far)
         assert "other advnotes modules" in (refused.error or "")
 
         # Stopping here stops there.
@@ -339,12 +333,31 @@ while not (root / other).exists(): time.sleep(0.05)
 
 def test_the_same_versions_are_asked_of_a_cluster(book: Any) -> None:
     source = book.add("a/one", "x = 1").read_text()
-    p = plan(select(book.root), "laptop")[0]
-    assert installed_package().name == "advnotes"
-    job = Job(
-        "a/one", source, {}, str(book.root), str(book.root), 9, modules=p.fingerprint.modules, pins="Python 2"
-    )
+    modules = plan(select(book.root), "laptop")[0].sources.all()
+    job = Job("a/one", source, {}, str(book.root), str(book.root), 9, modules=modules, pins="Python 2")
     assert "this worker has Python" in (perform(job).error or "")
+
+
+def test_the_longest_starts_first_also_in_a_cold_run(book: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["a/one", "a/two", "a/three"]
+    for name in names:
+        book.add(name)
+    measured = book.root / "book" / "measured"
+    measured.mkdir()
+
+    def kept(file: str, profile: str, recorded: str, *seconds: float) -> None:
+        chapters = {name: {"seconds": s, "claims": []} for name, s in zip(names, seconds, strict=True)}
+        text = {"schema": 1, "profile": profile, "recorded": recorded, "chapters": chapters}
+        (measured / file).write_text(json.dumps(text))
+
+    kept("old.json", "laptop", "2026-01-02", 9, 1, 1)
+    kept("new.json", "laptop", "2026-11-02", 1, 3, 2)
+    kept("gpu.json", "gpu", "2026-12-02", 1, 2, 3)
+    (measured / "other.json").write_text('{"chapters": {"a/one": []}}')
+    started: list[str] = []
+    monkeypatch.setattr(module, "perform", lambda job: started.append(job.chapter) or Result(job.chapter))
+    execute(book)
+    assert started == ["a/two", "a/three", "a/one"]
 
 
 def test_a_run_that_has_ended_starts_nothing_more(book: Any) -> None:

@@ -1,0 +1,62 @@
+from .adult import Adult, adult
+from .blended import mnist_m, photographs
+from .bundled import digits, mnist, spam, spam_words
+from .downloads import (
+    CIFAR10,
+    FASHION_MNIST,
+    SVHN,
+    DownloadError,
+    Source,
+    cifar10,
+    fashion_mnist,
+    svhn,
+)
+from .loading import Stream, batches
+from .reviews import Reviews, reviews
+from .things import Things, on_photographs, things
+from .toy import (
+    gaussians,
+    grid,
+    grid_centres,
+    line,
+    line_density,
+    moons,
+    ring,
+    ring_centres,
+    shifted_gaussians,
+)
+
+__all__ = [
+    "CIFAR10",
+    "FASHION_MNIST",
+    "SVHN",
+    "Adult",
+    "DownloadError",
+    "Reviews",
+    "Source",
+    "Stream",
+    "Things",
+    "adult",
+    "batches",
+    "cifar10",
+    "digits",
+    "fashion_mnist",
+    "gaussians",
+    "grid",
+    "grid_centres",
+    "line",
+    "line_density",
+    "mnist",
+    "mnist_m",
+    "moons",
+    "on_photographs",
+    "photographs",
+    "reviews",
+    "ring",
+    "ring_centres",
+    "shifted_gaussians",
+    "spam",
+    "spam_words",
+    "svhn",
+    "things",
+]
