@@ -148,6 +148,10 @@ def book_command(
     here: Here = False,
     build: Build = None,
     no_wait: NoWait = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help="Execute only what fits: changed chapters first, then others in turn."),
+    ] = None,
 ) -> None:
     """All of it: execute what has changed, score the claims, render the site; what fails does not stop the rest."""
     from advnotes.publish.bind import bind
@@ -156,7 +160,17 @@ def book_command(
     root = book.find_root()
     with alone(root, profile, no_wait):
         executed = execute_all(
-            root, [], profile, jobs, backend, scheduler, force, timeout, chapter_timeout, here
+            root,
+            [],
+            profile,
+            jobs,
+            backend,
+            scheduler,
+            force,
+            timeout,
+            chapter_timeout,
+            here,
+            minutes=minutes,
         )
         tell_score(root, profile)
         index = bind(root, profile)

@@ -135,7 +135,10 @@ class Scorecard:
 
     def problems(self) -> list[str]:
         """What the project's own tests do not accept: ``advnotes score --strict``."""
-        found = [f"{name} has no current execution" for name in self.unexecuted]
+        known = {row.chapter.name for row in self.rows}
+        found = [
+            f"{name} has no current execution or record" for name in self.unexecuted if name not in known
+        ]
         found += [f"{name} states the claim {id}, and made none" for name, id in self.lost]
         found += [
             f"{_name(row)} holds on the recorded machines, not here" for row in self.rows if row.contradicted

@@ -45,9 +45,11 @@ def execute_all(
     chapter_timeout: int,
     here: bool = False,
     assignments: list[str] | None = None,
+    minutes: float | None = None,
 ) -> bool:
-    """Execute what has to be; True where nothing failed."""
+    """Execute what has to be, or what there is time for; True where nothing failed."""
     from advnotes.publish import parameters
+    from advnotes.publish.budget import affordable
     from advnotes.publish.carry import carry_over
     from advnotes.publish.run import Plan, plan, run
     from advnotes.publish.worker import Result
@@ -73,6 +75,12 @@ def execute_all(
 
         plans = carry_over(plans, partial(execute, finished=smoke))
     current = [p for p in plans if not p.reason]
+    if minutes is not None:
+        chosen = affordable(plans, minutes, at_a_time(jobs, profile))
+        for p in plans:
+            if p.reason and p not in chosen:
+                console.print(Text(f"  left out   {p.chapter.name}  ({p.reason})"))
+        plans = [*current, *chosen]
     for p in current:
         console.print(Text(f"  unchanged  {p.chapter.name}  ({p.state})"))
     failed: list[tuple[Plan, Result]] = []

@@ -48,7 +48,7 @@ def test_chapters_without_an_execution_and_claims_that_were_not_made_are_problem
     assert card.unexecuted == ["a/two"]
     assert card.lost == [("a/one", "skipped")]
     assert card.problems() == [
-        "a/two has no current execution",
+        "a/two has no current execution or record",
         "a/one states the claim skipped, and made none",
     ]
 
