@@ -51,6 +51,7 @@ def test_a_planted_result_is_found(path: Path, planted: str) -> None:
         "The radius is $95\\%$ of the range.",
         "Each is measured on three seeds.",
         "Take 100 points of the moons.",
+        ":::{dropdown} Tried beside this page\nWith twice the units 84% were left.\n:::",
     ],
 )
 def test_numbers_of_papers_formulas_and_settings_are_allowed(allowed: str) -> None:

@@ -29,13 +29,14 @@ OURS = re.compile(r"\b(?:ours?|here|we (?:get|find|found|see|saw|measured?|have)
 SEEDS = re.compile(
     rf"(?P<count>{NUMBER})\s+(?P<of>of (?:the )?{NUMBER}\s+)?seeds?\b|\bseeds? (?P<which>\d+)\b", re.IGNORECASE
 )
+FOLD = ":::{dropdown} Tried beside this page"  # what was tried and is not computed on the page is told here alone
 SHOWN = ("plots.show", "claim(", "tell(")
 
 
 def typed_results(notebook: Any) -> list[str]:
     """Sentences of Markdown cells, after the first result, that state a measured number.
 
-    Allowed are numbers of papers in a sentence that cites one or names "the paper" and says nothing of ours, formulas
+    Allowed are the fold of what was tried beside the page, numbers of papers in a sentence that cites one or names "the paper" and says nothing of ours, formulas
     and code, and how many seeds a chapter has by its parameters.
     """
     lengths, found, shown = _seed_counts(notebook), [], False
@@ -43,7 +44,7 @@ def typed_results(notebook: Any) -> list[str]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
             shown = shown or any(word in source for word in SHOWN)
-        elif shown:
+        elif shown and not source.startswith(FOLD):
             found += [text for text in _sentences(source) if _states(text, lengths)]
     return found
 
