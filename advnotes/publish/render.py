@@ -28,6 +28,8 @@ STRUCTURE = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 FONT_AHEAD = re.compile(rb'<link rel="preload" as="font"[^>]*>\s*')
+# Files that are there before the pages only in a rendering that goes on, and only then have a checksum behind them.
+CHECKSUM = re.compile(rb"(mystnb\.[0-9a-f]{64}\.css|/tex-chtml\.js)\?v=[0-9a-f]+")
 # Of the 24 MB that sphinx-mathjax-offline copies, what tex-chtml.js can ask for.
 MATHJAX = ("tex-chtml.js", "a11y", "input/tex/extensions", "output/chtml/fonts/woff-v2", "sre")
 
@@ -62,10 +64,22 @@ def render(work: Path, pages: dict[str, bytes], config: bytes, toc: Path, struct
         if not path.is_file() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+    site = output / "_build" / "html"
+    index = site / "searchindex.js"
+    before = index.read_text(encoding="utf8") if index.is_file() else None
     _jupyter_book(folder, settings, toc, output)
-    _check_whole(output / "_build" / "html", toc)
+    _check_whole(site, toc)
+    if before is not None:
+        index.write_text(_with_entries(index.read_text(encoding="utf8"), before), encoding="utf8")
     rendered.write_text(structure)
-    return output / "_build" / "html"
+    return site
+
+
+def _with_entries(index: str, before: str) -> str:
+    """A search index with the entries of one before it: Sphinx keeps those of pages that it has just rendered only."""
+    start, end = "Search.setIndex(", ")"
+    found, kept = (json.loads(text.removeprefix(start).removesuffix(end)) for text in (index, before))
+    return start + json.dumps(found | {"indexentries": kept["indexentries"]}, sort_keys=True) + end
 
 
 def skeleton(name: str, page: bytes) -> bytes:
@@ -128,7 +142,8 @@ def tidy(site: Path) -> None:
     """Drop what no page asks for or can have, and make the redirect at the top a page of its own.
 
     No page asks for most of MathJax. The fonts that pydata-sphinx-theme 0.15 (Python 3.10) tells a browser to load
-    ahead are refused to a page read from the disk, with an error each; the style sheet brings them all the same.
+    ahead are refused to a page read from the disk, with an error each; the style sheet brings them all the same. What
+    depends on the order of rendering goes, too, so that equal inputs give equal pages.
     """
     mathjax = site / "_static" / "mathjax"
     kept = [mathjax / name for name in MATHJAX]
@@ -137,7 +152,7 @@ def tidy(site: Path) -> None:
             path.unlink()
     for path in site.rglob("*.html"):
         page = path.read_bytes()
-        if (lean := FONT_AHEAD.sub(b"", page)) != page:
+        if (lean := CHECKSUM.sub(rb"\1", FONT_AHEAD.sub(b"", page))) != page:
             path.write_bytes(lean)
     index = site / "index.html"
     first = re.search(r"url=([^\"]+)", index.read_text(encoding="utf8"))

@@ -105,7 +105,8 @@ def replace(pattern: re.Pattern[str], new: str, page: bytes, name: str) -> bytes
 
 
 def configure(root: Path, profile: str) -> bytes:
-    """``_config.yml`` with the banner of the profile."""
+    """``_config.yml`` with the banner of the profile, and with what makes renderings equal."""
     config = copy.deepcopy(yaml.safe_load((root / "_config.yml").read_text(encoding="utf8")))
     config["html"]["announcement"] = BANNERS.get(profile, f"Outputs of the {profile} profile.")
+    config["sphinx"]["config"]["extensions"].append("advnotes.publish.steady")
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()

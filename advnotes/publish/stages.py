@@ -73,7 +73,11 @@ def execute_all(
             ended = "smoke runs" if result.notebook else "smoke fails"
             console.print(f"  {ended} {p.chapter.name}  {result.seconds:.1f} s")
 
-        plans = carry_over(plans, partial(execute, finished=smoke))
+        def first(due: list[Plan]) -> None:
+            with working(book.build(root, book.SMOKE), say=lambda text: console.print(Text(text))):
+                execute(due, finished=smoke)
+
+        plans = carry_over(plans, first)
     current = [p for p in plans if not p.reason]
     if minutes is not None:
         chosen = affordable(plans, minutes, at_a_time(jobs, profile))

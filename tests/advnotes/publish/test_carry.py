@@ -1,5 +1,6 @@
 """After a change of shared code: smoke first, and laptop copies stay where smoke gives the same bits."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from advnotes.publish.chapters import select
 from advnotes.publish.run import plan, run
 from advnotes.publish.stale import Plan
 from advnotes.publish.stamps import read_stamp, stamp_of
+from tests.advnotes.publish.standins import XEON
 
 
 @pytest.fixture
@@ -91,9 +93,7 @@ def test_nothing_is_carried_over_without_a_smoke_copy_of_the_old_code_made_here(
     run(plan(select(book.root), "laptop"))
     run(plan(select(book.root), "smoke"))
     path = stamp_of(select(book.root)[0].executed("smoke"))
-    path.write_text(
-        path.read_text().replace('"environment": {}', '"environment": {"device": "CPU", "processor": "P"}')
-    )
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"environment": XEON}))
     (package / "used.py").write_text("value = 4\n")
     assert decide() == stale  # smoke was measured elsewhere
     assert smoked == []
