@@ -27,10 +27,10 @@ app = typer.Typer(
 console = Console(highlight=False, soft_wrap=True)
 
 #: What the extra `book` brings; without it these commands say so.
-BOOK = ("run", "verify", "score", "bind", "book", "list")
+BOOK = ("run", "verify", "score", "record", "bind", "book", "list")
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         from importlib.metadata import version
 
@@ -41,8 +41,9 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
-    ] = False,
+        bool | None,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is."),
+    ] = None,
 ) -> None:
     pass
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import warnings
 
 import numpy as np
 import torch
@@ -39,7 +40,8 @@ def start(seed: int, threads: int = 1) -> torch.device:
 
     Sums on a processor depend on the number of threads, and convolutions on a GPU on the algorithm that is
     picked; both are fixed here, so that the same processor gives the same bits again. On a GPU some sums are still
-    taken in whatever order they come.
+    taken in whatever order they come. Warnings are shown without a path, so that one which a single machine meets
+    does not name that machine's folders in a published page.
 
     Returns:
         The device to compute on: the GPU where there is one.
@@ -52,8 +54,16 @@ def start(seed: int, threads: int = 1) -> torch.device:
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     plots.use_style()
+    warnings.formatwarning = _without_path
     print(stamp())
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _without_path(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning's text without the place in the package that gave it, which is another on each machine."""
+    return f"{category.__name__}: {message}\n"
 
 
 def stamp() -> str:

@@ -1,6 +1,9 @@
 """One seed gives one result, wherever the sample stands."""
 
 import random
+import subprocess
+import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -64,14 +67,21 @@ def test_bad_per_sample_seeds_are_refused(seeds):
 
 
 def test_start_says_where_we_are(capsys):
-    threads = torch.get_num_threads()
+    threads, shown = torch.get_num_threads(), warnings.formatwarning
     try:
         device = start(0, threads=1)
     finally:
         torch.set_num_threads(threads)
+        warnings.formatwarning = shown
     assert device.type in ("cpu", "cuda")
     assert capsys.readouterr().out.strip().startswith("advnotes ")
     assert torch.__version__ in stamp()
+
+
+def test_a_chapters_warnings_name_no_folder_of_the_machine():
+    code = "import warnings; from advnotes.seeds import start; start(0); warnings.warn('no gradient')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "UserWarning: no gradient\n"
 
 
 @pytest.mark.parametrize("seed", ["[0, 1]", 1.5, -1, 2**32])
