@@ -1,6 +1,7 @@
 """Settings of every test, and what several of them look at."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ from hypothesis import settings
 # Machines are noisy, so an example has no deadline; the same examples come again, so a failure can be repeated.
 settings.register_profile("advnotes", deadline=None, derandomize=True)
 settings.load_profile("advnotes")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so all that they start: what tests of
+# Ctrl-C send would be lost.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 
