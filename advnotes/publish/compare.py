@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from statistics import fmean
 
 from advnotes.environment import machine
 from advnotes.publish import chapters as book
@@ -18,7 +19,7 @@ class Comparison:
 
     Args:
         machines: the names of the machines.
-        compared: the claims that were recorded on all of them.
+        compared: the claims that were recorded on two of them or more.
         changed: those whose verdict is not the same on each.
         alone: of how many the verdict is the same when each machine also has nothing but its own values to tell how
             much they scatter.
@@ -54,15 +55,13 @@ def compare(root: Path, profile: str = book.LAPTOP) -> Comparison:
         ValueError: where fewer than two machines have recorded a common claim.
     """
     card: Scorecard = scorecard(root, profile)
-    most = max((len(row.recorded) for row in card.rows), default=0)
-    compared = [row for row in card.rows if len(row.recorded) == most]
-    if most < 2:
+    compared = [row for row in card.rows if len(row.recorded) > 1]
+    if not compared:
         raise ValueError(
-            f"expected claims recorded on two machines at {profile} or more, got {most}: `advnotes record`"
+            f"expected claims recorded on two machines at {profile}, got none: `advnotes record`"
         )
     said = [verdicts(row) for row in compared]
-    both = list(combinations(range(most), 2))
-    pairs = sum(words[a] == words[b] for words in said for a, b in both) / (len(both) * len(said))
+    pairs = fmean(fmean(one == other for one, other in combinations(words, 2)) for words in said)
     return Comparison(
         machines=list(dict.fromkeys(machine(run.environment) for row in compared for run in row.recorded)),
         compared=compared,

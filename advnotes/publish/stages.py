@@ -152,19 +152,23 @@ def tell_score(root: Path, profile: str) -> Scorecard:
 
 def tell_comparison(root: Path, profile: str) -> None:
     """Print the share of verdicts that each recorded machine alone agrees on, and those that differ."""
+    from advnotes.environment import machine
     from advnotes.publish.compare import compare, verdicts
 
     found = compare(root, profile)
     for number, name in enumerate(found.machines, start=1):
         console.print(Text(f"  {number}. {name}"))
     for row in found.changed:
-        console.print(Text(f"  differs    {row.chapter.name}: {row.claim.id}: {', '.join(verdicts(row))}"))
+        numbers = [found.machines.index(machine(run.environment)) + 1 for run in row.recorded]
+        said = ", ".join(f"{n} {verdict}" for n, verdict in zip(numbers, verdicts(row), strict=True))
+        console.print(Text(f"  differs    {row.chapter.name}: {row.claim.id}: {said}"))
     for row in found.reversed:
         console.print(Text(f"  reversed   {row.chapter.name}: {row.claim.id}", style="red"))
     same = len(found.compared) - len(found.changed)
     console.print(
-        f"{same} of {len(found.compared)} verdicts ({found.share:.1%}) are the same on each of {len(found.machines)} "
-        f"machines; two machines agree on {found.pairs:.1%}; {len(found.reversed)} go from holds to not reproduced."
+        f"{same} of {len(found.compared)} verdicts ({found.share:.1%}) are the same on each of the "
+        f"{len(found.machines)} machines that recorded them; two machines agree on {found.pairs:.1%}; "
+        f"{len(found.reversed)} go from holds to not reproduced."
     )
     console.print(
         f"With no other machine's values to tell the scatter: {found.alone} ({found.alone / len(found.compared):.1%})."

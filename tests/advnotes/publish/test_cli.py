@@ -155,7 +155,7 @@ def test_what_differs_from_the_recorded_machines_is_told(
     capsys.readouterr()
     assert call("score", "--compare") == 0
     out = capsys.readouterr().out
-    assert "0 of 1 verdicts (0.0%) are the same on each of 2 machines" in out
+    assert "0 of 1 verdicts (0.0%) are the same on each of the 2 machines" in out
     assert "reversed   a/one: x" in out
 
 

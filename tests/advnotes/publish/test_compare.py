@@ -35,3 +35,18 @@ def test_one_machine_has_nothing_to_be_compared_with(book: Any) -> None:
     record(book.root, "laptop")
     with pytest.raises(ValueError, match="recorded on two machines"):
         compare(book.root)
+
+
+def test_a_claim_of_two_machines_counts_though_another_has_three(book: Any) -> None:
+    book.add("a/one")
+    book.add("a/two")
+    three_threads = XEON | {"threads": "3"}
+    for environment in (AMD, XEON, three_threads):
+        executed(book, "a/one", claim("everywhere", environment=environment))
+        if environment is not three_threads:
+            executed(book, "a/two", claim("twice", environment=environment))
+        record(book.root, "laptop")
+    found = compare(book.root)
+    assert [row.claim.id for row in found.compared] == ["everywhere", "twice"]
+    assert found.share == found.pairs == 1
+    assert len(found.machines) == 3
