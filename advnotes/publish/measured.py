@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -138,16 +139,54 @@ def _slug(name: str) -> str:
 
 
 def code_hash(chapter: Chapter) -> str:
-    """A hash of the chapter's code cells without comments and layout."""
+    """A hash of the chapter's code without what only its reader sees: words can be mended, and what was measured stays.
+
+    Left out are comments and layout, sentences made by ``tell``, a claim's statement, reason and sources, and a
+    figure's title, labels and alt text.
+    """
     return digest([_normal(cell) for cell in book.code(chapter)])
 
 
+@cache  # a command asks for the same cells once for each machine
 def _normal(cell: str) -> str:
-    """A cell's code as Python understands it; as it stands where it is no plain Python, such as a magic."""
+    """What a cell computes, as Python understands it; as it stands where it is no plain Python, such as a magic."""
     try:
-        return ast.dump(ast.parse(cell))
+        return ast.dump(_WithoutWords().visit(ast.parse(cell)))
     except SyntaxError:
         return cell
+
+
+class _WithoutWords(ast.NodeTransformer):
+    """Takes the words for a reader out of code."""
+
+    #: Arguments that are words where they are text.
+    NAMES = frozenset({"alt", "by", "label", "on", "paper", "reason", "title", "where", "xlabel", "ylabel"})
+    #: Calls whose first argument is words where it is text.
+    TITLES = frozenset({"set_title", "suptitle"})
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        match node.value:
+            case ast.Call(func=ast.Name(id="tell")):
+                return None
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        names = {word.arg for word in node.keywords}
+        heading = isinstance(node.func, ast.Attribute) and node.func.attr in self.TITLES
+        if node.args and _text(node.args[0]) and (heading or {"id", "measured"} <= names):
+            del node.args[0]
+        node.keywords = [word for word in node.keywords if not (word.arg in self.NAMES and _text(word.value))]
+        return self.generic_visit(node)
+
+
+def _text(node: ast.expr) -> bool:
+    """Whether an expression is text, perhaps with values in it, or such texts joined with other things."""
+    match node:
+        case ast.Constant(value=str()) | ast.JoinedStr():
+            return True
+        case ast.BinOp(op=ast.Add(), left=left, right=right):
+            return _text(left) or _text(right)
+    return False
 
 
 def claimed(cells: Iterable[str]) -> list[re.Pattern[str]]:

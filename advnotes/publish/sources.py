@@ -108,6 +108,7 @@ class Sources:
         return {f"{path}.py", f"{path}/__init__.py"}
 
 
+@cache  # a command asks for the same modules once for each chapter
 def bare(source: bytes) -> bytes:
     """A module's syntax without comments, docstrings and layout; the source itself where it does not parse."""
     try:
