@@ -126,12 +126,12 @@ def test_each_player_moves_down_its_own_gradient_and_the_adversary_more_often() 
     torch.testing.assert_close(ours, theirs)
 
 
-def leakage(strength: float) -> tuple[float, float]:
+def leakage(strength: float, seed: int) -> tuple[float, float]:
     """Of a linear classifier: how far its output moves with the nuisance, and its accuracy.
 
     The first input tells the label alone, the second tells it better, and the nuisance as well.
     """
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     y, nuisance = torch.randint(2, (2, 2000))
     x = torch.stack([2.0 * y + torch.randn(2000), 3.0 * y + 2.0 * nuisance + torch.randn(2000)], dim=1)
     game = Pivot(nn.Linear(2, 1), CategoricalDensity(1), strength, adversary_steps=4)
@@ -139,7 +139,7 @@ def leakage(strength: float) -> tuple[float, float]:
         "model": torch.optim.Adam(game.model.parameters(), lr=0.02),
         "adversary": torch.optim.Adam(game.adversary.parameters(), lr=0.02),
     }
-    play(game, batches(x, y, nuisance, batch_size=500), optimizers, steps=120, progress=False)
+    play(game, batches(x, y, nuisance, batch_size=500), optimizers, steps=240, progress=False)
     with torch.no_grad():
         s = torch.sigmoid(game.model(x)).flatten()
     moved = (s[nuisance == 1].mean() - s[nuisance == 0].mean()).abs().item()
@@ -147,12 +147,14 @@ def leakage(strength: float) -> tuple[float, float]:
 
 
 def test_the_output_stops_moving_with_the_nuisance_and_still_tells_the_label() -> None:
-    moved, accuracy = leakage(0.0)
-    assert moved > 0.1
-    assert accuracy > 0.88
-    moved, accuracy = leakage(20.0)
-    assert moved < 0.06
-    assert accuracy > 0.8
+    seeds = range(4)
+    plain, pivot = (
+        torch.tensor([leakage(strength, seed) for seed in seeds]).mean(0) for strength in (0.0, 5.0)
+    )
+    assert plain[0] > 0.1
+    assert pivot[0] < 0.6 * plain[0]
+    assert plain[1] > 0.88
+    assert pivot[1] > 0.82
 
 
 @pytest.mark.parametrize("strength", [-1.0, float("nan"), float("inf")])
