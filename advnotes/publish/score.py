@@ -115,8 +115,12 @@ class Scorecard:
 
     @property
     def surprises(self) -> list[Row]:
-        """Claims with a reason for not holding that hold all the same: take the reason out."""
-        return [row for row in self.having(HOLDS) if row.claim.reason]
+        """Claims with a reason for not holding that hold on every machine all the same: take the reason out."""
+        return [
+            row
+            for row in self.having(HOLDS)
+            if row.claim.reason and all(row.alone(run).verdict == HOLDS for run in row.runs)
+        ]
 
     @property
     def summary(self) -> list[str]:

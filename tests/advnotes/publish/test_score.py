@@ -38,6 +38,16 @@ def test_a_scorecard_counts_by_kind_and_verdict(book: Any) -> None:
     ]
 
 
+def test_a_reason_stays_where_one_machine_alone_is_on_the_edge(book: Any) -> None:
+    book.add("a/one")
+    for environment, measured in ((AMD, (0.9, 0.91, 0.92)), (XEON, (0.8, 0.81, 0.85))):
+        executed(book, "a/one", claim("scatters", reason="few", measured=measured, environment=environment))
+        record(book.root, "laptop")
+    card = scorecard(book.root)
+    assert [row.verdict for row in card.rows] == ["holds"]
+    assert card.surprises == []
+
+
 def test_chapters_without_an_execution_and_claims_that_were_not_made_are_problems(book: Any) -> None:
     book.add(
         "a/one", 'if False:\n    claim("s", id="skipped", measured=1)', 'claim("t", id="made", measured=1)'
