@@ -136,7 +136,7 @@ def same(one: object, other: object) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if not dataclasses.is_dataclass(one) or isinstance(one, (type, nn.Module)):
+    if not dataclasses.is_dataclass(one):
         return False
     # Attributes that are no fields decide too.
     names = {item.name for item in dataclasses.fields(one)}

@@ -63,8 +63,7 @@ def look(thing: Any, digest: Callable[[Any], str]) -> tuple[str, Parts]:
     if any(thing is shared for shared in SHARED):
         return "shared generator", []
     if isinstance(thing, (dict, types.MappingProxyType)):
-        factory = [("default", thing.default_factory)] if hasattr(thing, "default_factory") else []
-        return "dict", [*_entries(thing, digest), *factory, *_more(thing, dict, types.MappingProxyType)]
+        return "dict", [*_entries(thing, digest), *_more(thing, dict, types.MappingProxyType)]
     if isinstance(thing, (set, frozenset)):
         return "set", [*(("", item) for item in sorted(thing, key=digest)), *_more(thing, set, frozenset)]
     if isinstance(thing, (list, tuple)):

@@ -151,6 +151,15 @@ def test_the_threat_s_code_and_settings_count(tmp_path: Path) -> None:
         run(tmp_path, attacks=[attack], threat=Ball(0.05, shrink=0.5))
 
 
+def test_a_threat_that_python_does_not_show_is_evaluated_afresh_and_that_is_said(tmp_path: Path) -> None:
+    threat = Ball(0.05)
+    object.__setattr__(threat, "stream", hidden())
+    with pytest.warns(UserWarning, match=r"Nothing of the threat is kept .*threat\.stream \(a generator\)"):
+        report = run(tmp_path / "folder", attacks=[FGSM(THREAT)], threat=threat)
+    assert "Nothing of the threat" in report.notes[-1]
+    assert not (tmp_path / "folder").exists()
+
+
 @pytest.mark.parametrize("package", ["advnotes", "torch"])
 def test_parts_of_another_version_are_refused(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
