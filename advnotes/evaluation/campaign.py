@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from advnotes.attacks import PGD
 from advnotes.attacks.attack import Attack
 from advnotes.evaluation import diagnosis, subject
 from advnotes.evaluation.crew import Crew
+from advnotes.evaluation.identity import Identity, identify, versions
 from advnotes.evaluation.journal import Journal, Part
 from advnotes.evaluation.probes import Case, repeat_change
 from advnotes.evaluation.report import AttackResult, Finding
@@ -136,24 +138,38 @@ class Campaign:
     def open(
         self,
         folder: str | os.PathLike[str],
-        mark: str,
+        model: Identity,
         digest: str,
         seed: int,
         precision: torch.dtype | None,
     ) -> None:
-        """Begin a journal, or go on with one."""
+        """Begin a journal, or go on with one, where it can be told what the model and the threat are."""
+        threat = identify(self.subjects.threat, "threat")
+        if self._refused(model, "the model") or self._refused(threat, "the threat"):
+            return
         settings = {
-            "model": mark,
+            "model": model.digest,
             "data": digest,
             "threat": f"{type(self.subjects.threat).__name__} {self.eps}",
+            "norm": threat.digest,
             "bounds": str(self.subjects.bounds),
             "seed": str(seed),
             "precision": str(precision),
             "answers": str(self.trial.votes),
             "keep": str(self.trial.keep is None),
+            **versions(),
         }
         self.journal = Journal(folder, settings)
         self.crew.first(self.journal.begin)
+
+    def _refused(self, of: Identity, name: str) -> bool:
+        """Whether nothing may be reused of something; it is said at once, and noted."""
+        why = of.refusal(name)
+        if why and why not in self.notes:
+            self.notes.append(why)
+            if self.crew.main:
+                warnings.warn(why, stacklevel=4)
+        return bool(why)
 
     def attack(self, named: dict[str, Attack], predictions: Int[Tensor, " batch"]) -> list[AttackResult]:
         """One attack after the other on what is left."""
@@ -190,9 +206,15 @@ class Campaign:
         words = subject.choices(attack)
         salt = int.from_bytes(hashlib.sha256(words.encode()).digest()[:7], "big")
         parts: list[Part] = []
-        if self.journal is not None:
-            journal = self.journal
-            known = self.crew.first(lambda: journal.read(words))
+        journal, key = self.journal, ""
+        if journal is not None:
+            whole = identify(attack, name)
+            key = whole.digest
+            journal = None if self._refused(whole, name) else journal
+        if journal is not None:
+            known = self.crew.first(lambda: journal.read(key))
+            # What another run left out may run in this one.
+            known = [part for part in known if not (part.refused and self.trial.gradients)]
             parts = [part for part in known if bool(torch.isin(part.rows, rows).all())]
             done = torch.cat([rows[:0], *(part.rows for part in parts)])
             rows = rows[~torch.isin(rows, done)]
@@ -216,8 +238,8 @@ class Campaign:
             shares = self.crew.share([batch for batch in rows.split(self.batch_size) if len(batch)])
             for part in (part for share in shares for part in attempt(share)):
                 made.append(part)
-                if self.journal is not None:
-                    self.journal.write(words, part)
+                if journal is not None:
+                    journal.write(key, part)
                 if bar is not None:
                     room = int(bar.total or 0) - int(bar.n)
                     bar.update(max(0, min(len(part.rows) * self.crew.world, room)))

@@ -12,6 +12,7 @@ import torch
 from advnotes.attacks import APGD, AutoAttack, Square, TargetedAPGD, Transfer
 from advnotes.attacks.attack import Attack
 from advnotes.attacks.parts.wrapper import Wrapper
+from advnotes.evaluation.identity import same
 from advnotes.evaluation.samples import check_threat
 from advnotes.evaluation.subject import choices
 from advnotes.threats import Bounds, Threat
@@ -65,17 +66,21 @@ def remarks(attacks: str | Sequence[Attack], threat: Threat, classes: int) -> tu
 
 
 def named(attacks: Sequence[Attack]) -> dict[str, Attack]:
-    """The attacks, each once, by their classes' names and, where that is not enough, by what sets them apart."""
-    once = list({choices(attack): attack for attack in attacks}.values())
+    """The attacks, equal ones once, by their classes' names and, where that is not enough, by what sets them apart."""
+    once: list[Attack] = []
+    for attack in attacks:
+        if not any(same(attack, other) for other in once):
+            once.append(attack)
     kinds = Counter(_kind(attack) for attack in once)
     names: dict[str, Attack] = {}
     for attack in once:
-        name = kind = _kind(attack)
-        if kinds[kind] > 1:
-            name += _difference(attack, [other for other in once if _kind(other) == kind])
+        kind = _kind(attack)
+        text = name = kind + (
+            _difference(attack, [other for other in once if _kind(other) == kind]) if kinds[kind] > 1 else ""
+        )
         count = 2
-        while name in names:
-            name, count = f"{kind} #{count}", count + 1
+        while name in names:  # two that differ in what text does not show, such as two lambdas
+            name, count = f"{text} ({count})", count + 1
         names[name] = attack
     return names
 

@@ -24,12 +24,13 @@ from torch import Tensor
 __all__ = ["Journal", "Part"]
 
 HEADER = "evaluation.json"
-FORMAT = "advnotes.journal/1"
+FORMAT = "advnotes.journal/2"
 
 #: What to do about each thing that can differ.
 MEND = {
     "model": "its parameters, buffers, settings or code are others",
     "data": "the samples, their labels or their radii are others",
+    "norm": "the radius of the threat, its settings or its code are others",
 }
 
 
@@ -105,7 +106,7 @@ class Journal:
         """The parts of an attack that are there and whole.
 
         Args:
-            attack: all its choices as text.
+            attack: its identity (:func:`advnotes.evaluation.identity.identify`).
         """
         found = []
         for file in sorted(self.folder.glob(f"{_key(attack)}-*.part")):

@@ -1,10 +1,8 @@
-"""The model of an evaluation: whether it can be evaluated, what it is called, and whether it is still the same one."""
+"""The model of an evaluation: whether it can be evaluated, and what it and the attacks on it are called."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import inspect
 import re
 from collections import Counter
 from typing import Any
@@ -13,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from advnotes.attacks.attack import Model, check_logits
+from advnotes.evaluation.identity import identify, modules
+from advnotes.evaluation.inspection import numbers
 
 __all__ = [
     "called",
@@ -20,26 +20,8 @@ __all__ = [
     "check_finite",
     "check_model",
     "choices",
-    "fingerprint",
-    "modules",
     "size",
 ]
-
-
-def modules(model: object) -> dict[str, nn.Module]:
-    """The modules that a model is made of: itself, or those that a function closes over."""
-    if isinstance(model, nn.Module):
-        return {"model": model}
-    if isinstance(getattr(model, "__self__", None), nn.Module):
-        return {"model": model.__self__}  # type: ignore[attr-defined]
-    if not inspect.isfunction(model):
-        return {}
-    seen = inspect.getclosurevars(model)
-    return {
-        name: value
-        for name, value in {**seen.globals, **seen.nonlocals}.items()
-        if isinstance(value, nn.Module)
-    }
 
 
 def check_model(model: object) -> None:
@@ -125,71 +107,27 @@ def size(model: Model) -> int:
     return sum(parameter.numel() for parameter in parameters)
 
 
-def fingerprint(model: Model) -> str:
-    """The SHA-256 of what a model computes with: parameters, buffers, plain settings, its structure and its code.
-
-    What a function reads from elsewhere (a file, a global number) is not in it.
-    """
-    whole = hashlib.sha256()
-    sources = [] if isinstance(model, nn.Module) else [_source(model)]
-    for called_so, top in modules(model).items():
-        whole.update(_constant(f"{called_so} {top!r}"))
-        for name, module in top.named_modules():
-            kind = type(module)
-            sources += [] if kind.__module__.startswith("torch.") else [_source(kind)]
-            for key, value in sorted(vars(module).items()):
-                if not key.startswith("_") and isinstance(value, (bool, int, float, str, tuple, Tensor)):
-                    whole.update(f"{name}.{key}".encode() + _bytes(value))
-        for name, values in [*top.named_parameters(), *top.named_buffers()]:
-            whole.update(name.encode() + _bytes(values))
-    for source in sorted(set(sources)):
-        whole.update(source.encode())
-    return whole.hexdigest()
-
-
 def choices(thing: Any) -> str:
-    """A dataclass, such as an attack, as text that is the same in every process and says every choice."""
+    """A dataclass, such as an attack, as text for a report. Other ones may read the same: see ``identity``."""
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         fields = ", ".join(
             f"{item.name}={choices(getattr(thing, item.name))}" for item in dataclasses.fields(thing)
         )
         return f"{type(thing).__name__}({fields})"
     if isinstance(thing, nn.Module):
-        return f"{type(thing).__name__} {fingerprint(thing)[:16]}"
+        return f"{type(thing).__name__} {identify(thing).digest[:16]}"
     if isinstance(thing, Tensor):
         if thing.ndim == 0:
             return repr(thing.item())
-        return f"{tuple(thing.shape)} numbers {hashlib.sha256(_bytes(thing)).hexdigest()[:16]}"
+        return f"{tuple(thing.shape)} numbers {numbers(thing)[:16]}"
     if isinstance(thing, (tuple, list)):
         return "(" + ", ".join(choices(item) for item in thing) + ")"
+    if isinstance(thing, (set, frozenset)):
+        return "{" + ", ".join(sorted(map(choices, thing))) + "}"
     if callable(thing) and hasattr(thing, "__qualname__"):
         return str(thing.__qualname__)
-    return _constant(repr(thing)).decode()
+    return re.sub(r"0x[0-9a-fA-F]+", "", repr(thing))  # the same in every process
 
 
 def _it(called_so: str) -> str:
     return "model" if called_so == "model" else f"model {called_so!r}, which the function calls,"
-
-
-def _bytes(value: Any) -> bytes:
-    if isinstance(value, Tensor):
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        head = f"{value.dtype} {tuple(value.shape)}".encode()
-        return head + (flat.view(torch.uint8).numpy().tobytes() if len(flat) else b"")
-    return repr(value).encode()
-
-
-def _constant(text: str) -> bytes:
-    """Without the addresses that differ from process to process."""
-    return re.sub(r"0x[0-9a-fA-F]+", "", text).encode()
-
-
-def _source(thing: Any) -> str:
-    """The source of a class or a function, or its name where it has none."""
-    name = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', type(thing).__name__)}"
-    if inspect.isfunction(thing):  # two on one line have the same source
-        name += f" {thing.__code__.co_code.hex()} {_constant(repr(thing.__code__.co_consts)).decode()}"
-    try:
-        return f"{name}\n{inspect.getsource(thing)}"
-    except (OSError, TypeError):
-        return name

@@ -17,6 +17,7 @@ from advnotes.attacks.attack import Attack, Model, attacked
 from advnotes.evaluation import ensemble, samples, subject
 from advnotes.evaluation.campaign import Campaign
 from advnotes.evaluation.crew import Crew
+from advnotes.evaluation.identity import identify, modules
 from advnotes.evaluation.report import Example, Report
 from advnotes.evaluation.trial import Subjects, Trial
 from advnotes.seeds import stamp
@@ -89,7 +90,9 @@ def evaluate(
         curve: measure accuracy against eps too; a list gives the radii (where each sample has its own: multiples of
             it), each from 0 on.
         folder: keep what was found there, batch by batch, and go on from what is there. The batch size, the attacks and
-            the number of processes may be others than before.
+            the number of processes may be others than before. What is there is used where the model, the attack, their
+            code and the rest are the same (:mod:`advnotes.evaluation.identity`); where Python does not show what one
+            of them is, nothing of it is kept, and a warning says so.
         keep: keep the perturbed inputs, as ``report.adversarial``.
         name: what the report calls the model.
         precision: ``torch.bfloat16`` lets attacks compute in bfloat16, which is faster where the hardware has it; every
@@ -141,6 +144,9 @@ def evaluate(
         digest = samples.digest(x, y, threat)
         campaign.agree(digest)
         classes = campaign.probe()
+        # Once it has been called, so that what it makes at its first call is there, and before it is called as often
+        # as the batch size says, which a model may count.
+        whole = identify(model, "model")
         samples.check_labels(campaign.as_given(y), classes)
         members = ensemble.chosen(wanted, threat, classes, bounds)
         campaign.notes += ensemble.remarks(wanted, threat, classes)
@@ -149,15 +155,14 @@ def evaluate(
         remedies = [ensemble.ready(remedy, bounds) for finding in findings for remedy in finding.remedies]
         named = ensemble.named([*members, *remedies])
         campaign.prepare(list(named.values()), precision)
-        mark = subject.fingerprint(model)
         if folder is not None:
-            campaign.open(folder, mark, digest, seed, precision)
+            campaign.open(folder, whole, digest, seed, precision)
         results = campaign.attack(named, predictions)
         points = campaign.curve(radii, predictions == y)
         return Report(
             model=name or subject.called(model),
             parameters=subject.size(model),
-            model_hash=mark,
+            model_hash=whole.digest,
             data_hash=digest,
             shape=tuple(x.shape[1:]),
             classes=classes,
@@ -235,7 +240,7 @@ def _radii(curve: bool | Sequence[float], threat: Threat, bounds: Bounds) -> lis
 
 def _placed(model: Model, device: str | torch.device | None, crew: Crew) -> tuple[Model, torch.device]:
     """The model where it is to compute, and where that is; the caller's stays where it is."""
-    parameters = [values for module in subject.modules(model).values() for values in module.parameters()]
+    parameters = [values for module in modules(model).values() for values in module.parameters()]
     here = parameters[0].device if parameters else torch.device("cpu")
     wanted = torch.device(device) if device is not None else crew.device or here
     if not isinstance(model, nn.Module) or wanted == here:

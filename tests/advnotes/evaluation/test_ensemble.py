@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import re
 from typing import Any
@@ -25,7 +26,7 @@ from advnotes.attacks import (
     TargetedFAB,
     Transfer,
 )
-from advnotes.evaluation import ensemble, evaluate
+from advnotes.evaluation import ensemble, evaluate, subject
 from advnotes.losses import dlr, margin_loss
 from advnotes.threats import L2, Linf
 from tests.advnotes.evaluation import models
@@ -169,8 +170,112 @@ def test_attacks_are_named_by_their_choices_where_kinds_repeat() -> None:
 def test_attacks_that_differ_in_the_threat_alone_are_numbered() -> None:
     threats = [Linf(0.05), Linf(0.02), Linf(0.01)]
     named = ensemble.named([FGSM(threat) for threat in threats])
-    assert list(named) == ["FGSM", "FGSM #2", "FGSM #3"]
+    assert list(named) == ["FGSM", "FGSM (2)", "FGSM (3)"]
     assert [attack.threat for attack in named.values()] == threats
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaled:
+    """A loss that is an object, without its own text."""
+
+    factor: float
+
+    def __call__(self, logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.factor * margin_loss(logits, y)
+
+    def __repr__(self) -> str:
+        return "a loss"
+
+
+class Tempered:
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.factor * margin_loss(logits, y)
+
+
+class Remembers(PGD):
+    """An attack with a choice that is no field."""
+
+    def with_(self, choice: float) -> Remembers:
+        object.__setattr__(self, "choice", choice)
+        return self
+
+
+def times(factor: float) -> Any:
+    return lambda logits, y: factor * margin_loss(logits, y)
+
+
+OBJECT, BOUND = Tempered(1.0), models.Linear()
+RADII = torch.tensor([0.05, 0.02])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (PGD(THREAT, loss=times(-1)), PGD(THREAT, loss=times(1))),
+        (PGD(THREAT, loss=times(1)), PGD(THREAT, loss=times(1))),
+        (PGD(THREAT, loss=Scaled(-1)), PGD(THREAT, loss=Scaled(1))),
+        (PGD(THREAT, loss=Tempered(1)), PGD(THREAT, loss=Tempered(1))),
+        (PGD(THREAT, loss=functools.partial(times(1))), PGD(THREAT, loss=functools.partial(times(2)))),
+        (PGD(THREAT, loss=Tempered(1).__call__), PGD(THREAT, loss=Tempered(2).__call__)),
+        (Transfer(PGD(THREAT), lambda x: x), Transfer(PGD(THREAT), lambda x: -x)),
+        (Transfer(PGD(THREAT), [times(1)]), Transfer(PGD(THREAT), [times(2)])),
+        (Transfer(PGD(THREAT), models.Linear()), Transfer(PGD(THREAT), models.Linear())),
+        (EOT(PGD(THREAT, loss=times(1))), EOT(PGD(THREAT, loss=times(2)))),
+        (Remembers(THREAT).with_(1), Remembers(THREAT).with_(2)),
+        (PGD(Linf(RADII)), PGD(Linf(RADII.flip(0)))),
+    ],
+)
+def test_attacks_that_only_read_alike_are_all_kept_by_names_of_their_own(one: Attack, other: Attack) -> None:
+    named = ensemble.named([one, other, one])
+    assert [*map(id, named.values())] == [id(one), id(other)], "the first of two equal ones stays"
+    first, second = named
+    if subject.choices(one) == subject.choices(other):
+        assert second == f"{first} (2)"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: PGD(THREAT, steps=3, loss=margin_loss),
+        lambda: PGD(Linf(RADII.clone())),
+        lambda: PGD(THREAT, loss=OBJECT),
+        lambda: PGD(THREAT, loss=OBJECT.__call__),
+        lambda: PGD(THREAT, loss=Scaled(2)),
+        lambda: Transfer(EOT(PGD(THREAT)), [BOUND, BOUND.forward]),
+        lambda: Remembers(THREAT).with_(1),
+        lambda: PGD(THREAT, precision=torch.bfloat16),
+    ],
+)
+def test_equal_attacks_are_run_once(make: Any) -> None:
+    first, second = make(), make()
+    assert [*map(id, ensemble.named([first, second]).values())] == [id(first)]
+
+
+def test_a_name_that_says_the_difference_keeps_it() -> None:
+    attacks = [PGD(THREAT, steps=5, loss=times(1)), PGD(THREAT, steps=9), PGD(THREAT, steps=5, loss=times(2))]
+    names = list(ensemble.named(attacks))
+    assert names[0].startswith("PGD (steps=5, loss=times")
+    assert names[1] == "PGD (steps=9, loss=cross_entropy)"
+    assert names[2] == f"{names[0]} (2)"
+
+
+def test_both_of_two_losses_run_and_the_report_tells_them_apart() -> None:
+    x, y = models.points(40)
+    settings: dict[str, Any] = dict(diagnose=False, curve=False, progress=False)
+    attacks = [PGD(THREAT, steps=5, loss=times(factor)) for factor in (-1, 1)]
+    there, back = (
+        evaluate(models.Linear(), (x, y), THREAT, of, **settings) for of in (attacks, attacks[::-1])
+    )
+    assert [result.name for result in there.attacks] == ["PGD", "PGD (2)"]
+    assert (
+        there.robust
+        == back.robust
+        == evaluate(models.Linear(), (x, y), THREAT, attacks[1:], **settings).robust
+    )
+    assert there.attacks[0].fooled < back.attacks[0].fooled
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4, 10])

@@ -1,11 +1,9 @@
-"""Two models are the same one where, and only where, they compute the same with the same code."""
+"""What is said of a model and of attacks, and which models are refused."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ import torch
 from torch import nn
 
 from advnotes.attacks import EOT, PGD, Transfer
-from advnotes.evaluation import subject
+from advnotes.evaluation import identity, subject
 from advnotes.losses import margin_loss
 from advnotes.threats import Linf
 from tests.advnotes.evaluation import models
@@ -22,58 +20,6 @@ from tests.advnotes.evaluation import models
 def network() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3)).eval()
-
-
-def test_a_fingerprint_is_of_numbers_settings_structure_and_code() -> None:
-    prints = [subject.fingerprint(network())]
-    for change in range(6):
-        other = network()
-        with torch.no_grad():
-            if change == 0:
-                other[0].weight[0, 0, 0, 0] += 1e-6
-            elif change == 1:
-                other[1].running_mean[1] = 0.5
-            elif change == 2:
-                other[0].stride = (2, 2)
-            elif change == 3:
-                other.append(nn.Identity())
-            elif change == 4:
-                other = other.double()
-            elif change == 5:
-                other[1].eps = 1e-3
-        prints.append(subject.fingerprint(other))
-    prints += [subject.fingerprint(model) for model in (models.Linear(), models.Linear(2.0), models.Noisy())]
-    net = network()
-    prints += [subject.fingerprint(function) for function in (lambda x: net(x), lambda x: net(x) + 1)]
-    assert len(set(prints)) == len(prints)
-    assert subject.fingerprint(network()) == prints[0]
-    network().load_state_dict(net.state_dict())
-    assert subject.fingerprint(net) == prints[0]
-
-
-SCRIPT = """
-from advnotes import zoo
-from advnotes.attacks import EOT, PGD, Transfer
-from advnotes.evaluation import subject
-from advnotes.losses import margin_loss
-from advnotes.threats import Linf
-model = zoo.mnist_natural()
-print(subject.fingerprint(model))
-print(subject.fingerprint(lambda x: model(x)))
-print(subject.choices(EOT(PGD(Linf(0.1), loss=margin_loss))))
-print(subject.choices(Transfer(PGD(Linf(0.1)), [model])))
-"""
-
-
-def test_it_is_the_same_in_every_process(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    said = {
-        subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
-        for _ in range(2)
-    }
-    assert len(said) == 1
-    assert "0x" not in said.pop()
 
 
 def test_choices_say_every_choice() -> None:
@@ -102,13 +48,15 @@ def test_a_model_is_called_by_its_layers() -> None:
     net = network()
     wrapped = lambda x: net(x).relu()  # noqa: E731
     assert subject.called(wrapped).endswith("<lambda> of Sequential (Conv2d, BatchNorm2d, Flatten, Linear)")
-    assert subject.modules(net.forward) == {"model": net}
+    assert identity.modules(net.forward) == {"model": net}
 
 
 def test_a_function_around_a_model_in_train_mode_is_refused_by_name() -> None:
     net = network().train()
     with pytest.raises(ValueError, match=r"model 'net', which the function calls, is in train mode"):
         subject.check_model(lambda x: net(x))
+    with pytest.raises(ValueError, match="is in train mode"):
+        subject.check_model(functools.partial(torch.func.functional_call, net, {}))
 
 
 def broken(change: Callable[[nn.Sequential], None]) -> nn.Module:
