@@ -1,7 +1,7 @@
 """A folded graph as a straight line of steps, each with its own way back: one node of autograd for the whole model."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,8 +13,9 @@ __all__ = ["Program"]
 
 #: What the nodes have computed, and what a step keeps for its way back under its own key.
 Values = dict[Any, Any]
-#: The gradients of nodes, and whether nobody else has that tensor, so that it can be written to.
-Gradients = dict[fx.Node, tuple[Tensor, bool]]
+#: The gradients of nodes, or of the parts of a node that puts out a tuple, and whether nobody else has that tensor, so
+#: that it can be written to.
+Gradients = dict[Any, tuple[Tensor, bool]]
 
 
 class Program(nn.Module):
@@ -46,6 +47,8 @@ class Program(nn.Module):
                 between.append(node)
         # Without a way back, a value is let go after the last step that wants it.
         wanted = {node: step for step in self.steps for node in step.inputs}
+        # The output is wanted at the end, also where a step reads it again.
+        wanted.pop(self.output, None)
         self.done = [[node for node, last in wanted.items() if last is step] for step in self.steps]
 
     def refresh(self) -> None:
@@ -132,7 +135,7 @@ class _Between:
     def push(self, values: Values, keep: bool) -> None:
         inside: Values = {node: values[node] for node in self.inputs}
         if keep:
-            inside.update((n, v.detach().requires_grad_()) for n, v in inside.items() if _is_real(v))
+            inside = {node: fx.node.map_aggregate(value, _start) for node, value in inside.items()}
         starts = [inside[node] for node in self.inputs]
         with torch.set_grad_enabled(keep):
             for node, call in self.calls:
@@ -143,9 +146,11 @@ class _Between:
             values[self] = starts
 
     def pull(self, gradients: Gradients, values: Values) -> None:
-        ends = [(values[node], gradients.pop(node)[0]) for node in self.outputs if node in gradients]
+        outputs = [part for node in self.outputs for part in _tensors(node, values[node])]
+        ends = [(end, gradients.pop(key)[0]) for key, end in outputs if key in gradients]
         ends = [(end, gradient) for end, gradient in ends if end.requires_grad]
-        starts = [(node, v) for node, v in zip(self.inputs, values[self], strict=True) if _is_real(v)]
+        inputs = zip(self.inputs, values[self], strict=True)
+        starts = [part for node, value in inputs for part in _tensors(node, value)]
         if not ends or not starts:
             return
         found = torch.autograd.grad(
@@ -155,10 +160,10 @@ class _Between:
             allow_unused=True,
             retain_graph=True,
         )
-        for (node, _), gradient in zip(starts, found, strict=True):
+        for (key, _), gradient in zip(starts, found, strict=True):
             if gradient is not None:
                 # Autograd may give one tensor to several, or a view of one number.
-                _add(gradients, node, gradient, own=False)
+                _add(gradients, key, gradient, own=False)
 
 
 def _call(top: nn.Module, node: fx.Node) -> Callable[..., Any]:
@@ -180,10 +185,24 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
-def _add(gradients: Gradients, node: fx.Node, gradient: Tensor, own: bool) -> None:
-    """Add to the gradient of a node."""
-    if node not in gradients:
-        gradients[node] = gradient, own
+def _start(value: Any) -> Any:
+    """A real tensor as the start of a way back of its own."""
+    return value.detach().requires_grad_() if _is_real(value) else value
+
+
+def _tensors(key: Any, value: Any) -> Iterator[tuple[Any, Tensor]]:
+    """The real tensors that a node has put out: one, or the parts of a tuple, each with the key of its gradient."""
+    if _is_real(value):
+        yield key, value
+    elif isinstance(value, (tuple, list)):
+        for number, part in enumerate(value):
+            yield from _tensors((key, number), part)
+
+
+def _add(gradients: Gradients, key: Any, gradient: Tensor, own: bool) -> None:
+    """Add to the gradient of a node, or of a part of what it puts out."""
+    if key not in gradients:
+        gradients[key] = gradient, own
         return
-    before, written = gradients[node]
-    gradients[node] = (before.add_(gradient) if written else before + gradient), True
+    before, written = gradients[key]
+    gradients[key] = (before.add_(gradient) if written else before + gradient), True
