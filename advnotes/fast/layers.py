@@ -6,6 +6,7 @@ Each computes ``relu(W x + b + other)``, with or without ``relu`` and ``other``,
 
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from advnotes.fast.blocks import Blocks
 
-__all__ = ["Affine", "Change", "Convolution", "Linear", "Source"]
+__all__ = ["Affine", "Change", "Convolution", "Linear", "Source", "has_bfloat16"]
 
 #: Below this many multiplications for a sample, oneDNN's call costs more than it saves.
 SMALL = 10_000
@@ -231,5 +232,13 @@ def _one_memory(a: Tensor, b: Tensor) -> bool:
 
 
 def one_call(x: Tensor) -> bool:
-    """Whether oneDNN's fused operations take this tensor."""
-    return x.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    """Whether oneDNN's fused operations take this tensor: bfloat16 only where the processor has instructions for it."""
+    if x.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    return x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and has_bfloat16())
+
+
+@cache
+def has_bfloat16() -> bool:
+    """Whether oneDNN computes in bfloat16 on this processor."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
