@@ -62,10 +62,10 @@ def prepared(
     copy = None
     if isinstance(model, nn.Module) and x.dtype == torch.float32:
         if copies is not None and work >= WORTH_KEPT:
-            copy = _kept_copy(copies, model, x[:2])
+            copy = _kept_copy(copies, model, x)
         elif work >= WORTH or precision is not None:
             copy = _new_copy(model, x[:2], precision or x.dtype)
-            copy = copy if copy is not None and _agrees(copy, model, x[:2]) else None
+            copy = copy if copy is not None and _agrees(copy, model, x) else None
     if copy is not None:
         return copy
     return model if precision is None else Autocast(model, precision)
@@ -127,15 +127,16 @@ class _Copy(nn.Module):
 def _kept_copy(copies: WeakIdKeyDictionary, model: nn.Module, x: Tensor) -> _Copy | None:
     """The copy of last time with the parameters of now, or a new one; None where there is none, now as last time."""
     copy, seen = copies.get(model, (None, None))
-    now = Seen(model, x)
+    few = x[:2]
+    now = Seen(model, few)
     if seen == now:
         if copy is None:
             return None
         copy.program.refresh()
         with torch.no_grad():
-            if seen.all or _close(copy(x), model(x), CLOSE[x.dtype][0]):
+            if seen.all or _close(copy(few), model(few), CLOSE[x.dtype][0]):
                 return copy
-    copy = _new_copy(model, x, x.dtype)
+    copy = _new_copy(model, few, x.dtype)
     copies[model] = copy, now
     if copy is not None and not _agrees(copy, model, x):
         # It may at the next step: what a run does must not depend on what the steps before the last stop have found.
@@ -157,17 +158,38 @@ def _new_copy(model: nn.Module, x: Tensor, precision: torch.dtype) -> _Copy | No
 
 
 def _agrees(copy: _Copy, model: nn.Module, x: Tensor) -> bool:
-    """Whether two samples' logits and gradients are the model's, got without a random number."""
+    """Whether the copy does what the model does, got without a random number.
+
+    Compared are the logits and gradients of two samples, and without gradients the logits of these and of noise and
+    a picture of extremes in the same range: a forward may treat values that the two lack in another way, and may ask
+    whether gradients are wanted.
+    """
+    few, more = x[:2], _more(x)
     try:
         random_state = _random_state(x.device)
-        ours = _logits_and_gradient(copy, x)
+        ours = *_logits_and_gradient(copy, few), _logits(copy, more)
         if any(not torch.equal(a, b) for a, b in zip(random_state, _random_state(x.device), strict=True)):
             _set_random_state(random_state, x.device)
             return False
-        theirs = _logits_and_gradient(model, x)
+        theirs = *_logits_and_gradient(model, few), _logits(model, more)
     except Exception:  # as above
         return False
-    return all(map(_close, ours, theirs, CLOSE[copy.precision]))
+    logits, gradient = CLOSE[copy.precision]
+    return all(map(_close, ours, theirs, (logits, gradient, logits)))
+
+
+def _more(x: Tensor) -> Tensor:
+    """Two samples, noise in the range of all, and a picture of the ends of the range."""
+    generator = torch.Generator().manual_seed(0)  # the caller's random numbers are not touched
+    low, high = x.aminmax()
+    noise = torch.rand(2, *x.shape[1:], generator=generator).to(x)
+    noise[1] = noise[1].round()
+    return torch.cat([x[:2], low + (high - low) * noise])
+
+
+def _logits(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(x)
 
 
 def _logits_and_gradient(model: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:

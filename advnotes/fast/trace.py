@@ -61,6 +61,12 @@ class _Tracer(fx.Tracer):
         super().__init__()
         self.thread = threading.get_ident()
 
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        # A graph knows no torch.no_grad(): what is held still in forward would get a gradient in the copy.
+        if not torch.is_grad_enabled():
+            raise Untraceable("forward computes without gradients")
+        return super().create_node(*args, **kwargs)
+
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
         # Tracing replaces nn.Module.__call__ for everybody; what other threads call is none of its business.
         if threading.get_ident() != self.thread:

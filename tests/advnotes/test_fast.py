@@ -327,6 +327,47 @@ ODD = {
 }
 
 
+def clipped_straight_through(self, x):
+    with torch.no_grad():
+        shift = x.clamp(0.3, 0.7) - x
+    return self.net(x + shift)
+
+
+def detached_beyond_a_half(self, x):
+    with torch.no_grad():
+        shift = (x.clamp(max=0.5) - x) * 0.5
+    return self.net(x + shift)
+
+
+#: Their first two samples say nothing of what they do elsewhere, or only without gradients.
+ELSEWHERE = {
+    "a statistic of the logits": lambda self, x: (lambda z: (z.softmax(1), z)[1])(self.net(x)),
+    "a statistic in the middle": lambda self, x: (lambda z: (z.mean(), z.exp(), z)[2])(self.net(x)),
+    "straight-through clipping": clipped_straight_through,
+    "a detached part beyond a half": detached_beyond_a_half,
+    "rounded without gradients": lambda self, x: self.net(
+        x + 0 if torch.is_grad_enabled() else (x * 3).round() / 3
+    ),
+    "clipped without gradients": lambda self, x: self.net(
+        x if torch.is_grad_enabled() else x.clamp(0.1, 0.9)
+    ),
+    "another half": lambda self, x: self.net(torch.where(x > 0.9, x + 1, x)),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_what_the_first_samples_do_not_show_is_right_too(case):
+    model = Wrapped(ELSEWHERE[case])
+    rows = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(3))
+    rows[:2] = 0.35 + 0.14 * rows[:2]  # within all the ends above
+    rows[2:] = torch.cat([rows[2:5], rows[5:].round()])
+    fast = prepared(model, rows, passes=MANY)
+    with torch.no_grad():
+        torch.testing.assert_close(fast(rows), model(rows), atol=1e-5, rtol=1e-5)
+    assert torch.allclose(gradient(fast, rows)[1], gradient(model, rows)[1], atol=1e-5)
+    assert PGD(Linf(0.1), steps=3)(model, rows, torch.zeros(8, dtype=torch.int64)).shape == rows.shape
+
+
 def numpy_state() -> bytes:
     return np.random.get_state()[1].tobytes()  # noqa: NPY002
 
