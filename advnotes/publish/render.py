@@ -141,7 +141,7 @@ def _check_whole(site: Path, toc: Path) -> None:
 def tidy(site: Path) -> None:
     """Drop what no page asks for or can have, and make the redirect at the top a page of its own.
 
-    No page asks for most of MathJax. The fonts that pydata-sphinx-theme 0.15 (Python 3.10) tells a browser to load
+    No page asks for most of MathJax or for source maps. The fonts that pydata-sphinx-theme 0.15 (Python 3.10) tells a browser to load
     ahead are refused to a page read from the disk, with an error each; the style sheet brings them all the same. What
     depends on the order of rendering goes, too, so that equal inputs give equal pages.
     """
@@ -150,6 +150,8 @@ def tidy(site: Path) -> None:
     for path in sorted(mathjax.rglob("*")):
         if path.is_file() and not any(path == keep or keep in path.parents for keep in kept):
             path.unlink()
+    for path in sorted(site.rglob("*.map")):  # for those who debug the theme
+        path.unlink()
     for path in site.rglob("*.html"):
         page = path.read_bytes()
         if (lean := CHECKSUM.sub(rb"\1", FONT_AHEAD.sub(b"", page))) != page:

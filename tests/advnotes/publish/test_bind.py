@@ -124,6 +124,11 @@ def test_only_what_pages_use_of_mathjax_is_kept(book: Path) -> None:
     assert sum(path.stat().st_size for path in mathjax.rglob("*") if path.is_file()) < 7_000_000
 
 
+def test_no_source_map_is_kept(book: Path) -> None:
+    assert (book / "_build/html/_static/styles").is_dir()
+    assert not list((book / "_build/html").rglob("*.map"))
+
+
 def test_nothing_is_rendered_where_nothing_changed(book: Path, no_rendering: None) -> None:
     assert bind(book).is_file()
 
