@@ -1,5 +1,6 @@
 """What the classifiers share: a perceptron on standardised columns, trained by a game, behind scikit-learn's face."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -57,8 +58,11 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The probability of each class of ``classes_``, ``[n, classes]``."""
         check_is_fitted(self)
         x = self._standardised(validate_data(self, X, reset=False))
+        # In double precision, a row's answer does not depend on its place among the others: the order in which a
+        # processor sums changes the last bits.
+        network = copy.deepcopy(self.network_).double()
         with torch.no_grad():
-            return np.asarray(self.network_(x).double().softmax(dim=1).numpy())
+            return np.asarray(network(x.double()).softmax(dim=1).numpy())
 
     def predict(self, X: Any) -> np.ndarray[Any, np.dtype[Any]]:
         """The likeliest class of each row, ``[n]``."""
