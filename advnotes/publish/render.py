@@ -141,9 +141,9 @@ def _check_whole(site: Path, toc: Path) -> None:
 def tidy(site: Path) -> None:
     """Drop what no page asks for or can have, and make the redirect at the top a page of its own.
 
-    No page asks for most of MathJax or for source maps. The fonts that pydata-sphinx-theme 0.15 (Python 3.10) tells a browser to load
-    ahead are refused to a page read from the disk, with an error each; the style sheet brings them all the same. What
-    depends on the order of rendering goes, too, so that equal inputs give equal pages.
+    No page asks for most of MathJax or for source maps. The fonts that pydata-sphinx-theme 0.15 (Python 3.10) tells a
+    browser to load ahead are refused to a page read from the disk, with an error each; the style sheet brings them all
+    the same. What depends on the order of rendering goes, too, so that equal inputs give equal pages.
     """
     mathjax = site / "_static" / "mathjax"
     kept = [mathjax / name for name in MATHJAX]
