@@ -159,8 +159,10 @@ def _normal(cell: str) -> str:
 class _WithoutWords(ast.NodeTransformer):
     """Takes the words for a reader out of code."""
 
-    #: Arguments that are words where they are text.
-    NAMES = frozenset({"alt", "by", "label", "on", "paper", "reason", "title", "where", "xlabel", "ylabel"})
+    #: Arguments that are words where they are text: of claims and figures, and of a claim's bound.
+    NAMES = frozenset({"alt", "label", "paper", "reason", "title", "where", "xlabel", "ylabel"})
+    OF_BOUNDS = frozenset({"by", "on"})
+    BOUNDS = frozenset({"at_least", "at_most", "between"})
     #: Calls whose first argument is words where it is text.
     TITLES = frozenset({"set_title", "suptitle"})
 
@@ -175,7 +177,9 @@ class _WithoutWords(ast.NodeTransformer):
         heading = isinstance(node.func, ast.Attribute) and node.func.attr in self.TITLES
         if node.args and _text(node.args[0]) and (heading or {"id", "measured"} <= names):
             del node.args[0]
-        node.keywords = [word for word in node.keywords if not (word.arg in self.NAMES and _text(word.value))]
+        bound = isinstance(node.func, ast.Name) and node.func.id in self.BOUNDS
+        words = self.OF_BOUNDS if bound else self.NAMES
+        node.keywords = [word for word in node.keywords if not (word.arg in words and _text(word.value))]
         return self.generic_visit(node)
 
 
