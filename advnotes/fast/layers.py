@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from advnotes.fast.blocks import Blocks
 
-__all__ = ["Affine", "Change", "Convolution", "Linear", "Source", "has_bfloat16"]
+__all__ = ["Affine", "Change", "Convolution", "Linear", "Source"]
 
 #: Below this many multiplications for a sample, oneDNN's call costs more than it saves.
 SMALL = 10_000
@@ -235,10 +235,10 @@ def one_call(x: Tensor) -> bool:
     """Whether oneDNN's fused operations take this tensor: bfloat16 only where the processor has instructions for it."""
     if x.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
-    return x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and has_bfloat16())
+    return x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and _has_bfloat16())
 
 
 @cache
-def has_bfloat16() -> bool:
+def _has_bfloat16() -> bool:
     """Whether oneDNN computes in bfloat16 on this processor."""
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
