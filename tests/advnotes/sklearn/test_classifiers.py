@@ -123,6 +123,14 @@ def test_they_live_in_pipelines_and_searches():
     assert search.score(x, np.where(y, "up", "down")) > LogisticRegression().fit(x, y).score(x, y) - 0.1
 
 
+def test_a_row_is_answered_the_same_alone_and_among_others():
+    X, y = make_moons(300, noise=0.1, random_state=0)
+    model = VATClassifier(**QUICK).fit(X, y)
+    alone = np.concatenate([model.predict_proba(row[None]) for row in X])
+    np.testing.assert_allclose(model.predict_proba(X), alone, rtol=1e-12)
+    assert {p.dtype for p in model.network_.parameters()} == {torch.float32}  # as it was trained
+
+
 def test_a_seed_decides_and_the_global_generators_do_not():
     x, y = moons(100, seed=0)
     state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
