@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 __all__ = [
     "Normalize",
+    "TwoLogits",
     "digit_discriminator",
     "digit_generator",
     "madry_cnn",
@@ -45,6 +46,35 @@ class Normalize(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         """Normalise a batch of images."""
         return (x - self.mean) / self.std
+
+
+class TwoLogits(nn.Module):
+    r"""A binary model with one logit :math:`s` as one with two, :math:`(0, s)`: the same probabilities.
+
+    .. math:: \mathrm{softmax}(0, s)_1 = \frac{1}{1 + e^{-s}}
+
+    Args:
+        model: returns ``[batch]`` or ``[batch, 1]``, the logit of class 1.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch 2"]:
+        """The two logits of each sample.
+
+        Raises:
+            ValueError: where the model returns something else than one number for each sample.
+        """
+        logit = self.model(x)
+        if logit.shape not in ((len(x),), (len(x), 1)):
+            raise ValueError(
+                f"expected one logit for each of {len(x)} samples, got shape {tuple(logit.shape)}: a model with a "
+                "logit for each class needs no TwoLogits"
+            )
+        logit = logit.reshape(len(x))
+        return torch.stack([torch.zeros_like(logit), logit], dim=1)
 
 
 def mlp(*sizes: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:

@@ -9,9 +9,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, RowObjective, best_of_tries
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts, check_logits, check_loss
+from advnotes.attacks.attack import Classification, NormAttack, check_counts, check_loss
 from advnotes.attacks.parts.auto_ascend import auto_ascend
+from advnotes.checks import check_logits
 from advnotes.losses import Loss, cross_entropy, dlr, margin_loss, targeted_dlr, targeted_margin
+from advnotes.model_state import Model
 from advnotes.seeds import Source, own_seeds
 
 __all__ = ["APGD", "TargetedAPGD"]

@@ -3,24 +3,21 @@
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from advnotes.checks import check_inputs, check_logits
 from advnotes.fast import Autocast, prepared
 from advnotes.losses import Loss, dlr
+from advnotes.model_state import Model, attacked
 from advnotes.seeds import Source, rows_of
 from advnotes.threats import Bounds, Linf, Threat, check_threat
 
 __all__ = ["Attack", "Classification", "Model", "NormAttack"]
-
-#: Maps a batch of inputs in their natural range to logits ``[batch, classes]``: a module or any callable.
-Model = Callable[[Tensor], Tensor]
 
 AnyAttack = TypeVar("AnyAttack", bound="Attack")
 SomeAttack = TypeVar("SomeAttack", bound="NormAttack")
@@ -251,79 +248,3 @@ def check_loss(loss: Loss, targeted: bool) -> None:
             "where the class to reach is the third likeliest. Use loss=margin_loss, its numerator, or "
             "loss=cross_entropy; to try each likely wrong class by equation 7, use TargetedAPGD(threat)"
         )
-
-
-def check_inputs(x: object, y: object, bounds: Bounds) -> None:
-    """Refuse inputs that an attack would silently get wrong."""
-    lowest, highest = bounds
-    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
-        raise ValueError(
-            f"inputs and labels must be tensors, got {type(x).__name__} and {type(y).__name__}: torch.as_tensor(...)?"
-        )
-    if not x.is_floating_point():
-        raise ValueError(
-            f"inputs must be floating point in [{lowest}, {highest}], got {x.dtype}: x.float() / 255?"
-        )
-    if x.ndim < 2 or len(x) == 0:
-        raise ValueError(f"inputs must be a batch of at least one, [batch, ...], got shape {tuple(x.shape)}")
-    if y.dtype != torch.int64 or y.shape != (len(x),):
-        raise ValueError(
-            f"labels must be int64 class numbers of shape ({len(x)},), got {y.dtype} of shape {tuple(y.shape)}"
-        )
-    if y.device != x.device:
-        raise ValueError(f"inputs are on {x.device} and labels on {y.device}: move them to one device")
-    least, most = x.min().item(), x.max().item()
-    if not (least >= lowest and most <= highest):  # written so that NaN is refused too
-        raise ValueError(
-            f"inputs must be finite and within [{lowest}, {highest}], got values from {least:.4g} to {most:.4g}: "
-            "keep images in their natural range and put the normalisation into the model "
-            "(advnotes.nets.Normalize), or pass bounds= to the attack"
-        )
-    if int(y.min()) < 0:
-        raise ValueError(f"labels must be class numbers from 0, got {int(y.min())}")
-
-
-def check_logits(logits: object, y: Tensor) -> None:
-    """Refuse a model whose output is not one row of logits for each sample."""
-    if not isinstance(logits, Tensor):
-        raise ValueError(
-            f"the model must return a tensor of logits, got {type(logits).__name__}: wrap it in a module whose forward "
-            "picks the logits out"
-        )
-    if logits.ndim != 2 or len(logits) != len(y):
-        raise ValueError(
-            f"the model must return logits of shape [batch, classes] = [{len(y)}, ...], got {tuple(logits.shape)}"
-        )
-    if logits.shape[1] < 2:
-        raise ValueError(
-            "the model returns one number for each sample; an attack wants one logit for each class: for a binary "
-            "model with logit s, return [0, s]"
-        )
-    if int(y.max()) >= logits.shape[1]:
-        raise ValueError(f"labels go up to {int(y.max())}, but the model has {logits.shape[1]} classes")
-
-
-def device_of(model: Model, x: Tensor) -> torch.device:
-    """Where a model wants its inputs: where its parameters are, or where ``x`` is if it has none."""
-    parameters = model.parameters() if isinstance(model, nn.Module) else iter(())
-    return next((parameter.device for parameter in parameters), x.device)
-
-
-@contextmanager
-def attacked(model: Model, training: bool = False) -> Iterator[None]:
-    """Every module in eval (or train) mode for the time of an attack; modes and buffers put back, come what may."""
-    if not isinstance(model, nn.Module):
-        yield
-        return
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()] if training else []
-    for module, _ in modes:
-        module.training = training
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        with torch.no_grad():
-            for buffer, value in buffers:
-                buffer.copy_(value)

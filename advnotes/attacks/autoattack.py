@@ -9,10 +9,12 @@ from torch import Tensor
 
 from advnotes.ascend import Ascent
 from advnotes.attacks.apgd import APGD, TargetedAPGD
-from advnotes.attacks.attack import Attack, Model, NormAttack, check_logits
+from advnotes.attacks.attack import Attack, NormAttack
 from advnotes.attacks.fab import FAB, TargetedFAB
 from advnotes.attacks.square import Square
+from advnotes.checks import check_logits
 from advnotes.losses import dlr, margin_loss
+from advnotes.model_state import Model
 from advnotes.seeds import Source, own_seeds
 from advnotes.threats import L1
 

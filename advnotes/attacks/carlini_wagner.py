@@ -7,9 +7,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advnotes.ascend import slope
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts
+from advnotes.attacks.attack import Classification, NormAttack, check_counts
 from advnotes.attacks.parts.boundary import Nearest
 from advnotes.losses import margin_loss
+from advnotes.model_state import Model
 from advnotes.seeds import Source
 from advnotes.threats import L2, per_sample
 

@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts
+from advnotes.attacks.attack import Classification, NormAttack, check_counts
 from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
 from advnotes.attacks.parts.hyperplane import distances
 from advnotes.losses import margin_loss
+from advnotes.model_state import Model
 from advnotes.seeds import Source
 from advnotes.threats import L1, L2, tiny
 

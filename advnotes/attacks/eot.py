@@ -10,9 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.attacks.apgd import TargetedAPGD
-from advnotes.attacks.attack import Model, check_counts, check_logits
+from advnotes.attacks.attack import check_counts
 from advnotes.attacks.parts.wrapper import Wrapper
+from advnotes.checks import check_logits
 from advnotes.losses import Loss
+from advnotes.model_state import Model
 from advnotes.seeds import Source
 
 __all__ = ["EOT"]

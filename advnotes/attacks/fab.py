@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts
+from advnotes.attacks.attack import Classification, NormAttack, check_counts
 from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
 from advnotes.attacks.parts.hyperplane import distances, shortest_way
 from advnotes.losses import margin, margin_loss
+from advnotes.model_state import Model
 from advnotes.seeds import Source, own_seeds
 from advnotes.threats import Threat, per_sample, tiny
 

@@ -6,8 +6,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import ascend
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_loss
+from advnotes.attacks.attack import Classification, NormAttack, check_loss
 from advnotes.losses import Loss, cross_entropy
+from advnotes.model_state import Model
 from advnotes.seeds import Source
 
 __all__ = ["FGSM"]

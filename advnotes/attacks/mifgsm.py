@@ -6,8 +6,8 @@ from dataclasses import KW_ONLY, dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Model
 from advnotes.attacks.pgd import PGD
+from advnotes.model_state import Model
 from advnotes.seeds import Source
 
 __all__ = ["MIFGSM"]

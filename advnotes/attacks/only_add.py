@@ -7,8 +7,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, slope
-from advnotes.attacks.attack import Attack, Classification, Model, check_counts, check_loss
+from advnotes.attacks.attack import Attack, Classification, check_counts, check_loss
 from advnotes.losses import Loss, margin_loss
+from advnotes.model_state import Model
 from advnotes.seeds import Source
 
 __all__ = ["OnlyAdd"]

@@ -10,8 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import slope
-from advnotes.attacks.attack import Attack, Classification, Model, attacked, check_inputs, check_loss
+from advnotes.attacks.attack import Attack, Classification, check_loss
+from advnotes.checks import check_inputs
 from advnotes.losses import Loss, cross_entropy
+from advnotes.model_state import Model, attacked
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import per_sample
 

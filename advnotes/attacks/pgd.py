@@ -7,8 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, ascend, best_of_tries
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts, check_loss
+from advnotes.attacks.attack import Classification, NormAttack, check_counts, check_loss
 from advnotes.losses import Loss, cross_entropy
+from advnotes.model_state import Model
 from advnotes.seeds import Source, rows_of
 
 __all__ = ["BIM", "PGD"]

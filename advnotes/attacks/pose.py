@@ -10,16 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, ascend, best_of_tries
-from advnotes.attacks.attack import (
-    Attack,
-    Classification,
-    Model,
-    attacked,
-    check_counts,
-    check_inputs,
-    check_loss,
-)
+from advnotes.attacks.attack import Attack, Classification, check_counts, check_loss
+from advnotes.checks import check_inputs
 from advnotes.losses import Loss, cross_entropy
+from advnotes.model_state import Model, attacked
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import Linf
 

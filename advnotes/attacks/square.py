@@ -9,10 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, best_of_tries
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_counts, check_loss
+from advnotes.attacks.attack import Classification, NormAttack, check_counts, check_loss
 from advnotes.attacks.parts.bumps import Bumps
 from advnotes.attacks.parts.squares import Corners, Size
 from advnotes.losses import Loss, margin_loss
+from advnotes.model_state import Model
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import Linf
 

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Model, attacked
 from advnotes.attacks.parts.wrapper import Wrapper
+from advnotes.model_state import Model, attacked
 from advnotes.seeds import Source
 
 __all__ = ["Transfer"]

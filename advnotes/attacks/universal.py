@@ -8,17 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import no_slope, slope, warn_of_masking
-from advnotes.attacks.attack import (
-    Classification,
-    Model,
-    NormAttack,
-    attacked,
-    check_counts,
-    check_inputs,
-    check_loss,
-    device_of,
-)
+from advnotes.attacks.attack import Classification, NormAttack, check_counts, check_loss
+from advnotes.checks import check_inputs
 from advnotes.losses import Loss, cross_entropy
+from advnotes.model_state import Model, attacked, device_of
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import Linf, blocked
 

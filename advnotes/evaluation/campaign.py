@@ -18,12 +18,12 @@ from advnotes.attacks import PGD
 from advnotes.attacks.attack import Attack
 from advnotes.evaluation import diagnosis, subject
 from advnotes.evaluation.crew import Crew
-from advnotes.evaluation.identity import Identity, identify, versions
 from advnotes.evaluation.journal import Journal, Part
 from advnotes.evaluation.probes import Case, repeat_change
 from advnotes.evaluation.report import AttackResult, Finding
 from advnotes.evaluation.trial import Trial, seeded
 from advnotes.fast import prepared
+from advnotes.identity import Identity, identify, versions
 from advnotes.losses import margin_loss
 from advnotes.metrics.accuracy import Proportion
 from advnotes.threats import Threat

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from advnotes.ascend import MaskedGradientWarning
 from advnotes.attacks import EOT, FGSM, PGD, Model, NormAttack, Square
-from advnotes.attacks.attack import attacked, check_inputs, check_logits
+from advnotes.checks import check_inputs, check_logits
 from advnotes.evaluation import probes
 from advnotes.evaluation.probes import Case
 from advnotes.evaluation.report import Finding
 from advnotes.losses import cross_entropy, margin_loss
+from advnotes.model_state import attacked
 from advnotes.seeds import Source, own_seeds
 from advnotes.threats import L1, Bounds, Linf, Threat
 

@@ -12,9 +12,9 @@ import torch
 from advnotes.attacks import APGD, AutoAttack, Square, TargetedAPGD, Transfer
 from advnotes.attacks.attack import Attack
 from advnotes.attacks.parts.wrapper import Wrapper
-from advnotes.evaluation.identity import same
 from advnotes.evaluation.samples import check_threat
 from advnotes.evaluation.subject import choices
+from advnotes.identity import same
 from advnotes.threats import Bounds, Threat
 
 __all__ = ["ENSEMBLES", "asked", "chosen", "named", "ready", "remarks"]

@@ -106,7 +106,7 @@ class Journal:
         """The parts of an attack that are there and whole.
 
         Args:
-            attack: its identity (:func:`advnotes.evaluation.identity.identify`).
+            attack: its identity (:func:`advnotes.identity.identify`).
         """
         found = []
         for file in sorted(self.folder.glob(f"{_key(attack)}-*.part")):

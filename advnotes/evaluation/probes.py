@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Classification, Model
+from advnotes.attacks.attack import Classification
 from advnotes.losses import Loss, margin_loss
+from advnotes.model_state import Model
 from advnotes.seeds import uniform
 from advnotes.threats import Bounds, Threat, per_sample
 

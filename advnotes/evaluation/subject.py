@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from advnotes.attacks.attack import Model, check_logits
-from advnotes.evaluation.identity import identify, modules
-from advnotes.evaluation.inspection import numbers
+from advnotes.checks import check_logits
+from advnotes.identity import identify, modules
+from advnotes.identity.objects import numbers
+from advnotes.model_state import Model
 
 __all__ = [
     "called",

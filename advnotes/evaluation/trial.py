@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from advnotes.ascend import MaskedGradientWarning
-from advnotes.attacks.attack import Attack, Model
+from advnotes.attacks.attack import Attack
 from advnotes.evaluation.journal import Part
+from advnotes.model_state import Model
 from advnotes.threats import Bounds, Threat
 
 __all__ = ["Counted", "Subjects", "Trial"]

@@ -13,13 +13,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from advnotes.attacks.attack import Attack, Model, attacked
+from advnotes.attacks.attack import Attack
 from advnotes.evaluation import ensemble, samples, subject
 from advnotes.evaluation.campaign import Campaign
 from advnotes.evaluation.crew import Crew
-from advnotes.evaluation.identity import identify, modules
 from advnotes.evaluation.report import Example, Report
 from advnotes.evaluation.trial import Subjects, Trial
+from advnotes.identity import identify, modules
+from advnotes.model_state import Model, attacked
 from advnotes.seeds import stamp
 from advnotes.threats import Bounds, Linf, Threat
 
@@ -91,7 +92,7 @@ def evaluate(
             it), each from 0 on.
         folder: keep what was found there, batch by batch, and go on from what is there. The batch size, the attacks and
             the number of processes may be others than before. What is there is used where the model, the attack, their
-            code and the rest are the same (:mod:`advnotes.evaluation.identity`); where Python does not show what one
+            code and the rest are the same (:mod:`advnotes.identity`); where Python does not show what one
             of them is, nothing of it is kept, and a warning says so.
         keep: keep the perturbed inputs, as ``report.adversarial``.
         name: what the report calls the model.

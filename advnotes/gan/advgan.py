@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.attacks.attack import Model, NormAttack, attacked
+from advnotes.attacks.attack import NormAttack
 from advnotes.game import Game
 from advnotes.losses import margin
+from advnotes.model_state import Model, attacked
 from advnotes.nets import one_logit
 from advnotes.seeds import Source
 from advnotes.threats import Bounds, Linf

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Attack, Model, NormAttack, attacked, check_logits, device_of
+from advnotes.attacks.attack import Attack, NormAttack
+from advnotes.checks import check_logits
+from advnotes.model_state import Model, attacked, device_of
 from advnotes.seeds import Source
 
 __all__ = ["Proportion", "accuracy", "robust_accuracy"]

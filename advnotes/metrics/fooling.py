@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from advnotes.attacks.attack import Model, attacked, device_of
 from advnotes.metrics.accuracy import Proportion
+from advnotes.model_state import Model, attacked, device_of
 
 __all__ = ["fooling_rate"]
 

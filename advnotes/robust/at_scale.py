@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.attacks.attack import NormAttack, attacked
+from advnotes.attacks.attack import NormAttack
 from advnotes.game import Game
+from advnotes.model_state import attacked
 from advnotes.seeds import uniform
 
 __all__ = ["MixedBatchTraining"]

@@ -9,12 +9,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from advnotes.ascend import ascend
-from advnotes.attacks.attack import Classification, Model, NormAttack, check_inputs
+from advnotes.attacks.attack import Classification, NormAttack
 from advnotes.attacks.fgsm import FGSM
 from advnotes.attacks.pgd import PGD
+from advnotes.checks import check_inputs
 from advnotes.loop.history import State
 from advnotes.losses import cross_entropy
 from advnotes.metrics import accuracy, robust_accuracy
+from advnotes.model_state import Model
 from advnotes.robust.adversarial import AdversarialTraining
 from advnotes.seeds import Source, content_seeds
 from advnotes.threats import Bounds, Threat, check_threat

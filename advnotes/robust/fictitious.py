@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.attacks.attack import check_inputs
 from advnotes.attacks.universal import Universal
+from advnotes.checks import check_inputs
 from advnotes.game import Game
 
 __all__ = ["FictitiousPlay"]

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.attacks.attack import NormAttack, attacked
+from advnotes.attacks.attack import NormAttack
 from advnotes.game import Game
+from advnotes.model_state import attacked
 from advnotes.robust.adversarial import Perturb
 
 __all__ = ["SeveralThreats"]

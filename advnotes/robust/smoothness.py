@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from advnotes.ascend import slope
-from advnotes.attacks.attack import Model
 from advnotes.losses import kl, kl_slope
+from advnotes.model_state import Model
 from advnotes.robust.passes import Repeat
 from advnotes.seeds import Source
 from advnotes.threats import L2

@@ -6,10 +6,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from advnotes.ascend import ascend
-from advnotes.attacks.attack import attacked, check_inputs
+from advnotes.checks import check_inputs
 from advnotes.fast import prepared
 from advnotes.game import Game
 from advnotes.losses import kl
+from advnotes.model_state import attacked
 from advnotes.threats import Bounds, Threat, check_threat
 
 __all__ = ["TRADES"]

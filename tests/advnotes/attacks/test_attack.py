@@ -25,7 +25,7 @@ from advnotes.attacks import (
     TargetedFAB,
     Universal,
 )
-from advnotes.attacks.attack import check_inputs
+from advnotes.checks import check_inputs
 from advnotes.fast import prepared
 from advnotes.losses import cross_entropy, dlr, margin_loss
 from advnotes.threats import L1, L2, Linf
@@ -418,7 +418,7 @@ def test_a_gradient_that_is_not_finite_in_one_sample_spares_the_others():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x, y: (x * 255, y), r"within \[0.0, 1.0\], got values from 0 to 255.*Normalize"),
+        (lambda x, y: (x * 255, y), r"within \[0, 1\], got values from 0 to 255.*Normalize"),
         (lambda x, y: (x.fill_(float("nan")), y), "must be finite"),
         (lambda x, y: ((x * 255).to(torch.uint8), y), r"floating point.*uint8.*/ 255"),
         (lambda x, y: (x[0, 0, 0], y), "a batch of at least one"),

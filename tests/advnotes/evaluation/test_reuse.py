@@ -14,7 +14,8 @@ from advnotes.attacks import EOT, FGSM, PGD, Attack, Transfer
 from advnotes.evaluation import Report, evaluate
 from advnotes.losses import margin_loss
 from advnotes.threats import Linf
-from tests.advnotes.evaluation import kinds, models
+from tests.advnotes.evaluation import models
+from tests.advnotes.identity import kinds
 
 X, Y = models.points(40)
 THREAT = Linf(0.05)
@@ -165,10 +166,10 @@ def test_parts_of_another_version_are_refused(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(tmp_path)
-    from advnotes.evaluation import identity
+    from advnotes.identity import digest
 
-    version = identity.version
-    monkeypatch.setattr(identity, "version", lambda name: "9.9" if name == package else version(name))
+    version = digest.version
+    monkeypatch.setattr(digest, "version", lambda name: "9.9" if name == package else version(name))
     with pytest.raises(ValueError, match=rf"{package}: .* then, 9\.9 now"):
         run(tmp_path)
 

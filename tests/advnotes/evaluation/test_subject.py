@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from advnotes.attacks import EOT, PGD, Transfer
-from advnotes.evaluation import identity, subject
+from advnotes.evaluation import subject
+from advnotes.identity import modules
 from advnotes.losses import margin_loss
 from advnotes.threats import Linf
 from tests.advnotes.evaluation import models
@@ -48,7 +49,7 @@ def test_a_model_is_called_by_its_layers() -> None:
     net = network()
     wrapped = lambda x: net(x).relu()  # noqa: E731
     assert subject.called(wrapped).endswith("<lambda> of Sequential (Conv2d, BatchNorm2d, Flatten, Linear)")
-    assert identity.modules(net.forward) == {"model": net}
+    assert modules(net.forward) == {"model": net}
 
 
 def test_a_function_around_a_model_in_train_mode_is_refused_by_name() -> None:

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from advnotes.attacks import BPDA, EOT, PGD, Attack, Transfer
-from advnotes.evaluation.identity import identify
 from advnotes.evaluation.subject import choices
+from advnotes.identity import identify
 from advnotes.losses import margin_loss
 from advnotes.threats import Linf
 

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.hooks import RemovableHandle
 
-from advnotes.evaluation import code
-from advnotes.evaluation.code import Hidden, Parts, own
+from advnotes.identity import code
+from advnotes.identity.code import Hidden, Parts, own
 
 __all__ = ["NUMBERS", "PLAIN", "look", "numbers"]
 

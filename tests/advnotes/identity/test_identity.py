@@ -17,9 +17,10 @@ import torch
 from torch import nn
 
 from advnotes import zoo
-from advnotes.evaluation.identity import identify, modules, same, versions
+from advnotes.identity import identify, modules, same, versions
 from advnotes.threats import Linf
-from tests.advnotes.evaluation import kinds, models
+from tests.advnotes.evaluation import models
+from tests.advnotes.identity import kinds
 
 
 def digest(thing: object) -> str:

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from advnotes.evaluation.code import VERSIONED
-from advnotes.evaluation.inspection import NUMBERS, PLAIN, look
+from advnotes.identity.code import VERSIONED
+from advnotes.identity.objects import NUMBERS, PLAIN, look
 
 __all__ = ["Identity", "identify", "modules", "same", "versions"]
 
