@@ -6,8 +6,6 @@ import re
 from functools import cache
 from pathlib import Path
 
-import torch
-
 __all__ = ["environment", "machine"]
 
 #: Variables that make a processor use fewer instructions than it has; each changes the last bits of sums.
@@ -22,6 +20,8 @@ def environment() -> dict[str, str]:
         ``imitated`` (the variables that restrict them, or nothing), ``threads``, ``blas``, ``device``, ``system``,
         ``python``, ``torch``: each a string.
     """
+    import torch  # here, since those who only read where a number was measured need not wait for it
+
     return {
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -57,6 +57,8 @@ def _processor() -> str:
 
 def _blas() -> str:
     """The library of linear algebra that torch was built with: ``mkl 2024.2``."""
+    import torch
+
     shown = torch.__config__.show()
     name = re.search(r"BLAS_INFO=(\w+)", shown)
     found = re.search(r"oneAPI Math Kernel Library Version ([\d.]+)", shown)
