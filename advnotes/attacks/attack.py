@@ -118,7 +118,11 @@ class Attack(ABC):
             start = clip_rounding(x.to(torch.promote_types(x.dtype, torch.float32)), self.bounds)
             with without_autocast(x.device):
                 x_adv = self.perturb(asked, start, y, generator)
-                if not (self.precision is None or asked.model is model) and self.by_sample and self.returns_best:
+                if (
+                    not (self.precision is None or asked.model is model)
+                    and self.by_sample
+                    and self.returns_best
+                ):
                     x_adv = self._confirmed(asked, itself, start, y, x_adv, generator)
                 if not (asked.all_finite() and itself.all_finite()):
                     warn_of_non_finite_logits(prediction(itself(x_adv)))

@@ -152,6 +152,11 @@ def robust_accuracy(
             source = generator[part] if isinstance(generator, Tensor) else generator
             divided = attack.rows(part) if isinstance(attack, Attack) else attack
             x_adv = divided(model, inputs, labels, source)
+            if x_adv.shape != inputs.shape:
+                raise ValueError(
+                    f"an attack must return a point for each input, of shape {tuple(inputs.shape)}, got shape "
+                    f"{tuple(x_adv.shape)}"
+                )
             with torch.no_grad(), attacked(model):
                 predicted = prediction(guarded(x_adv))
             perturbed.append(predicted)
