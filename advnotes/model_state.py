@@ -163,7 +163,8 @@ def warn_of_non_finite_logits(predicted: Int[Tensor, " batch"], stacklevel: int 
     if count:
         warnings.warn(
             f"the logits of {count} of {len(predicted)} perturbed samples are not finite: the model gives them no "
-            "class, and they count as fooled. Look for a logarithm of 0, a division by 0 or an overflow in the model.",
+            "class. They count as fooled, and as no class that was to be reached. Look for a logarithm of 0, a "
+            "division by 0 or an overflow in the model.",
             NonFiniteLogitsWarning,
             stacklevel=stacklevel,
         )

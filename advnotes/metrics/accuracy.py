@@ -12,7 +12,6 @@ from advnotes.attacks.attack import Attack
 from advnotes.checks import (
     check_count,
     check_finite_logits,
-    check_floating,
     check_labels,
     check_logits,
     check_model,
@@ -126,7 +125,6 @@ def robust_accuracy(
     if len(x) != len(y) or len(x) == 0:
         raise ValueError(f"expected as many labels as samples, and at least one: got {len(x)} and {len(y)}")
     check_labels(y, len(x))
-    check_floating(x)
     check_count("batch_size", batch_size)
     if isinstance(generator, Tensor) and generator.shape != (len(x),):
         raise ValueError(
