@@ -297,7 +297,7 @@ def test_numbers_of_numpy_are_numbers(eps):
     radius = radius_of(eps)
     assert type(radius) in (int, float)
     assert radius == float(eps)
-    assert L2(radius).eps == radius
+    assert L2(float(radius)).eps == radius
 
 
 @pytest.mark.parametrize(
