@@ -156,7 +156,7 @@ def test_refuses_what_it_cannot_average(points):
     x, y = points
     with pytest.raises(ValueError, match="samples must be a whole number of at least 1, got 0"):
         EOT(PGD(Linf(0.1)), samples=0)
-    with pytest.raises(ValueError, match="logits of shape"):
+    with pytest.raises(ValueError, match="one number for each sample"):
         EOT(PGD(Linf(0.1)))(lambda x: x.sum(dim=1), x, y)
     with pytest.raises(ValueError, match="tensor of logits, got tuple"):
         EOT(PGD(Linf(0.1)))(lambda x: (x, x), x, y)
