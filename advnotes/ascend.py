@@ -1,6 +1,5 @@
 """Projected gradient ascent inside a threat: the inner maximisation that attacks and games share."""
 
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -8,24 +7,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from advnotes.gradients import gradient_error, has_no_gradient, value_and_gradient, warn_of_masked_gradients
 from advnotes.threats import Bounds, Threat, per_sample
 
 __all__ = [
     "Ascent",
-    "MaskedGradientWarning",
     "Objective",
     "RowObjective",
     "ascend",
     "best_of_tries",
-    "no_graph",
-    "no_slope",
-    "slope",
-    "warn_of_masking",
+    "gradient_error",
 ]
-
-
-class MaskedGradientWarning(UserWarning):
-    """Some samples gave the attack no gradient to climb, so that it says little about them."""
 
 
 class Ascent(NamedTuple):
@@ -37,9 +29,9 @@ class Ascent(NamedTuple):
 
     def beaten_by(self, other: "Ascent") -> Bool[Tensor, " batch"]:
         """Where another is better: won before not won, then the higher loss."""
-        gain = (other.won & ~self.won) | ((other.won == self.won) & (other.loss > self.loss))
         # A loss that is not a number loses against any that is.
-        return gain | (self.loss.isnan() & ~other.loss.isnan())
+        higher = (other.loss > self.loss) | (self.loss.isnan() & ~other.loss.isnan())
+        return (other.won & ~self.won) | ((other.won == self.won) & higher)
 
     def better_of(self, other: "Ascent") -> "Ascent":
         """The better of two for each sample, as :meth:`beaten_by` has it."""
@@ -117,30 +109,32 @@ def ascend(
             in less time, at the first such point instead of the best. Wants ``best`` and a :class:`RowObjective`.
 
     Warns:
-        MaskedGradientWarning: with ``best``, where samples that were not won gave a gradient that was zero or not
-            finite at some step; it says how many.
+        MaskedGradientWarning: where samples that were not won gave a gradient that was zero or not finite at some
+            step; it says how many. Without ``best`` only where the objective says who is won, as it does at the points
+            before the last.
 
     Raises:
         ValueError: where the loss does not depend on the point in a differentiable way, or ``early_stop`` lacks
             what it wants.
     """
+    total = len(x)
     point, back = x if start is None else start, threat.back_into(x, bounds)
     if isinstance(step_size, Tensor):
         step_size = step_size.to(x).expand(len(x)) if step_size.ndim < 2 else step_size
         step_size = per_sample(step_size, x)
     velocity = torch.zeros_like(x) if momentum else None
     reached: Ascent | None = None
-    blind = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    no_gradient = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     # Where every sample ended, once the first has left the batch, and the rows of those that are still in it.
     ended: Ascent | None = None
     rows = torch.arange(len(x), device=x.device) if early_stop else None
+    won: Tensor | None = None
 
     for step in range(steps):
-        loss, won, gradient = slope(objective, point)
-        if best:
-            if step > 0:
-                reached = _keep(reached, point, loss, won)
-            blind |= no_slope(gradient)
+        loss, won, gradient = value_and_gradient(objective, point)
+        no_gradient |= has_no_gradient(gradient)
+        if best and step > 0:
+            reached = _keep(reached, point, loss, won)
         if rows is not None and reached is not None and bool(reached.won.any()):
             if not isinstance(objective, RowObjective):
                 raise ValueError(
@@ -152,7 +146,9 @@ def ascend(
             keep = (~reached.won).nonzero().squeeze(1)
             if len(keep) == 0:
                 return ended
-            rows, x, point, gradient, blind = (values[keep] for values in (rows, x, point, gradient, blind))
+            rows, x, point, gradient, no_gradient = (
+                values[keep] for values in (rows, x, point, gradient, no_gradient)
+            )
             velocity = None if velocity is None else velocity[keep]
             step_size = step_size[keep] if isinstance(step_size, Tensor) else step_size
             objective, threat, reached = objective.rows(keep), threat.rows(keep), reached.rows(keep)
@@ -167,10 +163,14 @@ def ascend(
             point = back(threat.steepest(gradient, point, bounds).mul_(step_size).add_(point))
 
     if not best:
-        return Ascent(point, torch.full_like(point.flatten(1)[:, 0], torch.nan), torch.zeros_like(blind))
+        if won is not None:
+            warn_of_masked_gradients(no_gradient, won, total, evaluated=False)
+        return Ascent(
+            point, torch.full_like(point.flatten(1)[:, 0], torch.nan), torch.zeros_like(no_gradient)
+        )
     with torch.no_grad():
         reached = _keep(reached, point, *objective(point))
-    warn_of_masking(blind, reached.won)
+    warn_of_masked_gradients(no_gradient, reached.won, total)
     if ended is None or rows is None:
         return reached
     ended.write(rows, reached)
@@ -200,48 +200,6 @@ def best_of_tries(
                 break
         reached.write(rows, reached.rows(rows).better_of(attempt(number, rows)))
     return reached
-
-
-def warn_of_masking(blind: Bool[Tensor, " batch"], won: Bool[Tensor, " batch"]) -> None:
-    """Say how many samples gave a gradient that was zero or not finite (``blind``) and were not won."""
-    missed = int((blind & ~won).sum())
-    if missed:
-        warnings.warn(
-            f"{missed} of {len(blind)} samples gave a gradient that was zero or not finite at some step and were not "
-            "fooled: masked gradients, which do not mean robustness. Try a margin loss, more restarts, or an "
-            "attack without gradients.",
-            MaskedGradientWarning,
-            stacklevel=3,
-        )
-
-
-def no_slope(gradient: Float[Tensor, "batch ..."]) -> Bool[Tensor, " batch"]:
-    """Which samples' gradients are zero or not finite."""
-    largest = gradient.flatten(1).abs().amax(dim=1)
-    return ~((largest > 0) & largest.isfinite())
-
-
-def no_graph(subject: str) -> ValueError:
-    """What to say where autograd finds no way back to the input; ``subject`` is such as "the loss does"."""
-    return ValueError(
-        f"{subject} not depend on the input in a differentiable way (a detach, a rounding or a conversion to NumPy in "
-        "the model?); attack the model without that step, with a differentiable stand-in for it "
-        "(advnotes.attacks.BPDA), or with an attack that takes no gradients (advnotes.attacks.Square)"
-    )
-
-
-def slope(objective: Objective, point: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-    """The loss at a point, whether the adversary has won there, and the loss's gradient; all without a graph."""
-    point = point.detach().requires_grad_()
-    with torch.enable_grad():
-        loss, won = objective(point)
-        # The loss may also have a graph that leads to the model's parameters and not to the point.
-        gradient = (
-            torch.autograd.grad(loss.sum(), point, allow_unused=True)[0] if loss.requires_grad else None
-        )
-    if gradient is None:
-        raise no_graph("the loss does")
-    return loss.detach(), won, gradient
 
 
 def _keep(reached: Ascent | None, point: Tensor, loss: Tensor, won: Tensor | None) -> Ascent:

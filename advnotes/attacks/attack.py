@@ -1,23 +1,28 @@
-"""What every attack has in common: the call, its checks, and leaving the world as it was."""
+"""What all attacks share: the call, its checks, and that it has no side effects."""
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.checks import check_inputs, check_logits
+from advnotes.checks import check_bounds, check_inputs, check_model, clip_rounding
 from advnotes.fast import Autocast, prepared
-from advnotes.losses import Loss, dlr
-from advnotes.model_state import Model, attacked
+from advnotes.model_state import (
+    GuardedModel,
+    Model,
+    attacked,
+    prediction,
+    warn_of_non_finite_logits,
+    without_autocast,
+)
 from advnotes.seeds import Source, rows_of
 from advnotes.threats import Bounds, Linf, Threat, check_threat
 
-__all__ = ["Attack", "Classification", "Model", "NormAttack"]
+__all__ = ["Attack", "Model", "NormAttack"]
 
 AnyAttack = TypeVar("AnyAttack", bound="Attack")
 SomeAttack = TypeVar("SomeAttack", bound="NormAttack")
@@ -27,8 +32,9 @@ SomeAttack = TypeVar("SomeAttack", bound="NormAttack")
 class Attack(ABC):
     """What every attack is: a frozen set of choices, called as ``x_adv = attack(model, x, y)``.
 
-    Nothing but the returned tensor is new: parameters, their gradients, every module's mode and buffers, the
-    caller's tensors and, where a generator is given, the global random state are as before, also after an error.
+    A call has no side effects: parameters, their gradients, every module's mode and buffers, the caller's tensors and,
+    where a generator is given, the global random state are as before, also after an error. A function, a partial, a
+    method or an object around modules is protected as a module is.
 
     Args:
         targeted: make ``y`` the class to reach instead of the class to leave. An attack with a ``loss`` refuses
@@ -36,9 +42,9 @@ class Attack(ABC):
         bounds: the range of the input.
         training: attack the model in train mode (batch statistics, dropout), as some adversarial training does;
             its buffers are put back afterwards. Otherwise every module is in eval mode during the attack.
-        early_stop: leave a sample alone as soon as it is fooled. The same samples are fooled in less time, at the
-            first point that was found instead of the best: what robust accuracy wants. An attack that looks at
-            every sample once, or for the nearest point, does not change.
+        early_stop: stop working on a sample as soon as it is fooled. The same samples are fooled in less time, at the
+            first point that was found instead of the best: what robust accuracy wants. Batches become smaller on the
+            way. An attack that looks at every sample once, or for the nearest point, does not change.
         fast: let the attack's passes go through a copy of the model that agrees with it to rounding and takes less
             time (:func:`advnotes.fast.prepared`), where there is one. False follows the definition to the last bit.
             What a point is worth was then seen in the copy: at a decision boundary the model itself may say otherwise
@@ -50,7 +56,7 @@ class Attack(ABC):
             itself. An attack that returns its last point unevaluated leaves that out.
 
     Raises:
-        ValueError: where ``bounds`` is empty or ``precision`` is another.
+        ValueError: where ``bounds`` are not two finite numbers, the lowest first, or ``precision`` is another.
     """
 
     #: Whether a sample's result depends on that sample alone, so that some can be attacked again.
@@ -67,9 +73,7 @@ class Attack(ABC):
     def __post_init__(self) -> None:
         if self.precision not in (None, torch.bfloat16):
             raise ValueError(f"precision must be None or torch.bfloat16, got {self.precision}")
-        lowest, highest = self.bounds
-        if not lowest < highest:
-            raise ValueError(f"bounds must be (lowest, highest) with lowest < highest, got {self.bounds}")
+        object.__setattr__(self, "bounds", check_bounds(self.bounds))
 
     def __call__(
         self,
@@ -82,7 +86,7 @@ class Attack(ABC):
 
         Args:
             model: maps ``x`` to logits ``[batch, classes]``; normalisation is a layer of it.
-            x: inputs within ``bounds``.
+            x: inputs within ``bounds``; what rounding has put outside is clipped.
             y: the true classes, or with ``targeted`` the classes to reach.
             generator: see :data:`advnotes.seeds.Source`.
 
@@ -90,11 +94,18 @@ class Attack(ABC):
             A new tensor without a graph, of the shape, dtype and device of ``x``, within what the adversary may do
             and within ``bounds``. A sample that was not fooled comes back at its highest loss.
 
+        Warns:
+            NonFiniteLogitsWarning: where the logits of samples that are returned are not finite: these count as fooled,
+                and never as a class that was to be reached.
+            MaskedGradientWarning: where samples that were not fooled gave no gradient.
+
         Raises:
             ValueError: where the input's range, shape, dtype, device or finiteness, the labels or the logits are
                 not as expected; it says what came and how to mend it.
         """
+        check_model(model)
         check_inputs(x, y, self.bounds)
+        self.check_batch(len(x))
         if self.precision is not None and x.dtype != torch.float32:
             raise ValueError(
                 f"precision={self.precision} wants float32 inputs, got {x.dtype}: x.float(), or precision=None"
@@ -103,40 +114,50 @@ class Attack(ABC):
             # A tensor from inference mode cannot enter a graph; its clone can.
             x = x.clone() if x.is_inference() else x.detach()
             y = y.clone() if y.is_inference() else y
-            copy = self._copy_of(model, x)
-            x_adv = self.perturb(copy, x, y, generator)
-            if (
-                self.precision is None
-                or copy is model
-                or not self.by_sample
-                or not getattr(self, "best", True)
-            ):
-                return x_adv
-            undone = self._fooled(copy, x_adv, y) & ~self._fooled(model, x_adv, y)
-            rows = undone.nonzero().squeeze(1)
-            if len(rows) == 0:
-                return x_adv
-            again = self.rows(rows).perturb(model, x[rows], y[rows], rows_of(generator, rows))
-            return x_adv.index_copy(0, rows, again)
+            asked, itself = self.prepare(model, x), GuardedModel(model, x.device, x.dtype)
+            # Small steps are lost in half precision.
+            start = clip_rounding(x.to(torch.promote_types(x.dtype, torch.float32)), self.bounds)
+            with without_autocast(x.device):
+                x_adv = self.perturb(asked, start, y, generator)
+                if self.precision is not None and self.by_sample and self.returns_best:
+                    x_adv = confirmed(self, asked, itself, start, y, x_adv, generator)
+                if not (asked.all_finite() and itself.all_finite()):
+                    warn_of_non_finite_logits(prediction(itself(x_adv)))
+                return x_adv.to(x.dtype)
 
     @property
-    def passes(self) -> int:
-        """About how many times a call asks the model about the whole batch: what preparing a copy has to pay for."""
-        own = [getattr(self, name, None) for name in ("steps", "queries", "restarts", "targets")]
-        return math.prod(number for number in own if isinstance(number, int)) if any(own) else 20
+    def estimated_passes(self) -> int:
+        """About how many forward passes over the whole batch a call takes: decides whether a faster copy pays off."""
+        return 20
+
+    @property
+    def returns_best(self) -> bool:
+        """Whether the best of the evaluated points is returned; otherwise the last one, unevaluated."""
+        return True
 
     def rows(self: AnyAttack, rows: Tensor | slice) -> AnyAttack:
         """The same attack for some rows of the batch, where a setting has a value for each sample."""
         return self
 
-    def _copy_of(self, model: Model, x: Tensor) -> Model:
-        if self.fast:
-            return prepared(model, x, passes=self.passes, precision=self.precision)
-        return model if self.precision is None else Autocast(model, self.precision)
+    def check_batch(self, count: int) -> None:
+        """Refuse settings with a value for each sample that do not fit a batch of ``count``.
 
-    def _fooled(self, model: Model, x: Tensor, y: Tensor) -> Tensor:
-        said = model(x).argmax(dim=1)
-        return said == y if self.targeted else said != y
+        Raises:
+            ValueError: see above.
+        """
+        return
+
+    def prepare(self, model: Model, x: Float[Tensor, "batch ..."]) -> GuardedModel:
+        """What :meth:`perturb` calls for logits: the model or its faster copy, its input and its logits guarded."""
+        return GuardedModel(self.faster(model, x), x.device, x.dtype)
+
+    def faster(self, model: Model, x: Float[Tensor, "batch ..."]) -> Model:
+        """A copy of the model that takes less time, where there is one that pays off; otherwise the model itself."""
+        # Within the caller's autocast a copy in float32 would be another function than the model.
+        if self.fast and not (self.precision is None and torch.is_autocast_enabled(x.device.type)):
+            # A clone, since the model may write into what it gets.
+            return prepared(model, x.clone(), passes=self.estimated_passes, precision=self.precision)
+        return model if self.precision is None else Autocast(model, self.precision)
 
     @abstractmethod
     def perturb(
@@ -168,83 +189,37 @@ class NormAttack(Attack):
                 "eps is in the unit of the input, so for pixels in [0, 1] write 8 / 255, not 8"
             )
 
+    def check_batch(self, count: int) -> None:  # noqa: D102
+        self.threat.check_batch(count)
+
     def scaled(self: SomeAttack, factor: float) -> SomeAttack:
-        """The same attack inside a threat ``factor`` times as large, its step size scaled along."""
-        step_size = getattr(self, "step_size", None)
-        scaled_step = {} if step_size is None else {"step_size": step_size * factor}
-        return dataclasses.replace(self, threat=self.threat.scaled(factor), **scaled_step)
+        """The same attack inside a threat ``factor`` times as large; a step size in units of the input scales too."""
+        return dataclasses.replace(self, threat=self.threat.scaled(factor))
 
     def rows(self: SomeAttack, rows: Tensor | slice) -> SomeAttack:
-        """The same attack for some rows of the batch, where ``eps`` or the step size has a value for each sample."""
-        step_size = getattr(self, "step_size", None)
-        own_steps: dict[str, Any] = {}
-        if isinstance(step_size, Tensor) and step_size.ndim:
-            own_steps["step_size"] = step_size[rows]
-        return dataclasses.replace(self, threat=self.threat.rows(rows), **own_steps)
+        """The same attack for some rows of the batch, where ``eps`` has a value for each sample."""
+        return dataclasses.replace(self, threat=self.threat.rows(rows))
 
 
-class Classification:
-    """The adversary's aim against a classifier, an objective for :func:`~advnotes.ascend.ascend`.
+def confirmed(
+    attack: Attack,
+    copy: GuardedModel,
+    itself: GuardedModel,
+    x: Float[Tensor, "batch ..."],
+    y: Int[Tensor, " batch"],
+    x_adv: Float[Tensor, "batch ..."],
+    generator: Source,
+) -> Float[Tensor, "batch ..."]:
+    """The result, with those samples attacked once more that fool the copy in bfloat16 and not the model itself."""
+    if copy.model is itself.model:
+        return x_adv
 
-    Called with a point, it gives each sample's loss (its negative where targeted) and whether the model is fooled.
+    def fooled(model: Model) -> Tensor:
+        predicted = prediction(model(x_adv))
+        return predicted == y if attack.targeted else predicted != y
 
-    Args:
-        model: maps inputs to logits.
-        y: the classes to leave or, with ``targeted``, to reach.
-        loss: ``loss(logits, y)``, one value for each sample, larger where ``y`` is less likely.
-        targeted: whether ``y`` is to be reached.
-
-    Raises:
-        ValueError: where the loss cannot reach a class and is to; when called, where the logits or the loss are not as
-            expected.
-    """
-
-    def __init__(self, model: Model, y: Int[Tensor, " batch"], loss: Loss, targeted: bool = False) -> None:
-        check_loss(loss, targeted)
-        self.model, self.y, self.loss, self.targeted = model, y, loss, targeted
-        self._checked = False
-
-    def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        logits = self.model(point)
-        if not self._checked:
-            check_logits(logits, self.y)
-        value = self.loss(logits, self.y)
-        if value.shape != self.y.shape:
-            raise ValueError(
-                f"loss must return one value for each of the {len(self.y)} samples, got shape {tuple(value.shape)}: "
-                "no mean, no sum"
-            )
-        self._checked = True
-        said = logits.argmax(dim=1)
-        return (-value, said == self.y) if self.targeted else (value, said != self.y)
-
-    def rows(self, rows: Tensor) -> "Classification":
-        """The aim against some of the samples."""
-        part = Classification(self.model, self.y[rows], self.loss, self.targeted)
-        part._checked = self._checked
-        return part
-
-
-def check_counts(settings: object, *names: str) -> None:
-    """Refuse a count below 1: how many steps, restarts, queries ...
-
-    Raises:
-        ValueError: see above.
-    """
-    for name in names:
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")
-
-
-def check_loss(loss: Loss, targeted: bool) -> None:
-    """Refuse a loss that leads away from a class and not towards one.
-
-    Raises:
-        ValueError: see above.
-    """
-    if targeted and loss is dlr:
-        raise ValueError(
-            "expected a loss that leads towards a class, got dlr (equation 6) with targeted=True: it has no gradient "
-            "where the class to reach is the third likeliest. Use loss=margin_loss, its numerator, or "
-            "loss=cross_entropy; to try each likely wrong class by equation 7, use TargetedAPGD(threat)"
-        )
+    rows = (fooled(copy) & ~fooled(itself)).nonzero().squeeze(1)
+    if len(rows) == 0:
+        return x_adv
+    again = attack.rows(rows).perturb(itself, x[rows], y[rows], rows_of(generator, rows))
+    return x_adv.index_copy(0, rows, again)

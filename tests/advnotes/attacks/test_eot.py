@@ -146,7 +146,7 @@ def test_asks_for_what_the_wrapped_attack_does(points):
 
 def test_rows_and_passes_are_the_wrapped_attacks():
     eot = EOT(PGD(Linf(torch.tensor([0.1, 0.2, 0.3])), steps=5, restarts=2), samples=3)
-    assert eot.passes == 3 * 10
+    assert eot.estimated_passes == 3 * 10
     rows = eot.rows(torch.tensor([2, 0]))
     assert rows.samples == 3
     torch.testing.assert_close(rows.attack.threat.eps, torch.tensor([0.3, 0.1]))
@@ -154,9 +154,9 @@ def test_rows_and_passes_are_the_wrapped_attacks():
 
 def test_refuses_what_it_cannot_average(points):
     x, y = points
-    with pytest.raises(ValueError, match="samples must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="samples must be a whole number of at least 1, got 0"):
         EOT(PGD(Linf(0.1)), samples=0)
-    with pytest.raises(ValueError, match="logits of shape"):
+    with pytest.raises(ValueError, match="one number for each sample"):
         EOT(PGD(Linf(0.1)))(lambda x: x.sum(dim=1), x, y)
     with pytest.raises(ValueError, match="tensor of logits, got tuple"):
         EOT(PGD(Linf(0.1)))(lambda x: (x, x), x, y)

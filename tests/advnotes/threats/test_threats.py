@@ -209,7 +209,7 @@ def test_one_radius_for_each_sample(kind):
     together = kind(eps).project(delta)
     alone = torch.cat([kind(float(e)).project(d[None]) for e, d in zip(eps, delta, strict=True)])
     torch.testing.assert_close(together, alone, rtol=1e-6, atol=1e-6)
-    with pytest.raises(ValueError, match="5 samples, but the batch has 2"):
+    with pytest.raises(ValueError, match="each of 5 samples, but there are 2"):
         kind(eps).project(delta[:2])
 
 
