@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from advnotes.attacks.parts.draws import answer_and_loss
 from advnotes.checks import check_inputs, check_logits
 from advnotes.fast import Autocast, prepared
 from advnotes.losses import Loss, dlr
@@ -205,7 +206,12 @@ class Classification:
         self._checked = False
 
     def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        logits = self.model(point)
+        logits, value = answer_and_loss(self.model, point, self._loss_of)
+        self._checked = True
+        said = logits.argmax(dim=1)
+        return (-value, said == self.y) if self.targeted else (value, said != self.y)
+
+    def _loss_of(self, logits: Tensor) -> Tensor:
         if not self._checked:
             check_logits(logits, self.y)
         value = self.loss(logits, self.y)
@@ -214,9 +220,7 @@ class Classification:
                 f"loss must return one value for each of the {len(self.y)} samples, got shape {tuple(value.shape)}: "
                 "no mean, no sum"
             )
-        self._checked = True
-        said = logits.argmax(dim=1)
-        return (-value, said == self.y) if self.targeted else (value, said != self.y)
+        return value
 
     def rows(self, rows: Tensor) -> "Classification":
         """The aim against some of the samples."""

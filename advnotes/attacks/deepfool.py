@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.attacks.attack import Classification, NormAttack, check_counts
-from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
+from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes, warn_of_cost
 from advnotes.attacks.parts.hyperplane import distances
 from advnotes.losses import margin_loss
 from advnotes.model_state import Model
@@ -39,13 +39,16 @@ class DeepFool(NormAttack):
         steps: linear models at most, at least 1.
         overshoot: how much longer the sum of the steps is made, as a share of it, to cross the boundary.
         candidates: how many classes are looked at, the true one included, by their logits at ``x``; each costs a
-            backward pass in every step. None is all of them.
+            backward pass in every step. None is all of them; a warning says what that costs from 50 on.
 
     The other arguments are :class:`NormAttack`'s.
 
     Differs from the paper: after each step the point is moved back into the range of the input; a step is longer by
     a ten-thousandth of that range, as in the authors' code, since what overshoots is 2% of the last step only, which
     may be next to nothing; the classes are limited to ``candidates``.
+
+    Warns:
+        ManyClassesWarning: when called, where 50 classes or more are looked at.
 
     Raises:
         ValueError: for L1, with ``targeted``, or where an argument lies outside its range.
@@ -78,6 +81,8 @@ class DeepFool(NormAttack):
     ) -> Float[Tensor, "batch ..."]:
         nearest = Nearest(Classification(model, y, margin_loss), x, self.threat, self.early_stop)
         others = likeliest_wrong(model(x), y, None if self.candidates is None else self.candidates - 1)
+        remedy = "candidates=10 looks at the likeliest ones, and seldom finds a farther point"
+        warn_of_cost("DeepFool", others.shape[1], self.steps, remedy)
         rows, last, total = nearest.unfinished(), x.clone(), torch.zeros_like(x)
         for _ in range(self.steps):
             if len(rows) == 0:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.attacks.attack import Classification, NormAttack, check_counts
-from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
+from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes, warn_of_cost
 from advnotes.attacks.parts.hyperplane import distances, shortest_way
 from advnotes.losses import margin, margin_loss
 from advnotes.model_state import Model
@@ -52,8 +52,13 @@ class FAB(NormAttack):
     after a success, since at a corner between several classes the pull towards ``x`` would keep the walk out for
     ever. Where the nearest point of ``y`` lies in such a corner, the one that is found is farther away.
 
+    A step takes one gradient for each wrong class: from 50 classes on a warning says what that costs.
+
     Differs from the paper: a random start is drawn from the ball and not from its surface; the secant search looks at
     the likeliest wrong class wherever it is, not at one that it began with.
+
+    Warns:
+        ManyClassesWarning: when called, without ``targeted``, where the model has 50 classes or more.
 
     Raises:
         ValueError: where an argument lies outside its range.
@@ -109,7 +114,10 @@ class FAB(NormAttack):
         """The boundaries that one run after the other looks at."""
         if self.targeted:
             return [partial(_lead_of_goal, y)]
-        return [partial(leads, y, likeliest_wrong(model(x), y))]
+        others = likeliest_wrong(model(x), y)
+        remedy = "TargetedFAB(threat) looks at the 9 likeliest classes with one backward pass a step"
+        warn_of_cost("FAB", others.shape[1], self.steps * self.restarts, remedy)
+        return [partial(leads, y, others)]
 
     def walk(
         self, model: Model, nearest: Nearest, gaps: Gaps, rows: Tensor, start: Tensor, last: Tensor

@@ -30,7 +30,7 @@ class Square(NormAttack):
     A query looks at the best point so far with a square of it changed, and keeps the change where the loss is
     higher. In Linf each channel of the square moves to :math:`x + \epsilon` or :math:`x - \epsilon`; in L2 the
     norm that two squares hold is gathered into one of them, as two bumps of opposite signs. The squares begin
-    with ``share`` of the image and shrink on the paper's schedule, stretched to the number of queries.
+    with ``share`` of the image and shrink on the paper's schedule for 10,000 queries.
 
     The model is only called, so it may round, draw, or run elsewhere. Inputs are ``[batch, channels, height,
     width]``; any other shape is taken as one channel of height :math:`d` and width 1, whose squares are runs of
@@ -41,6 +41,9 @@ class Square(NormAttack):
         restarts: how many independent searches; the best is kept.
         loss: what the adversary raises (or, with ``targeted``, lowers), one value for each sample.
         share: the share of the pixels that the first squares cover, the paper's p, in (0, 1].
+        stretch: stretch or squeeze the schedule to the number of queries, so that any number ends with the smallest
+            squares. Otherwise the squares shrink at the paper's queries, as AutoAttack has it (``resc_schedule=False``
+            in the authors' code).
 
     The other arguments are :class:`NormAttack`'s. Samples do not depend on each other: each has its own squares,
     drawn from its own seed.
@@ -58,6 +61,7 @@ class Square(NormAttack):
     restarts: int = 1
     loss: Loss = margin_loss
     share: float = 0.8
+    stretch: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,7 +104,7 @@ class Square(NormAttack):
                     break
                 rows, point, loss, won, seeds = (values[keep] for values in (rows, point, loss, won, seeds))
                 objective, squares = objective.rows(keep), squares.rows(keep)
-            halvings = bisect_left(HALVINGS, query * 10_000 // self.queries)
+            halvings = bisect_left(HALVINGS, query * 10_000 // self.queries if self.stretch else query)
             numbers = uniform(point, squares.numbers, seeds, stream + query)
             # The point is changed in place and put back where that did not help: a query costs what its square does.
             window = squares.window(self.share / 2**halvings)

@@ -1,5 +1,6 @@
 """What attacks that look for the nearest adversarial point share: the boundary's linear model, and the record."""
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -10,7 +11,50 @@ from advnotes.ascend import no_graph, no_slope, warn_of_masking
 from advnotes.attacks.attack import Classification
 from advnotes.threats import Threat, per_sample
 
-__all__ = ["Nearest", "leads", "likeliest_wrong", "slopes"]
+__all__ = [
+    "MANY_CLASSES",
+    "ManyClassesWarning",
+    "Nearest",
+    "cost_of_classes",
+    "leads",
+    "likeliest_wrong",
+    "slopes",
+    "warn_of_cost",
+]
+
+
+#: From so many classes on, an attack that takes a gradient for each class says what that costs before it starts.
+MANY_CLASSES = 50
+
+
+class ManyClassesWarning(UserWarning):
+    """An attack is about to take one gradient for each class of a model of many."""
+
+
+def cost_of_classes(others: int) -> str:
+    """What a step costs that looks at the boundaries with so many other classes, in words."""
+    return f"a step takes {others} backward passes, and keeps as many gradients of the whole batch"
+
+
+def warn_of_cost(attack: str, others: int, steps: int, remedy: str) -> None:
+    """Say what is about to be spent where a step takes the gradients of many classes.
+
+    Args:
+        attack: what the attack is called.
+        others: how many boundaries a step looks at.
+        steps: how many steps there are at most.
+        remedy: what does the same for less.
+
+    Warns:
+        ManyClassesWarning: see above.
+    """
+    if others + 1 >= MANY_CLASSES:
+        warnings.warn(
+            f"{attack} on {others + 1} classes: {cost_of_classes(others)}, up to {others * steps:,} backward passes in "
+            f"all; {remedy}",
+            ManyClassesWarning,
+            stacklevel=3,
+        )
 
 
 def slopes(

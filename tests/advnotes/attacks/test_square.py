@@ -29,7 +29,7 @@ def spread(numbers: float, places: int) -> int:
     return math.floor(numbers * places)
 
 
-def plain_linf(model, x, y, eps, queries, share, seed):
+def plain_linf(model, x, y, eps, queries, share, seed, schedule=10_000):
     """Algorithms 1 and 2 for one image, with slices."""
     channels, height, width = x.shape
     low, high = (x - eps).clamp(0, 1), (x + eps).clamp(0, 1)
@@ -37,7 +37,7 @@ def plain_linf(model, x, y, eps, queries, share, seed):
     best = torch.where((u < 0.5).view(channels, 1, width), high, low)
     loss = margin_loss(model(best[None]), y)
     for query in range(1, queries):
-        at = query * 10_000 // queries
+        at = query * 10_000 // schedule
         p = share / 2 ** sum(at > mark for mark in HALVINGS)
         side = max(1, round(math.sqrt(p * height * width)))
         u = uniform(x[None], 2 + channels, seed, query)[0]
@@ -57,16 +57,41 @@ def plain_linf(model, x, y, eps, queries, share, seed):
     return best
 
 
+@pytest.mark.parametrize("stretch", [True, False])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_linf_is_the_algorithm(channels):
+def test_linf_is_the_algorithm(channels, stretch):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(channels * 64, 12), nn.Tanh(), nn.Linear(12, 3)).double()
     x, y = torch.rand(5, channels, 8, 8).double(), torch.arange(5) % 3
     seeds = torch.arange(5) + 40
-    ours = Square(Linf(0.2), queries=60)(model, x, y, seeds)
+    ours = Square(Linf(0.2), queries=60, stretch=stretch)(model, x, y, seeds)
     for i in range(5):
-        plain = plain_linf(model, x[i], y[i : i + 1], 0.2, 60, 0.8, seeds[i : i + 1])
+        schedule = 60 if stretch else 10_000  # where it is not stretched, 60 queries are its beginning
+        plain = plain_linf(model, x[i], y[i : i + 1], 0.2, 60, 0.8, seeds[i : i + 1], schedule)
         torch.testing.assert_close(ours[i], plain)
+
+
+@pytest.mark.parametrize("stretch", [True, False])
+def test_the_squares_shrink_at_the_papers_queries_or_at_the_same_shares_of_those_given(stretch, monkeypatch):
+    """The authors' table, p by query, beside the sides of the windows that are really changed."""
+    shares = []
+    window = Corners.window
+
+    def noted(squares, share):
+        shares.append(share)
+        return window(squares, share)
+
+    monkeypatch.setattr(Corners, "window", noted)
+    torch.manual_seed(0)
+    model, x = nn.Linear(4, 2).double(), torch.rand(1, 4).double()
+    queries = 5000
+    Square(Linf(0.1), queries=queries, stretch=stretch)(model, x, torch.tensor([0]), torch.tensor([3]))
+    ends, halved = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000], []
+    for query in range(1, queries):
+        at = 2 * query if stretch else query
+        halved.append(0.8 / 2 ** sum(at > end for end in ends))
+    assert shares == halved
+    assert shares[-1] == 0.8 / (512 if stretch else 128)
 
 
 @pytest.mark.parametrize("power", [1, 2])
