@@ -9,13 +9,13 @@ from torch import Tensor
 
 from advnotes.ascend import Ascent
 from advnotes.attacks.apgd import APGD, TargetedAPGD
-from advnotes.attacks.attack import Attack, NormAttack, check_counts
+from advnotes.attacks.attack import Attack, NormAttack
 from advnotes.attacks.eot import EOT
 from advnotes.attacks.fab import FAB, TargetedFAB
 from advnotes.attacks.parts.boundary import MANY_CLASSES, cost_of_classes
 from advnotes.attacks.parts.draws import Draws
 from advnotes.attacks.square import Square
-from advnotes.checks import check_logits
+from advnotes.checks import check_counts, check_logits
 from advnotes.losses import cross_entropy, dlr, margin_loss
 from advnotes.model_state import Model
 from advnotes.seeds import Source, own_seeds
@@ -72,13 +72,17 @@ class AutoAttack(NormAttack):
                 "AutoAttack chooses the classes to reach by itself: to reach one that you choose, use "
                 "APGD(threat, targeted=True) or Square(threat, targeted=True)"
             )
-        check_counts(self, "samples")
+        check_counts(samples=self.samples)
         if self.plus and self.randomised:
             raise ValueError(
                 "plus and randomised are two ensembles: randomised=True for a model that draws at random, plus=True "
                 "for any other"
             )
         self.members(10)  # they refuse what does not fit
+
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return sum(member.estimated_passes for member in self.members(10))
 
     def members(self, classes: int) -> tuple[Attack, ...]:
         """The attacks, in their order, against a model of so many classes.

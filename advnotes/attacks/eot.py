@@ -6,9 +6,10 @@ from dataclasses import KW_ONLY, dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Attack, check_counts
+from advnotes.attacks.attack import Attack
 from advnotes.attacks.parts.draws import Draws
 from advnotes.attacks.parts.wrapper import Wrapper
+from advnotes.checks import check_counts
 from advnotes.model_state import Model
 from advnotes.seeds import Source
 
@@ -54,12 +55,12 @@ class EOT(Wrapper):
         if isinstance(self.attack, Attack):
             object.__setattr__(self, "attack", _without_early_stop(self.attack))
         super().__post_init__()
-        check_counts(self, "samples")
+        check_counts(samples=self.samples)
 
     @property
-    def passes(self) -> int:
+    def estimated_passes(self) -> int:
         """The wrapped attack's, times the draws."""
-        return self.samples * self.attack.passes
+        return self.samples * self.attack.estimated_passes
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None

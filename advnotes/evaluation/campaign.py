@@ -132,7 +132,7 @@ class Campaign:
         """A copy of the model that takes less time, where there is one: made once, not in every batch."""
         x, *_ = self.subjects.batch(torch.arange(min(len(self.order), self.batch_size)))
         batches = -(-len(self.order) // self.batch_size)
-        passes = batches * sum(attack.passes for attack in attacks)
+        passes = batches * sum(attack.estimated_passes for attack in attacks)
         self.trial.quick = prepared(self.trial.model, x, passes=passes, precision=precision)
 
     def open(

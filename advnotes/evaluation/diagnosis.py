@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advnotes.ascend import MaskedGradientWarning
 from advnotes.attacks import EOT, FGSM, PGD, Model, NormAttack, Square
 from advnotes.checks import check_inputs, check_logits
 from advnotes.evaluation import probes
 from advnotes.evaluation.probes import Case
 from advnotes.evaluation.report import Finding
+from advnotes.gradients import MaskedGradientWarning
 from advnotes.losses import cross_entropy, margin_loss
 from advnotes.model_state import attacked
 from advnotes.seeds import Source, own_seeds

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Classification
+from advnotes.attacks.objective import Classification
 from advnotes.losses import Loss, margin_loss
 from advnotes.model_state import Model
 from advnotes.seeds import uniform
@@ -187,9 +187,9 @@ def _logits(case: Case, point: Tensor) -> Tensor:
 
 
 def _gradient(case: Case, point: Tensor, loss: Loss) -> Tensor:
-    from advnotes.ascend import slope
+    from advnotes.gradients import value_and_gradient
 
-    gradient = slope(Classification(case.model, case.y, loss), point)[2]
+    gradient = value_and_gradient(Classification(case.model, case.y, loss), point)[2]
     assert gradient is not None
     return gradient
 

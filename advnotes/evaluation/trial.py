@@ -13,9 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from advnotes.ascend import MaskedGradientWarning
 from advnotes.attacks.attack import Attack
 from advnotes.evaluation.journal import Part
+from advnotes.gradients import MaskedGradientWarning
 from advnotes.model_state import Model
 from advnotes.threats import Bounds, Threat
 

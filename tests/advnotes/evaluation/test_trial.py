@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advnotes.ascend import MaskedGradientWarning
 from advnotes.attacks import NormAttack, Square
 from advnotes.evaluation.trial import Counted, Subjects, Trial, blind_spots, seeded
+from advnotes.gradients import MaskedGradientWarning
 from advnotes.threats import L1, L2, Linf, Threat
 from tests.advnotes.evaluation import models
 
