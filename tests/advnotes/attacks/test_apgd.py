@@ -283,10 +283,10 @@ def test_targeted_losses_by_hand():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: APGD(Linf(0.1), steps=0), "steps must be at least 1, got 0"),
-        (lambda: APGD(Linf(0.1), restarts=0), "restarts must be at least 1, got 0"),
+        (lambda: APGD(Linf(0.1), steps=0), "steps must be a whole number of at least 1, got 0"),
+        (lambda: APGD(Linf(0.1), restarts=0), "restarts must be a whole number of at least 1, got 0"),
         (lambda: APGD(L2(float("inf"))), "must be finite.*FAB"),
-        (lambda: TargetedAPGD(Linf(0.1), targets=0), "targets must be at least 1, got 0"),
+        (lambda: TargetedAPGD(Linf(0.1), targets=0), "targets must be a whole number of at least 1, got 0"),
         (lambda: TargetedAPGD(Linf(0.1), loss=dlr), "chooses the classes to reach and the loss itself"),
         (lambda: TargetedAPGD(Linf(0.1), targeted=True), r"targeted=True, loss=margin_loss\)"),
     ],

@@ -205,9 +205,9 @@ def test_hidden_gradients_do_not_stop_it(digits):
     [
         (lambda: AutoAttack(Linf(0.1), targeted=True), "chooses the classes to reach by itself"),
         (lambda: AutoAttack(Linf(0.1), plus=True, randomised=True), "two ensembles"),
-        (lambda: AutoAttack(Linf(0.1), samples=0), "samples must be at least 1"),
-        (lambda: AutoAttack(Linf(0.1), steps=0), "steps must be at least 1"),
-        (lambda: AutoAttack(Linf(0.1), queries=0), "queries must be at least 1"),
+        (lambda: AutoAttack(Linf(0.1), samples=0), "samples must be a whole number of at least 1"),
+        (lambda: AutoAttack(Linf(0.1), steps=0), "steps must be a whole number of at least 1"),
+        (lambda: AutoAttack(Linf(0.1), queries=0), "queries must be a whole number of at least 1"),
         (lambda: AutoAttack(L2(float("inf"))), "must be finite"),
         (lambda: AutoAttack(Linf(0.1)).members(1), "at least 2 classes, got 1"),
     ],

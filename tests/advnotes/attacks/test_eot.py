@@ -246,7 +246,7 @@ def test_rows_and_passes_are_the_wrapped_attacks():
 
 def test_refuses_what_it_cannot_average(points):
     x, y = points
-    with pytest.raises(ValueError, match="samples must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="samples must be a whole number of at least 1, got 0"):
         EOT(PGD(Linf(0.1)), samples=0)
     with pytest.raises(ValueError, match="one logit for each class is wanted"):
         EOT(PGD(Linf(0.1)))(lambda x: x.sum(dim=1), x, y)

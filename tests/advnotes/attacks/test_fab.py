@@ -201,12 +201,12 @@ def test_a_model_without_slopes_is_refused():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: FAB(L2(1.0), steps=0), "steps must be at least 1"),
-        (lambda: FAB(L2(1.0), restarts=0), "restarts must be at least 1"),
+        (lambda: FAB(L2(1.0), steps=0), "steps must be a whole number of at least 1"),
+        (lambda: FAB(L2(1.0), restarts=0), "restarts must be a whole number of at least 1"),
         (lambda: FAB(L2(1.0), alpha_max=1.5), r"alpha_max in \[0, 1\]"),
         (lambda: FAB(L2(1.0), eta=0.9), "eta of at least 1"),
         (lambda: FAB(L2(1.0), beta=1.0), r"beta in \(0, 1\)"),
-        (lambda: TargetedFAB(L2(1.0), targets=0), "targets must be at least 1"),
+        (lambda: TargetedFAB(L2(1.0), targets=0), "targets must be a whole number of at least 1"),
         (lambda: TargetedFAB(L2(1.0), targeted=True), r"use FAB\(threat, targeted=True\)"),
     ],
 )

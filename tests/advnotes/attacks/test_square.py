@@ -301,8 +301,8 @@ def test_targeted_reaches_the_class(digits):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"queries": 0}, "queries must be at least 1, got 0"),
-        ({"restarts": 0}, "restarts must be at least 1, got 0"),
+        ({"queries": 0}, "queries must be a whole number of at least 1, got 0"),
+        ({"restarts": 0}, "restarts must be a whole number of at least 1, got 0"),
         ({"share": 0.0}, r"share must lie in \(0, 1\], got 0.0"),
         ({"share": 1.5}, r"share must lie in \(0, 1\], got 1.5"),
     ],
