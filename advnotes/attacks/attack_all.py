@@ -15,7 +15,7 @@ from torch import Tensor
 from advnotes.attacks.attack import Attack, NormAttack
 from advnotes.attacks.parts.wrapper import Wrapper, innermost
 from advnotes.checks import check_count
-from advnotes.model_state import Model, attacked, device_of
+from advnotes.model_state import GuardedModel, Model, attacked, device_of, prediction
 from advnotes.seeds import Source
 from advnotes.threats import L2
 
@@ -32,7 +32,7 @@ class AdversarialSet:
     Args:
         inputs: the perturbed samples.
         labels: the classes that the attack was given: the true ones or, where it was targeted, those to reach.
-        predictions: what the model says of the perturbed samples.
+        predictions: the class that the model gives each perturbed sample; -1 where its logits are not finite.
         success: whether the class was left or, where the attack was targeted, reached.
         distance: of each perturbation, in the attack's own norm, or in L2 where it has none; in the input's unit.
         passes: how many forward passes a sample of its batch took on average. Samples leave a batch at different
@@ -105,13 +105,13 @@ def attack_all(
         seeds = generator[rows].to(device) if isinstance(generator, Tensor) else generator
         x_adv = counted.rows(rows)(model, x, y, seeds)
         with torch.no_grad(), attacked(model, attack.training):
-            said = model(x_adv).argmax(dim=1)
+            predicted = prediction(GuardedModel(model, device)(x_adv))
         parts.append(
             {
                 "inputs": x_adv,
                 "labels": y,
-                "predictions": said,
-                "success": said == y if attack.targeted else said != y,
+                "predictions": predicted,
+                "success": predicted == y if attack.targeted else predicted != y,
                 "distance": threat.norm(x_adv - x),
                 "passes": torch.full((len(x),), sum(counted.passes) / len(x)),
             }
@@ -169,5 +169,8 @@ class _Counted(Wrapper):
         self.passes.append(counter.passes)
         return x_adv
 
-    def prepare(self, model: Model, x: Tensor) -> Model:
-        return self.attack.prepare(model, x)
+    def faster(self, model: Model, x: Tensor) -> Model:
+        return self.attack.faster(model, x)
+
+    def check_batch(self, count: int) -> None:
+        self.attack.check_batch(count)

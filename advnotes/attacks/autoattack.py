@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from advnotes.attacks.parts.draws import Draws
 from advnotes.attacks.square import Square
 from advnotes.checks import check_counts, check_logits
 from advnotes.losses import cross_entropy, dlr, margin_loss
-from advnotes.model_state import Model
+from advnotes.model_state import Model, prediction
 from advnotes.seeds import Source, own_seeds
 from advnotes.threats import L1
 
@@ -131,7 +132,8 @@ class AutoAttack(NormAttack):
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         def reached(point: Tensor, logits: Tensor, y: Tensor) -> Ascent:
-            return Ascent(point, margin_loss(logits, y), logits.argmax(dim=1) != y)
+            predicted = prediction(logits)
+            return Ascent(point, margin_loss(logits, y).masked_fill(predicted < 0, torch.inf), predicted != y)
 
         judge = Draws(model, self.samples) if self.randomised else model
         seeds, logits = own_seeds(generator, x), judge(x)

@@ -178,5 +178,5 @@ class _Decisions(_Estimator):
 
 class _Labels(_Estimator):
     def __call__(self, x: Array) -> Array:
-        said = np.asarray(self.estimator.predict(self.table(x)))
-        return np.asarray(said[:, None] == np.asarray(self.estimator.classes_)[None]).astype(np.float64)
+        predicted = np.asarray(self.estimator.predict(self.table(x)))
+        return np.asarray(predicted[:, None] == np.asarray(self.estimator.classes_)[None]).astype(np.float64)

@@ -143,9 +143,3 @@ class Confident(Classification):
     def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:
         loss, won = super().__call__(point)
         return loss, won & (loss >= self.confidence)
-
-    def rows(self, rows: Tensor) -> "Confident":
-        """The aim against some of the samples."""
-        part = Confident(self.model, self.y[rows], self.loss, self.targeted)
-        part.confidence, part._checked = self.confidence, self._checked
-        return part

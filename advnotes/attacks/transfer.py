@@ -75,7 +75,7 @@ class Transfer(Wrapper):
             copies = [self.attack.prepare(source, x) for source in self.models]
             return self.attack.perturb(copies[0] if len(copies) == 1 else Mean(copies), x, y, generator)
 
-    def prepare(self, model: Model, x: Tensor) -> Model:
+    def faster(self, model: Model, x: Float[Tensor, "batch ..."]) -> Model:
         """The model itself: preparing a copy would ask it, and the copies that are worth having are the sources'."""
         return model
 

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from advnotes.checks import check_logits
 from advnotes.model_state import Model
 from advnotes.threats import per_sample
 
@@ -29,7 +28,7 @@ class Draws:
 
     def __call__(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
         """The vote. Its gradient keeps the graphs of all draws at once; :meth:`mean_loss` keeps one."""
-        return self._vote([self._draw(x) for _ in range(self.samples)])
+        return self._vote([self.model(x) for _ in range(self.samples)])
 
     def mean_loss(
         self, point: Float[Tensor, "batch ..."], loss: Callable[[Tensor], Tensor]
@@ -61,18 +60,13 @@ class Draws:
         """Logits, loss and the loss's gradient of one draw, whose graph ends here."""
         wanted = torch.is_grad_enabled() and point.requires_grad
         here = point.detach().requires_grad_(wanted)
-        logits = self._draw(here)
+        logits = self.model(here)
         value = loss(logits)
         gradient = None
         if wanted and value.requires_grad:
             # The loss may also have a graph that leads to the model's parameters and not to the point.
             (gradient,) = torch.autograd.grad(value.sum(), here, allow_unused=True)
         return logits.detach(), value.detach(), gradient
-
-    def _draw(self, x: Tensor) -> Tensor:
-        logits = self.model(x)
-        check_logits(logits, torch.zeros(len(x), dtype=torch.int64))
-        return logits
 
     def _vote(self, answers: list[Tensor]) -> Tensor:
         each = torch.stack([logits.log_softmax(dim=1) for logits in answers])

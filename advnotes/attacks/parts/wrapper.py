@@ -48,6 +48,10 @@ class Wrapper(Attack):
         """As many as the wrapped attack's."""
         return self.attack.estimated_passes
 
+    def check_batch(self, count: int) -> None:
+        """As the wrapped attack does."""
+        self.attack.check_batch(count)
+
     def rows(self: SomeWrapper, rows: Tensor | slice) -> SomeWrapper:
         """With the wrapped attack's settings for these rows."""
         return dataclasses.replace(self, attack=self.attack.rows(rows))
