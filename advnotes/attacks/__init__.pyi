@@ -14,7 +14,7 @@ from .objective import Classification
 from .only_add import OnlyAdd
 from .patch import Patch
 from .pgd import BIM, PGD
-from .pose import GridPose, PlanePose, Pose, RandomPose
+from .pose import AffineAttack, GridPose, Pose, RandomPose
 from .quantized import Quantized
 from .square import Square
 from .targets import least_likely, random_targets
@@ -31,6 +31,7 @@ __all__ = [
     "MIFGSM",
     "PGD",
     "AdversarialSet",
+    "AffineAttack",
     "Attack",
     "AutoAttack",
     "BlackBox",
@@ -42,7 +43,6 @@ __all__ = [
     "NormAttack",
     "OnlyAdd",
     "Patch",
-    "PlanePose",
     "Pose",
     "Quantized",
     "RandomPose",

@@ -96,24 +96,24 @@ class AutoAttack(NormAttack):
         shared = {item.name: getattr(self, item.name) for item in dataclasses.fields(Attack)}
         common: dict[str, Any] = {**shared, "early_stop": not self.randomised}
         threat, sparse, targets = self.threat, isinstance(self.threat, L1), min(9, classes - 1)
-        walks = {**common, "steps": self.steps}
+        by_steps = {**common, "steps": self.steps}
         leave = dlr if classes >= 3 else margin_loss
         if self.randomised:
-            single = APGD(threat, **walks)
+            single = APGD(threat, **by_steps)
             return tuple(
                 EOT(dataclasses.replace(single, loss=loss), samples=self.samples)
                 for loss in (cross_entropy, leave)
             )
-        apgd = APGD(threat, restarts=5 if sparse or self.plus else 1, wider_first=sparse, **walks)
+        apgd = APGD(threat, restarts=5 if sparse or self.plus else 1, wider_first=sparse, **by_steps)
         apgd_t = TargetedAPGD(
-            threat, targets=min(5, targets) if sparse else targets, wider_first=sparse, **walks
+            threat, targets=min(5, targets) if sparse else targets, wider_first=sparse, **by_steps
         )
-        fab_t = TargetedFAB(threat, targets=targets, **walks)
+        fab_t = TargetedFAB(threat, targets=targets, **by_steps)
         square = Square(threat, queries=self.queries, stretch=False, **common)
         if not self.plus:
             return apgd, apgd_t, fab_t, square
         apgd_dlr = dataclasses.replace(apgd, loss=leave)
-        return apgd, apgd_dlr, FAB(threat, restarts=5, **walks), square, apgd_t, fab_t
+        return apgd, apgd_dlr, FAB(threat, restarts=5, **by_steps), square, apgd_t, fab_t
 
     def remarks(self, classes: int) -> tuple[str, ...]:
         """What differs from AutoAttack as it was published, against a model of so many classes."""

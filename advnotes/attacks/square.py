@@ -11,8 +11,8 @@ from torch import Tensor
 from advnotes.ascend import Ascent, best_of_tries
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification, check_loss
-from advnotes.attacks.parts.bumps import Bumps
-from advnotes.attacks.parts.squares import Corners, Size
+from advnotes.attacks.parts.bumps import LpSquares
+from advnotes.attacks.parts.squares import LinfSquares, Size
 from advnotes.checks import check_counts
 from advnotes.losses import Loss, margin_loss
 from advnotes.model_state import Model
@@ -93,7 +93,7 @@ class Square(NormAttack):
     def _search(self, objective: Classification, x: Tensor, seeds: Tensor, stream: int) -> Ascent:
         """Algorithm 1, with the random numbers of query ``t`` in the stream ``stream + t``."""
         size = Size(*x.shape[1:]) if x.ndim == 4 else Size(1, x[0].numel(), 1)
-        squares = (Corners if isinstance(self.threat, Linf) else Bumps).around(
+        squares = (LinfSquares if isinstance(self.threat, Linf) else LpSquares).around(
             x, size, self.threat, self.bounds
         )
         shape = x.shape[1:]

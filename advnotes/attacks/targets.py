@@ -24,7 +24,7 @@ def random_targets(y: Int[Tensor, " batch"], classes: int, generator: Source = N
     if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
         raise ValueError(f"labels must lie from 0 to {classes - 1}, got {int(y.min())} to {int(y.max())}")
     # The product of a number just below 1 may be rounded up to the number of wrong classes.
-    drawn = (uniform(y, 1, generator).squeeze(1) * (classes - 1)).long().clamp_max(classes - 2)
+    drawn = (uniform(y.float(), 1, generator).squeeze(1) * (classes - 1)).long().clamp_max(classes - 2)
     return drawn + (drawn >= y)
 
 

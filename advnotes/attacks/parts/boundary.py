@@ -19,11 +19,11 @@ from advnotes.threats import Threat, per_sample
 __all__ = [
     "MANY_CLASSES",
     "ManyClassesWarning",
-    "Nearest",
+    "MinimumNormTracker",
     "cost_of_classes",
-    "leads",
+    "input_jacobian",
     "likeliest_wrong",
-    "slopes",
+    "logit_gaps",
     "warn_of_cost",
 ]
 
@@ -62,7 +62,7 @@ def warn_of_cost(attack: str, others: int, steps: int, remedy: str) -> None:
         )
 
 
-def slopes(
+def input_jacobian(
     function: Callable[[Tensor], Tensor], point: Float[Tensor, "batch ..."]
 ) -> tuple[Float[Tensor, "batch values"], Float[Tensor, "batch values size"]]:
     """Several values of each sample, and the gradient of each with respect to the flattened sample.
@@ -103,7 +103,7 @@ def likeliest_wrong(
     return others.topk(wrong if count is None else min(count, wrong), dim=1).indices
 
 
-def leads(
+def logit_gaps(
     y: Int[Tensor, " batch"], others: Int[Tensor, "batch values"], logits: Tensor, rows: Int[Tensor, " rows"]
 ) -> Float[Tensor, "rows values"]:
     """How far other classes are ahead of ``y``, for the logits of some of the samples: zero on the boundaries."""
@@ -115,7 +115,7 @@ def leads(
 BEYOND = 1e-4
 
 
-class Nearest:
+class MinimumNormTracker:
     """The nearest adversarial point that an attack has seen, for each sample of a batch.
 
     Beside it stands the point of the highest loss that was seen inside the threat, for the samples of which no
@@ -134,7 +134,7 @@ class Nearest:
         self.clean_loss, self.loss = loss, loss.clone()
         self.point, self.distance = x.clone(), torch.where(won, 0.0, torch.inf).to(loss)
         self.highest, self.highest_loss = x.clone(), torch.full_like(loss, -torch.inf)
-        self.blind, self.beyond = torch.zeros_like(won), BEYOND * loss.abs()
+        self.no_gradient, self.beyond = torch.zeros_like(won), BEYOND * loss.abs()
 
     @property
     def inside(self) -> Bool[Tensor, " batch"]:
@@ -146,13 +146,13 @@ class Nearest:
         done = self.inside if self.early_stop else self.distance == 0
         return (~done).nonzero().squeeze(1)
 
-    def look(self, rows: Int[Tensor, " rows"], point: Float[Tensor, "rows ..."]) -> Bool[Tensor, " rows"]:
+    def evaluate(self, rows: Int[Tensor, " rows"], point: Float[Tensor, "rows ..."]) -> Bool[Tensor, " rows"]:
         """Evaluate a point for each of some samples, keep what is the best, and say which are adversarial."""
         loss, won = self.objective.rows(rows)(point)
-        self.keep(rows, point, loss, won)
+        self.update(rows, point, loss, won)
         return won
 
-    def keep(
+    def update(
         self,
         rows: Int[Tensor, " rows"],
         point: Float[Tensor, "rows ..."],
@@ -169,11 +169,11 @@ class Nearest:
         higher = inside & (loss > self.highest_loss[rows])
         self._write(rows, higher, (self.highest, point), (self.highest_loss, loss))
 
-    def finite(
+    def sanitize(
         self, rows: Int[Tensor, " rows"], gradients: Float[Tensor, "rows ..."]
     ) -> Float[Tensor, "rows ..."]:
         """The gradients of some samples with zeros for what is not finite; remembers who has shown none."""
-        self.blind[rows] |= has_no_gradient(gradients)
+        self.no_gradient[rows] |= has_no_gradient(gradients)
         return gradients.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
 
     def refine(self, steps: int) -> None:
@@ -198,13 +198,13 @@ class Nearest:
             share = ((far_loss - aim) / (far_loss - near_loss)).nan_to_num(nan=0.0).clamp(0, 1)
             middle = torch.lerp(far, near, per_sample(share, far))
             loss, won = objective(middle)
-            self.keep(rows, middle, loss, won)
+            self.update(rows, middle, loss, won)
             won = won & (loss >= self.beyond[rows])
             wide = per_sample(won, far)
             near, far = torch.where(wide, near, middle), torch.where(wide, middle, far)
             near_loss, far_loss = torch.where(won, near_loss, loss), torch.where(won, loss, far_loss)
 
-    def result(self, last: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+    def best(self, last: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """The point that each sample comes back at.
 
         Args:
@@ -222,8 +222,8 @@ class Nearest:
             moved = self.x[missed] + self.threat.rows(missed).project(wish)
             loss, won = self.objective.rows(missed)(moved)
             # Inside by construction, whatever the last bit of its norm says.
-            self.keep(missed, moved, loss, won, inside=torch.ones_like(won))
-        warn_of_masked_gradients(self.blind, won=self.inside | (self.highest_loss > 0))
+            self.update(missed, moved, loss, won, inside=torch.ones_like(won))
+        warn_of_masked_gradients(self.no_gradient, won=self.inside | (self.highest_loss > 0))
         return torch.where(per_sample(self.inside, last), self.point, self.highest)
 
     def _eps(self, threat: Threat) -> Tensor:

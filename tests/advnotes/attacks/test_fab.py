@@ -10,7 +10,7 @@ from torch import nn
 
 from advnotes import data, zoo
 from advnotes.attacks import BIM, FAB, DeepFool, TargetedFAB
-from advnotes.attacks.parts.boundary import ManyClassesWarning, slopes
+from advnotes.attacks.parts.boundary import ManyClassesWarning, input_jacobian
 from advnotes.attacks.parts.hyperplane import shortest_way
 from advnotes.losses import margin
 from advnotes.threats import L1, L2, Linf
@@ -186,7 +186,7 @@ def test_other_ranges_are_fine():
 def test_slopes_are_the_rows_of_the_jacobian():
     model, x, _ = affine(classes=3)
     net = nn.Sequential(model, nn.Tanh())
-    values, gradients = slopes(net, x)
+    values, gradients = input_jacobian(net, x)
     assert torch.equal(values, net(x))
     for i in range(len(x)):
         torch.testing.assert_close(gradients[i], torch.autograd.functional.jacobian(net, x[i]))

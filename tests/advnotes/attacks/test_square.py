@@ -11,8 +11,8 @@ from torch import nn
 
 from advnotes import data, zoo
 from advnotes.attacks import PGD, Square
-from advnotes.attacks.parts.bumps import Bumps, bumps
-from advnotes.attacks.parts.squares import Corners, Size
+from advnotes.attacks.parts.bumps import LpSquares, bumps
+from advnotes.attacks.parts.squares import LinfSquares, Size
 from advnotes.attacks.square import HALVINGS
 from advnotes.losses import margin_loss
 from advnotes.seeds import uniform
@@ -75,13 +75,13 @@ def test_linf_is_the_algorithm(channels, stretch):
 def test_the_squares_shrink_at_the_papers_queries_or_at_the_same_shares_of_those_given(stretch, monkeypatch):
     """The authors' table, p by query, beside the sides of the windows that are really changed."""
     shares = []
-    window = Corners.window
+    window = LinfSquares.window
 
     def noted(squares, share):
         shares.append(share)
         return window(squares, share)
 
-    monkeypatch.setattr(Corners, "window", noted)
+    monkeypatch.setattr(LinfSquares, "window", noted)
     torch.manual_seed(0)
     model, x = nn.Linear(4, 2).double(), torch.rand(1, 4).double()
     queries = 5000
@@ -100,7 +100,7 @@ def test_a_step_in_l2_is_the_algorithm(power):
     torch.manual_seed(0)
     size, side, eps = Size(2, 12, 10), 5, 3.0
     x = torch.full((6, 2, 12, 10), 0.5, dtype=torch.float64)
-    squares = Bumps.around(x, size, {1: L1, 2: L2}[power](eps), (0.0, 1.0))
+    squares = LpSquares.around(x, size, {1: L1, 2: L2}[power](eps), (0.0, 1.0))
     flat = squares.start(torch.rand(6, squares.numbers_to_start).double())
     for _ in range(4):
         numbers = torch.rand(6, squares.numbers).double()
@@ -135,7 +135,7 @@ def test_a_step_in_l2_is_the_algorithm(power):
 def test_without_the_range_every_point_has_the_whole_norm():
     torch.manual_seed(1)
     x = torch.full((4, 3, 9, 9), 0.5).double()
-    squares = Bumps.around(x, Size(3, 9, 9), L2(0.4), (-9.0, 9.0))
+    squares = LpSquares.around(x, Size(3, 9, 9), L2(0.4), (-9.0, 9.0))
     point = squares.start(torch.rand(4, squares.numbers_to_start).double())
     for share in (0.8, 0.2, 0.01):
         numbers = torch.rand(4, squares.numbers).double()
@@ -171,7 +171,7 @@ def test_bumps_are_equation_2(height, width):
 def test_windows_lie_inside_and_cover_what_they_should(channels, height, width, share, kind):
     x = torch.rand(2, channels, height, width)
     threat = [Linf(0.1), L2(0.1)][kind]
-    squares = [Corners, Bumps][kind].around(x, Size(channels, height, width), threat, (0.0, 1.0))
+    squares = [LinfSquares, LpSquares][kind].around(x, Size(channels, height, width), threat, (0.0, 1.0))
     window = squares.window(share)
     assert 1 <= window[0] <= height
     assert 1 <= window[1] <= width
@@ -189,10 +189,10 @@ def test_windows_lie_inside_and_cover_what_they_should(channels, height, width, 
 
 def test_long_images_get_long_windows():
     x = torch.rand(1, 1, 100, 1)
-    squares = Corners.around(x, Size(1, 100, 1), Linf(0.1), (0.0, 1.0))
+    squares = LinfSquares.around(x, Size(1, 100, 1), Linf(0.1), (0.0, 1.0))
     assert squares.window(0.8) == (80, 1)
     assert squares.window(0.001) == (1, 1)
-    wide = Corners.around(x.transpose(2, 3), Size(1, 1, 100), Linf(0.1), (0.0, 1.0))
+    wide = LinfSquares.around(x.transpose(2, 3), Size(1, 1, 100), Linf(0.1), (0.0, 1.0))
     assert wide.window(0.8) == (1, 80)
 
 
