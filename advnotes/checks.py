@@ -373,7 +373,7 @@ def batch_size_mistake(before: int, now: int, error: Exception) -> str:
         error: what torch raised.
     """
     if before in (0, now) or not re.search(
-        r"size of tensor|[Ss]izes of|size mismatch|shape|expand", str(error)
+        r"size of tensor|[Ss]izes of|size mismatch|size\(\)|shape|expand", str(error)
     ):
         return ""
     return (

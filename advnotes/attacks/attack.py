@@ -111,20 +111,22 @@ class Attack(ABC):
             )
         with torch.inference_mode(False), torch.no_grad(), attacked(model, self.training):
             # A tensor from inference mode cannot enter a graph; its clone can.
-            x = clip_rounding(x.clone() if x.is_inference() else x.detach(), self.bounds)
+            x = x.clone() if x.is_inference() else x.detach()
             y = y.clone() if y.is_inference() else y
-            asked, itself = self.prepare(model, x), GuardedModel(model, x.device)
+            asked, itself = self.prepare(model, x), GuardedModel(model, x.device, x.dtype)
+            # Small steps are lost in half precision.
+            start = clip_rounding(x.to(torch.promote_types(x.dtype, torch.float32)), self.bounds)
             with without_autocast(x.device):
-                x_adv = self.perturb(asked, x, y, generator)
+                x_adv = self.perturb(asked, start, y, generator)
                 if (
                     not (self.precision is None or asked.model is model)
                     and self.by_sample
                     and self.returns_best
                 ):
-                    x_adv = self._confirmed(asked, itself, x, y, x_adv, generator)
+                    x_adv = self._confirmed(asked, itself, start, y, x_adv, generator)
                 if not (asked.all_finite() and itself.all_finite()):
                     warn_of_non_finite_logits(prediction(itself(x_adv)))
-                return x_adv
+                return x_adv.to(x.dtype)
 
     def _confirmed(
         self, copy: Model, itself: Model, x: Tensor, y: Tensor, x_adv: Tensor, generator: Source
@@ -165,7 +167,7 @@ class Attack(ABC):
 
     def prepare(self, model: Model, x: Float[Tensor, "batch ..."]) -> GuardedModel:
         """What :meth:`perturb` asks for the model's logits: the guarded model, or its faster copy."""
-        return GuardedModel(self.faster(model, x), x.device)
+        return GuardedModel(self.faster(model, x), x.device, x.dtype)
 
     def faster(self, model: Model, x: Float[Tensor, "batch ..."]) -> Model:
         """A copy of the model that takes less time, where there is one that pays off; otherwise the model itself."""
