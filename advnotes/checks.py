@@ -234,7 +234,7 @@ def check_range(x: Tensor, bounds: tuple[float, float], mend: str = "pass bounds
     """
     lowest, highest = bounds
     slack = ROUNDING * (highest - lowest)
-    least, most = x.min().item(), x.max().item()
+    least, most = (end.item() for end in x.aminmax())
     if math.isnan(least) or math.isnan(most) or math.isinf(least) or math.isinf(most):
         raise ValueError(
             f"inputs must be finite, got values from {least:.4g} to {most:.4g}: mend or leave out such samples"
@@ -249,7 +249,8 @@ def check_range(x: Tensor, bounds: tuple[float, float], mend: str = "pass bounds
 def clip_rounding(x: Tensor, bounds: tuple[float, float]) -> Tensor:
     """Inputs that passed :func:`check_range`, brought back to the ends that rounding missed."""
     lowest, highest = bounds
-    return x if bool((x.min() >= lowest) & (x.max() <= highest)) else x.clamp(lowest, highest)
+    least, most = x.aminmax()
+    return x if bool((least >= lowest) & (most <= highest)) else x.clamp(lowest, highest)
 
 
 def check_logits(logits: object, y: Tensor) -> None:

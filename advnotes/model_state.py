@@ -124,7 +124,7 @@ class GuardedModel:
         changed = given._version != before
         if self._writes is None:
             # What goes through .data or NumPy is not counted.
-            self._writes = changed or not torch.equal(given, x.to(self.dtype))
+            self._writes = changed or bool((given != x.to(self.dtype)).any())
         elif changed and not self._writes:
             raise RuntimeError(
                 "the model has written into its input, which it did not at its first call: let its forward begin with "
@@ -154,7 +154,8 @@ def without_autocast(device: torch.device) -> Iterator[None]:
 
 def prediction(logits: Float[Tensor, "batch classes"]) -> Int[Tensor, " batch"]:
     """The class of the highest logit; -1, no class, where a sample's logits are not all finite."""
-    return logits.argmax(dim=1).masked_fill(~logits.isfinite().all(dim=1), -1)
+    # 0 times what is not finite is no number; in a random search this costs half of what isfinite does.
+    return logits.argmax(dim=1).masked_fill((0 * logits).sum(dim=1) != 0, -1)
 
 
 def warn_of_non_finite_logits(predicted: Int[Tensor, " batch"], stacklevel: int = 3) -> None:

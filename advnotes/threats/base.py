@@ -145,13 +145,13 @@ class Threat(ABC):
         """
 
 
-def radius_of(eps: object) -> float | Tensor:
+def radius_of(eps: object) -> int | float | Tensor:
     """One radius as a number or a tensor, or several as a tensor.
 
     Raises:
         ValueError: where they are none.
     """
-    expected = f"eps must be a radius >= 0, or a list or tensor with one for each sample; got {eps!r}"
+    expected = f"eps must be one radius >= 0, or a list or tensor with one for each sample; got {eps!r}"
     try:
         values = torch.as_tensor(np.asarray(eps) if isinstance(eps, (list, tuple)) else eps)
     except (TypeError, ValueError, RuntimeError):
@@ -166,7 +166,7 @@ def radius_of(eps: object) -> float | Tensor:
         )
     if not bool((values >= 0).all()):
         raise ValueError(expected)
-    if isinstance(eps, Tensor) or type(eps) in (int, float):
+    if isinstance(eps, Tensor) or (isinstance(eps, (int, float)) and type(eps) in (int, float)):
         return eps
     return values.double().clone() if values.ndim else float(values)
 

@@ -209,7 +209,7 @@ def test_one_radius_for_each_sample(kind):
     together = kind(eps).project(delta)
     alone = torch.cat([kind(float(e)).project(d[None]) for e, d in zip(eps, delta, strict=True)])
     torch.testing.assert_close(together, alone, rtol=1e-6, atol=1e-6)
-    with pytest.raises(ValueError, match="5 samples, but the batch has 2"):
+    with pytest.raises(ValueError, match="each of 5 samples, but there are 2"):
         kind(eps).project(delta[:2])
 
 
@@ -297,7 +297,7 @@ def test_numbers_of_numpy_are_numbers(eps):
     radius = radius_of(eps)
     assert type(radius) in (int, float)
     assert radius == float(eps)
-    assert L2(radius).eps == radius
+    assert L2(float(radius)).eps == radius
 
 
 @pytest.mark.parametrize(
@@ -306,12 +306,12 @@ def test_numbers_of_numpy_are_numbers(eps):
         ("8/255", r"got '8/255': without quotes"),
         (None, "got None"),
         (True, "got True"),
-        ([True, False], "must be a radius >= 0"),
-        (["0.1"], "must be a radius >= 0"),
-        (1j, "must be a radius >= 0"),
-        ({0.1}, "must be a radius >= 0"),
-        ([0.1, float("nan")], "must be a radius >= 0"),
-        (-0.1, "must be a radius >= 0"),
+        ([True, False], "must be one radius >= 0"),
+        (["0.1"], "must be one radius >= 0"),
+        (1j, "must be one radius >= 0"),
+        ({0.1}, "must be one radius >= 0"),
+        ([0.1, float("nan")], "must be one radius >= 0"),
+        (-0.1, "must be one radius >= 0"),
         (torch.full((1, 8), 0.1), r"of shape \(1, 8\).*each feature.*a first layer of the model rescale"),
         ([[0.1] * 8], r"of shape \(1, 8\).*each feature"),
     ],

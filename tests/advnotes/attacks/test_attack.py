@@ -526,7 +526,10 @@ def test_unevaluated_points_do_not_hide_that_there_was_no_gradient():
 
 
 def test_bounds_become_numbers_and_a_step_size_for_each_sample_must_fit():
-    assert PGD(Linf(0.1), bounds=(-1, 1)).bounds == (-1.0, 1.0)
+    attack = PGD(Linf(0.1))
+    object.__setattr__(attack, "bounds", [-1, 1])  # which the annotations would refuse in a test
+    attack.__post_init__()
+    assert attack.bounds == (-1.0, 1.0)
     for bounds in ((0.0, float("inf")), (float("-inf"), 0.0), (0.0, float("nan"))):
         with pytest.raises(ValueError, match=r"bounds must be \(lowest, highest\)"):
             PGD(Linf(0.1), bounds=bounds)
