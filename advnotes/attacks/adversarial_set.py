@@ -106,7 +106,7 @@ def attack_all(
         seeds = generator[rows].to(device) if isinstance(generator, Tensor) else generator
         x_adv = counted.rows(rows)(model, x, y, seeds)
         with torch.no_grad(), attacked(model, attack.training):
-            predicted = prediction(GuardedModel(model, device)(x_adv))
+            predicted = prediction(GuardedModel(model, device, x.dtype)(x_adv))
         parts.append(
             {
                 "inputs": x_adv,

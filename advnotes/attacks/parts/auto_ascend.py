@@ -75,7 +75,7 @@ def auto_ascend(
         gradient = gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         point, before = stepped(schedule, step == 0, point, before, gradient, x, threat, bounds), point
 
-    warn_of_masked_gradients(blind, best.won)
+    warn_of_masked_gradients(blind, best.won, total=len(ended.won))
     ended.write(rows, best)
     return ended
 
