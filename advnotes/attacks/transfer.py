@@ -44,7 +44,8 @@ class Transfer(Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.models or not all(map(callable, self.models)):
+        given = list(self.sources) if isinstance(self.sources, (Sequence, nn.ModuleList)) else [self.sources]
+        if not given or not all(map(callable, given)):
             raise ValueError(
                 f"transfer wants a source model, or a list of at least one, got {self.sources!r}"
             )
@@ -58,7 +59,7 @@ class Transfer(Wrapper):
     def models(self) -> tuple[Model, ...]:
         """The source models."""
         if isinstance(self.sources, (Sequence, nn.ModuleList)):
-            return tuple(self.sources)  # type: ignore[arg-type]
+            return tuple(self.sources)
         return (self.sources,)
 
     @property
