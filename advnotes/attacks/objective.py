@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from advnotes.attacks.parts.draws import answer_and_loss
 from advnotes.checks import check_logits, check_logits_shape
 from advnotes.losses import Loss, dlr
 from advnotes.model_state import Model, prediction
@@ -40,7 +41,14 @@ class Classification:
         self._labels_checked = False
 
     def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        logits = self.model(point)
+        logits, value = answer_and_loss(self.model, point, self._loss_of)
+        predicted = prediction(logits)
+        no_class = predicted < 0
+        if self.targeted:
+            return (-value).masked_fill(no_class, -torch.inf), predicted == self.y
+        return value.masked_fill(no_class, torch.inf), predicted != self.y
+
+    def _loss_of(self, logits: Tensor) -> Tensor:
         if self._labels_checked:
             check_logits_shape(logits, len(self.y))
         else:
@@ -52,11 +60,7 @@ class Classification:
                 f"loss must return one value for each of the {len(self.y)} samples, got shape {tuple(value.shape)}: "
                 "no mean, no sum"
             )
-        predicted = prediction(logits)
-        no_class = predicted < 0
-        if self.targeted:
-            return (-value).masked_fill(no_class, -torch.inf), predicted == self.y
-        return value.masked_fill(no_class, torch.inf), predicted != self.y
+        return value
 
     def rows(self: SomeClassification, rows: Tensor) -> SomeClassification:
         """The aim against some of the samples."""
@@ -74,6 +78,6 @@ def check_loss(loss: Loss, targeted: bool) -> None:
     if targeted and loss is dlr:
         raise ValueError(
             "expected a loss that leads towards a class, got dlr (equation 6) with targeted=True: it has no gradient "
-            "where the class to reach is the third likeliest. Use loss=margin_loss, its numerator, or "
-            "loss=cross_entropy; to try each likely wrong class by equation 7, use TargetedAPGD(threat)"
+            "where the class to reach is the third likeliest. Use loss=reach_dlr, the ratio for this, margin_loss, its "
+            "numerator, or cross_entropy; to try each likely wrong class by equation 7, use TargetedAPGD(threat)"
         )
