@@ -1,6 +1,6 @@
 """Two sets of samples compared by the features that are stated: Frechet distance, precision and recall."""
 
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 import torch
@@ -74,7 +74,7 @@ class PrecisionRecall(NamedTuple):
 def precision_recall(
     real: Num[Tensor, "real features"] | Num[np.ndarray, "real features"],
     generated: Num[Tensor, "generated _"] | Num[np.ndarray, "generated _"],
-    neighbours: int = 3,
+    neighbours: SupportsIndex = 3,
 ) -> PrecisionRecall:
     r"""How many generated samples lie among the real ones, and how many real ones among the generated.
 
@@ -92,10 +92,10 @@ def precision_recall(
         ValueError: where ``neighbours`` is less than 1 or a set has not more samples than that, a set is no matrix, the
             sets differ in their number of features, or a feature is not finite.
     """
-    neighbours = check_count("neighbours", neighbours)
-    real, generated = _pair(real, generated, neighbours + 1)
+    count = check_count("neighbours", neighbours)
+    real, generated = _pair(real, generated, count + 1)
     generated = generated.to(real)
-    return PrecisionRecall(_within(generated, real, neighbours), _within(real, generated, neighbours))
+    return PrecisionRecall(_within(generated, real, count), _within(real, generated, count))
 
 
 def _within(points: Tensor, territory: Tensor, neighbours: int) -> float:
