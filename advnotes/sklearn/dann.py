@@ -11,7 +11,7 @@ from advnotes.invariance.dann import DANN
 from advnotes.nets import mlp
 from advnotes.robust.adversarial import AdversarialTraining
 from advnotes.sklearn.perceptron import Perceptron
-from advnotes.sklearn.tables import check_widths, read_domains
+from advnotes.sklearn.tables import Widths, check_widths, read_domains
 
 __all__ = ["DomainAdversarialClassifier"]
 
@@ -35,8 +35,8 @@ class DomainAdversarialClassifier(Perceptron):
     def __init__(
         self,
         strength: float = 1.0,
-        domain_hidden: tuple[int, ...] = (64,),
-        hidden: tuple[int, ...] = (64, 64),
+        domain_hidden: Widths = (64,),
+        hidden: Widths = (64, 64),
         steps: int = 1000,
         batch_size: int = 128,
         learning_rate: float = 3e-3,

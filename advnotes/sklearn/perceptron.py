@@ -19,7 +19,7 @@ from advnotes.data import Stream
 from advnotes.game import Game
 from advnotes.loop import play, rng
 from advnotes.nets import mlp
-from advnotes.sklearn.tables import check_widths, read_classes, read_labels, read_rows, read_weights
+from advnotes.sklearn.tables import Widths, check_widths, read_classes, read_labels, read_rows, read_weights
 
 __all__ = ["Perceptron", "Pool"]
 
@@ -75,7 +75,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier of tables whose network is trained by a game, which each subclass chooses.
 
     Args:
-        hidden: widths of the hidden layers, one or more.
+        hidden: widths of the hidden layers, one or more; a single number is one layer.
         steps: rounds of the game.
         batch_size: rows in a batch, drawn with replacement.
         learning_rate: Adam's, falling linearly to 0.
@@ -96,7 +96,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        hidden: tuple[int, ...] = (64, 64),
+        hidden: Widths = (64, 64),
         steps: int = 500,
         batch_size: int = 128,
         learning_rate: float = 3e-3,

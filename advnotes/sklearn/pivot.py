@@ -11,6 +11,7 @@ from advnotes.invariance.pivot import Pivot
 from advnotes.robust.adversarial import AdversarialTraining
 from advnotes.sklearn.nuisance import read_nuisance
 from advnotes.sklearn.perceptron import Perceptron
+from advnotes.sklearn.tables import Widths
 
 __all__ = ["PivotClassifier"]
 
@@ -43,7 +44,7 @@ class PivotClassifier(Perceptron):
         strength: float = 1.0,
         adversary_steps: int = 5,
         components: int = 5,
-        hidden: tuple[int, ...] = (64, 64),
+        hidden: Widths = (64, 64),
         steps: int = 500,
         batch_size: int = 128,
         learning_rate: float = 3e-3,

@@ -2,7 +2,7 @@
 
 import numbers
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 from advnotes.checks import check_count
 
 __all__ = [
+    "Widths",
     "are_marked",
     "are_missing",
     "check_widths",
@@ -29,6 +30,9 @@ __all__ = [
     "read_rows",
     "read_weights",
 ]
+
+#: Widths of hidden layers: one number, or several.
+Widths = SupportsIndex | Sequence[int] | NDArray[np.integer[Any]]
 
 Flags = NDArray[np.bool_]
 Array = NDArray[Any]
@@ -68,7 +72,7 @@ def read_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> NDArray[np.fl
 
 def _columns(X: Any) -> Iterator[tuple[object, "pd.Series[Any]"]]:
     """The columns of a table with their names, or with their places where they have none."""
-    if isinstance(X, pd.DataFrame) or (isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OUSmM"):
+    if isinstance(X, pd.DataFrame) or (isinstance(X, np.ndarray) and X.ndim == 2):
         frame = pd.DataFrame(X)
         for place, name in enumerate(frame.columns):
             yield name, frame.iloc[:, place]
@@ -78,9 +82,9 @@ def _advice(X: Any) -> str:
     """What to do with the first column that is not made of numbers; empty where all are."""
     for name, column in _columns(X):
         absent = column.isna().to_numpy()
-        numeric = pd.to_numeric(column[~absent].astype(object), errors="coerce").isna().to_numpy()
-        if numeric.any():
-            row = int(np.flatnonzero(~absent)[numeric.argmax()])
+        odd = pd.to_numeric(column[~absent].astype(object), errors="coerce").isna().to_numpy()
+        if odd.any():
+            row = int(np.flatnonzero(~absent)[odd.argmax()])
             return (
                 f"Column {name!r} of X is no number in row {row}, {column.iloc[row]!r}: encode it in front, such as by "
                 f"make_column_transformer((OneHotEncoder(handle_unknown='ignore'), [{name!r}]), "
@@ -88,7 +92,7 @@ def _advice(X: Any) -> str:
             )
         if absent.any():
             return (
-                f"Column {name!r} of X has {int(absent.sum())} missing values, the first in row {absent.argmax()}: "
+                f"Column {name!r} of X has {int(absent.sum())} missing value(s), the first in row {absent.argmax()}: "
                 "fill them in front, such as by SimpleImputer() in a pipeline, or leave such rows out."
             )
     return ""

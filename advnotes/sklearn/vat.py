@@ -8,7 +8,7 @@ from torch import nn
 from advnotes.checks import check_count
 from advnotes.robust.vat import VAT
 from advnotes.sklearn.perceptron import Perceptron
-from advnotes.sklearn.tables import are_marked
+from advnotes.sklearn.tables import Widths, are_marked
 
 __all__ = ["VATClassifier"]
 
@@ -40,7 +40,7 @@ class VATClassifier(Perceptron):
         xi: float = 0.01,
         power_steps: int = 1,
         unlabelled: int | float | str | None = -1,
-        hidden: tuple[int, ...] = (64, 64),
+        hidden: Widths = (64, 64),
         steps: int = 500,
         batch_size: int = 128,
         learning_rate: float = 3e-3,
