@@ -64,6 +64,7 @@ class Example(nn.Module):
 
 
 def example(attack: Attack) -> tuple[Model, Tensor, Tensor]:
+    """A model and a batch for it, within the bounds of an attack."""
     lowest, highest = attack.bounds
     x = torch.rand(6, 1, 8, 8)
     x[:, :, :2], x[:, :, -2:] = 0, 1  # pixels at both ends of the range

@@ -2,11 +2,12 @@
 
 import copy
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from advnotes.game import Game
 from advnotes.loop import play
@@ -18,7 +19,11 @@ __all__ = ["check_game"]
 ROUNDS = 4
 
 
-def check_game(game_factory: Callable[[], Game], batch: Sequence[Tensor]) -> None:
+def check_game(
+    game_factory: Callable[[], Game],
+    batch: Sequence[Tensor],
+    optimizers: Callable[[Game], Mapping[str, Optimizer]] | None = None,
+) -> None:
     """Check that a game keeps what :class:`~advnotes.Game` promises, and that it can be played.
 
     Turns and losses are complete. Each loss is one finite number that can be differentiated in its player's parameters;
@@ -28,6 +33,7 @@ def check_game(game_factory: Callable[[], Game], batch: Sequence[Tensor]) -> Non
     Args:
         game_factory: called without arguments, makes a new game each time, small enough to be played in a moment.
         batch: tensors as the losses take them.
+        optimizers: makes those of a game that has just been made, for one that asks for certain ones; None: Adam.
 
     Raises:
         AssertionError: where a promise is not kept; it says what was expected and what was seen.
@@ -48,7 +54,7 @@ def check_game(game_factory: Callable[[], Game], batch: Sequence[Tensor]) -> Non
             game.train(training)
             for name, player in players.items():
                 check_loss(game, name, player, tuple(batch))
-        check_play(game_factory, tuple(batch))
+        check_play(game_factory, tuple(batch), optimizers or adam)
 
 
 def _players(game: Game) -> dict[str, nn.Module]:
@@ -105,7 +111,16 @@ def check_number(loss: object, asked: str) -> None:
     expect(loss.requires_grad, f"expected {asked} to be differentiable, got a loss without a graph")
 
 
-def check_play(game_factory: Callable[[], Game], batch: tuple[Tensor, ...]) -> None:
+def adam(game: Game) -> dict[str, Optimizer]:
+    """An optimizer for each player."""
+    return {name: torch.optim.Adam(player.parameters(), 1e-3) for name, player in game.players.items()}
+
+
+def check_play(
+    game_factory: Callable[[], Game],
+    batch: tuple[Tensor, ...],
+    optimizers: Callable[[Game], Mapping[str, Optimizer]],
+) -> None:
     """A game plays, and resumes bit for bit."""
     start = copy.deepcopy(game_factory().state_dict())
 
@@ -113,10 +128,9 @@ def check_play(game_factory: Callable[[], Game], batch: tuple[Tensor, ...]) -> N
         game = game_factory()
         game.load_state_dict(start)
         with seeded(5):
-            optimizers = {
-                name: torch.optim.Adam(player.parameters(), 1e-3) for name, player in game.players.items()
-            }
-            history = play(game.train(), [batch], optimizers, steps=steps, checkpoint=folder, progress=False)
+            history = play(
+                game.train(), [batch], optimizers(game), steps=steps, checkpoint=folder, progress=False
+            )
         return game.state_dict(), history.losses
 
     whole, losses = run(ROUNDS, None)
@@ -128,7 +142,7 @@ def check_play(game_factory: Callable[[], Game], batch: tuple[Tensor, ...]) -> N
     unlike = [name for name, value in whole.items() if not torch.equal(value, resumed[name])]
     expect(
         not unlike and losses == resumed_losses,
-        f"expected a run that was resumed after {ROUNDS // 2} of {ROUNDS} rounds to end with the bits of one that was not "
-        f"interrupted, got others in {', '.join(unlike) or 'the losses'}: keep what a game must remember in a buffer, and draw from "
-        "the global generators only",
+        f"expected a run that was resumed after {ROUNDS // 2} of {ROUNDS} rounds to end with the bits of one that was "
+        f"not interrupted, got others in {', '.join(unlike) or 'the losses'}: keep what a game must remember in a "
+        "buffer, and draw from the global generators only",
     )
