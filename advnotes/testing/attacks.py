@@ -53,8 +53,8 @@ def check_attack(
         model = copy.deepcopy(model) if isinstance(model, nn.Module) else model
         case = Case(attack, model, x.detach().clone(), y.detach().clone())
         for check in (
-            check_result,
             check_side_effects,
+            check_result,
             check_mode,
             check_randomness,
             check_graph,
@@ -136,7 +136,7 @@ def check_side_effects(case: Case) -> None:
             torch.equal(case.x, x) and torch.equal(case.y, y), f"expected x and y to be left alone by {when}"
         )
         expect(case.x.grad is None, f"expected no gradient in x.grad after {when}")
-        same = generators() == before
+        same = case.attack.training or generators() == before  # in train mode the model itself may draw
         expect(
             same, f"expected the global generators to be left alone by {when} that is given its own generator"
         )
@@ -151,15 +151,17 @@ class AskedToFailError(RuntimeError):
 def check_mode(case: Case) -> None:
     """The model is attacked in eval mode, or with ``training`` in train mode."""
     seen: set[bool] = set()
-    watched = [module for top in modules(case.model).values() for module in top.modules()]
-    for module in watched:
-        module.training = not case.attack.training
-    hooks = [module.register_forward_pre_hook(lambda part, _: seen.add(part.training)) for module in watched]
-    case.run()
-    for hook in hooks:
-        hook.remove()
-    for module in watched:
-        module.training = False
+    modes = {part: part.training for top in modules(case.model).values() for part in top.modules()}
+    hooks = [part.register_forward_pre_hook(lambda part, _: seen.add(part.training)) for part in modes]
+    try:
+        for part in modes:
+            part.training = not case.attack.training
+        case.run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for part, mode in modes.items():
+            part.training = mode
     wanted = "train" if case.attack.training else "eval"
     expect(
         seen <= {case.attack.training},
@@ -172,7 +174,8 @@ def check_randomness(case: Case) -> None:
     device = case.x.device
     with seeded(1):
         first, drawn = case.run(), case.run(torch.Generator(device).manual_seed(3))
-    with seeded(2):
+    # In train mode the model itself may draw, from the global generator.
+    with seeded(1 if case.attack.training else 2):
         second, again = case.run(), case.run(torch.Generator(device).manual_seed(3))
     expect(torch.equal(first, second), "expected the same result for the same seeds, got another one")
     expect(
@@ -183,28 +186,27 @@ def check_randomness(case: Case) -> None:
 
 def check_graph(case: Case) -> None:
     """Inputs with a graph and inference mode are taken, and change nothing."""
-    plain, leaf = case.run(), case.x.clone().requires_grad_()
+    leaf = case.x.clone().requires_grad_()
     given = leaf * 1
-    x_adv = dataclasses.replace(case, x=given).run()
+    with seeded(1):
+        plain = case.run()
+    with seeded(1):
+        x_adv = dataclasses.replace(case, x=given).run()
     expect(
         not x_adv.requires_grad and leaf.grad is None, "expected the graph of x neither continued nor used"
     )
     expect(given.requires_grad, "expected x to keep its requires_grad, got it switched off")
-    expect(
-        torch.equal(x_adv, plain),
-        "expected the same result for inputs that require a gradient, got another one",
-    )
-    with torch.inference_mode():
+    same = torch.equal(x_adv, plain)
+    expect(same, "expected the same result for inputs that require a gradient, got another one")
+    with seeded(1), torch.inference_mode():
         inferred = dataclasses.replace(case, x=case.x.clone(), y=case.y.clone()).run()
     expect(torch.equal(inferred, plain), "expected the same result in inference mode, got another one")
 
 
 def check_by_sample(case: Case) -> None:
     """Where ``by_sample``, what happens to a sample does not depend on the others of its batch."""
-    if not case.attack.by_sample:
-        return
-    case = case.to(torch.float64)
-    _compare_rows(case, "alone")
+    if case.comparable:
+        _compare_rows(case.to(torch.float64), "alone")
 
 
 def _compare_rows(case: Case, how: str) -> None:
@@ -223,7 +225,7 @@ def _compare_rows(case: Case, how: str) -> None:
 def check_radii(case: Case) -> None:
     """Where ``by_sample``, each sample may have its own radius, and ``rows`` takes it along."""
     attack = case.attack
-    if not isinstance(attack, NormAttack) or not attack.by_sample:
+    if not isinstance(attack, NormAttack) or not case.comparable:
         return
     eps = (
         torch.as_tensor(attack.threat.eps, dtype=torch.float64).cpu()

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,12 @@ class Case:
         """One seed for each sample."""
         return torch.arange(len(self.x), device=self.x.device) + 7
 
-    def run(self, generator: Source = None) -> Tensor:
+    @property
+    def comparable(self) -> bool:
+        """Whether a sample gets the same result in any batch, but for rounding: not with batch statistics."""
+        return self.attack.by_sample and not self.attack.training and self.attack.precision is None
+
+    def run(self, generator: Source = None) -> Any:
         """The attack on the whole batch; seeds for each sample where no generator is given."""
         return self.attack(self.model, self.x, self.y, self.seeds if generator is None else generator)
 

@@ -35,12 +35,17 @@ class ModuleState:
         self.modules, self.buffers = list(modules), buffers
         self.before = self._now()
 
-    def changes(self) -> str:
-        """What has changed, such as "the buffer running_mean"; empty where nothing has."""
+    def changes(self, apart: str | None = None) -> str:
+        """What has changed, such as "the buffer running_mean"; empty where nothing has.
+
+        Args:
+            apart: the beginning of names that are not looked at.
+        """
         now = self._now()
         if now.keys() != self.before.keys():
             return f"the set of parameters and buffers ({', '.join(sorted(now.keys() ^ self.before.keys()))})"
-        return ", ".join(name for name, value in self.before.items() if not _same(value, now[name]))
+        seen = [name for name in now if apart is None or not name.startswith(apart)]
+        return ", ".join(name for name in seen if not _same(self.before[name], now[name]))
 
     def _now(self) -> dict[str, Tensor | bool | None]:
         found: dict[str, Tensor | bool | None] = {}
@@ -60,14 +65,14 @@ class ModuleState:
 
 def _same(a: Tensor | bool | None, b: Tensor | bool | None) -> bool:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
+        return a.shape == b.shape and bool(((a == b) | (a != a) & (b != b)).all())  # NaN is the same as NaN
     return a is b
 
 
 def generators() -> tuple[object, ...]:
     """The states of the global random number generators, to be compared."""
-    numpy = np.random.get_state(legacy=True)  # noqa: NPY002
-    return random.getstate(), str(numpy), torch.get_rng_state().numpy().tobytes()
+    _, numbers, *place = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), numbers.tobytes(), tuple(place), torch.get_rng_state().numpy().tobytes()
 
 
 @contextmanager
