@@ -37,12 +37,16 @@ def select(name: str, splits: Splits, split: str, size: int | None) -> tuple[str
     pool, start, stop = splits[split]
     if size is None:
         return pool, start, stop
-    count = check_count("size", size)
+    wrong = ValueError(
+        f"size must be a whole number from 1 to {stop - start}, the length of {name}'s {split!r} split,"
+        f" or None for all of it, got {size!r}"
+    )
+    try:
+        count = check_count("size", size)
+    except ValueError:
+        raise wrong from None
     if count > stop - start:
-        raise ValueError(
-            f"size must be a whole number from 1 to {stop - start}, the length of {name}'s {split!r} split,"
-            f" or None for all of it, got {size!r}"
-        )
+        raise wrong
     return pool, start, start + count
 
 
