@@ -6,14 +6,14 @@ from jaxtyping import Num
 from torch import Tensor
 
 from advnotes.checks import check_number
-from advnotes.metrics.features import as_numbers
+from advnotes.metrics.features import AnyArray, as_numbers
 
 __all__ = ["proxy_a_distance"]
 
 
 def proxy_a_distance(
-    source: Num[Tensor, "n ..."] | Num[np.ndarray, "n ..."],
-    target: Num[Tensor, "m ..."] | Num[np.ndarray, "m ..."],
+    source: Num[Tensor, "n ..."] | Num[AnyArray, "n ..."],
+    target: Num[Tensor, "m ..."] | Num[AnyArray, "m ..."],
     *,
     c: float = 1.0,
     generator: torch.Generator | None = None,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from advnotes.checks import check_number
-from advnotes.metrics.features import as_matrix
+from advnotes.metrics.features import AnyArray, as_matrix
 
 __all__ = ["Coverage", "effective_modes", "mode_coverage"]
 
@@ -22,8 +22,8 @@ class Coverage(NamedTuple):
 
 
 def mode_coverage(
-    samples: Num[Tensor, "samples coordinates"] | Num[np.ndarray, "samples coordinates"],
-    centres: Num[Tensor, "modes _"] | Num[np.ndarray, "modes _"],
+    samples: Num[Tensor, "samples coordinates"] | Num[AnyArray, "samples coordinates"],
+    centres: Num[Tensor, "modes _"] | Num[AnyArray, "modes _"],
     radius: float,
 ) -> Coverage:
     r"""Count the modes that have a sample within ``radius`` of their centre.
@@ -45,8 +45,8 @@ def mode_coverage(
 
 
 def effective_modes(
-    samples: Num[Tensor, "samples coordinates"] | Num[np.ndarray, "samples coordinates"],
-    centres: Num[Tensor, "modes _"] | Num[np.ndarray, "modes _"],
+    samples: Num[Tensor, "samples coordinates"] | Num[AnyArray, "samples coordinates"],
+    centres: Num[Tensor, "modes _"] | Num[AnyArray, "modes _"],
     radius: float,
 ) -> float:
     r"""How evenly the samples that belong to a mode are shared out: :math:`\exp H`, in modes.

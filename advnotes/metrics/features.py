@@ -1,11 +1,19 @@
 """Features of samples as metrics take them: a matrix of finite numbers, in a precision that can be computed in."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["as_matrix", "as_numbers"]
+__all__ = ["AnyArray", "as_matrix", "as_numbers"]
+
+#: An array in a shape that jaxtyping checks, for which it takes the bare class.
+if TYPE_CHECKING:
+    AnyArray = NDArray[Any]
+else:
+    AnyArray = np.ndarray
 
 
 def as_numbers(name: str, values: Tensor | NDArray[np.generic]) -> Tensor:

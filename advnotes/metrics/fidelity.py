@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from advnotes.checks import check_count
-from advnotes.metrics.features import as_matrix
+from advnotes.metrics.features import AnyArray, as_matrix
 
 __all__ = ["PrecisionRecall", "frechet_distance", "frechet_gaussians", "precision_recall"]
 
 
 def frechet_distance(
-    real: Num[Tensor, "real features"] | Num[np.ndarray, "real features"],
-    generated: Num[Tensor, "generated _"] | Num[np.ndarray, "generated _"],
+    real: Num[Tensor, "real features"] | Num[AnyArray, "real features"],
+    generated: Num[Tensor, "generated _"] | Num[AnyArray, "generated _"],
 ) -> float:
     r"""The Frechet distance of two Gaussians fitted to two sets of features: FID, on whatever features they are.
 
@@ -72,8 +72,8 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall(
-    real: Num[Tensor, "real features"] | Num[np.ndarray, "real features"],
-    generated: Num[Tensor, "generated _"] | Num[np.ndarray, "generated _"],
+    real: Num[Tensor, "real features"] | Num[AnyArray, "real features"],
+    generated: Num[Tensor, "generated _"] | Num[AnyArray, "generated _"],
     neighbours: SupportsIndex = 3,
 ) -> PrecisionRecall:
     r"""How many generated samples lie among the real ones, and how many real ones among the generated.

@@ -70,9 +70,12 @@ def _same(a: Tensor | bool | None, b: Tensor | bool | None) -> bool:
 
 
 def generators() -> tuple[object, ...]:
-    """The states of the global random number generators, to be compared."""
-    _, numbers, *place = np.random.get_state()  # noqa: NPY002
-    return random.getstate(), numbers.tobytes(), tuple(place), torch.get_rng_state().numpy().tobytes()
+    """The states of torch's and NumPy's global generators, to be compared.
+
+    Not Python's: checkers of types, such as beartype, draw from it.
+    """
+    numpy = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+    return numpy["key"].tobytes(), numpy["pos"], torch.get_rng_state().numpy().tobytes()
 
 
 @contextmanager

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -80,10 +80,10 @@ def test_a_model_and_a_batch_of_ones_own_are_taken_and_left_alone():
 
 
 def test_the_check_leaves_the_global_generators_alone():
-    state = torch.get_rng_state(), random.getstate()
+    state = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002
     check_attack(FGSM(Linf(0.1)))
     assert torch.equal(torch.get_rng_state(), state[0])
-    assert random.getstate() == state[1]
+    assert str(np.random.get_state()) == state[1]  # noqa: NPY002
 
 
 @dataclass(frozen=True)
@@ -218,9 +218,9 @@ class DrawsGlobally(Sign):
         return super().move(model, x, y, generator) * torch.rand(1).to(x).clamp_max(0.999)
 
 
-class DrawsFromPython(Sign):
+class DrawsFromNumPy(Sign):
     def move(self, model, x, y, generator):
-        random.random()
+        np.random.rand()  # noqa: NPY002
         return super().move(model, x, y, generator)
 
 
@@ -304,7 +304,7 @@ BROKEN = [
     (ForgetsAfterAnError, "by an attack whose model raised an error, but the train/eval mode"),
     (WritesIntoX, "x and y to be left alone by an attack"),
     (DrawsGlobally, "the global generators to be left alone by an attack that is given its own generator"),
-    (DrawsFromPython, "the global generators to be left alone"),
+    (DrawsFromNumPy, "the global generators to be left alone"),
     (InTrainMode, "the model in eval mode during the attack, got the other mode"),
     (Counts, "the same result for the same seeds"),
     (ContinuesTheGraph, "the graph of x neither continued nor used"),
