@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from advnotes.bounds import Bound, at_least, at_most, between, is_share
+from advnotes.claim_checks import check_seeds, check_share, values_of
 from advnotes.environment import environment
 from advnotes.notebook import show
 from advnotes.verdicts import EDGE, FAILS, UNJUDGED, Finding, Verdict, judge
@@ -82,13 +83,14 @@ class Claim:
         return f"{values} ({word} {', '.join(map(str, self.seeds))}{mean})"
 
     def __str__(self) -> str:
-        said = f"paper: {self.paper}{self.where and f' [{self.where}]'}, here: {self.here}"
+        values = f"paper: {self.paper}{self.where and f' [{self.where}]'}, here: {self.here}"
         why = f" ({self.reason})" if self.reason and self.verdict in (EDGE, FAILS) else ""
-        return f"{self.verdict}: {self.statement}; {said}, bound: {self.bound.text(self.format)}{why}"
+        return f"{self.verdict}: {self.statement}; {values}, bound: {self.bound.text(self.format)}{why}"
 
     def record(self) -> dict[str, Any]:
         """What a notebook stores: numbers and words, an end of the bound that is infinite as None."""
-        finite = {end: value if math.isfinite(value) else None for end, value in _ends(self.bound).items()}
+        ends = {"low": self.bound.low, "high": self.bound.high}
+        finite = {end: value if math.isfinite(value) else None for end, value in ends.items()}
         bound = finite | {"by": self.bound.by, "on": self.bound.on}
         return asdict(self) | {"bound": bound, "verdict": self.verdict}
 
@@ -152,7 +154,7 @@ class Claims:
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
             raise ValueError(f"expected profile= one of {', '.join(PROFILES)}, got {self.profile!r}")
-        _check_seeds(self.seeds)
+        check_seeds(self.seeds)
 
     def __call__(
         self,
@@ -196,8 +198,8 @@ class Claims:
         """
         over = () if exact or kind == "identity" else tuple(self.seeds if seeds is None else seeds)
         if over:
-            _check_seeds(over)
-        values = _values(measured, id)
+            check_seeds(over)
+        values = values_of(measured, id)
         if over and len(values) != len(over):
             raise ValueError(
                 f"claim {id!r}: expected a value for each of the {len(over)} seeds {list(over)}, got {len(values)}; "
@@ -212,7 +214,7 @@ class Claims:
         if n is not None and n < 1:
             raise ValueError(f"claim {id!r}: expected n= the number of samples behind a share, got {n}")
         if n is not None or is_share(format):
-            _check_share(id, values if n is not None else (), bound)
+            check_share(id, values if n is not None else (), bound)
         why = re.sub(r"\s+", " ", reason).strip() if reason else None
         if why and len(why.split()) > _LONGEST_REASON:
             raise ValueError(
@@ -238,36 +240,3 @@ class Claims:
                 environment=where_measured,
             )
         )
-
-
-def _ends(bound: Bound) -> dict[str, float]:
-    return {"low": bound.low, "high": bound.high}
-
-
-def _check_seeds(seeds: Sequence[int]) -> None:
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError(f"expected at least one seed and none twice, got {list(seeds)}")
-
-
-def _check_share(id: str, values: Sequence[float], bound: Bound) -> None:
-    """A share lies in [0, 1], and a bound on it must exclude some of that."""
-    if bound.low <= 0 and bound.high >= 1:
-        raise ValueError(f"claim {id!r}: expected a bound that some share violates, got {_ends(bound)}")
-    if outside := [value for value in values if not 0 <= value <= 1]:
-        raise ValueError(
-            f"claim {id!r}: expected shares of samples in [0, 1], got {outside[0]}; leave n= out"
-        )
-
-
-def _values(measured: Any, id: str) -> tuple[float, ...]:
-    """The measured values as floats: numbers, tensors of one number, an array or a sequence of these."""
-    plain = measured.tolist() if hasattr(measured, "tolist") else measured
-    items = list(plain) if isinstance(plain, Sequence) and not isinstance(plain, str) else [plain]
-    items = [item.tolist() if hasattr(item, "tolist") else item for item in items]
-    if not items or not all(map(_is_number, items)):
-        raise ValueError(f"claim {id!r}: expected finite numbers, got measured={measured!r}")
-    return tuple(map(float, items))
-
-
-def _is_number(item: Any) -> bool:
-    return isinstance(item, (int, float)) and not isinstance(item, bool) and math.isfinite(item)

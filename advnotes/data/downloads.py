@@ -36,7 +36,8 @@ class Source:
     Args:
         name: its folder in the cache.
         url: the address in front of its files' names.
-        sha256: the checksum of each file. Those below are the ones that TensorFlow Datasets records.
+        sha256: the checksum of each file. It proves that the file is the expected one (integrity), not who made it
+            (origin). Those below are the ones that TensorFlow Datasets records.
         splits: which rows belong to which split.
     """
 

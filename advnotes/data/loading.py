@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from advnotes.checks import check_count
+
 __all__ = ["Stream", "batches"]
 
 Batch = tuple[Tensor, ...]
@@ -58,16 +60,15 @@ def batches(
         A loader of tuples, one tensor for each of ``tensors`` (a 1-tuple for one).
 
     Raises:
-        ValueError: where there is no tensor, their lengths differ, ``batch_size`` is no positive int, or not
-            one batch would come out.
+        ValueError: where there is no tensor, their lengths differ, ``batch_size`` is no whole number of at least 1, or
+            not one batch would come out.
     """
     if not tensors or any(tensor.ndim == 0 for tensor in tensors):
         raise ValueError("batches wants one or more tensors with a first dimension to take rows from")
     lengths = [len(tensor) for tensor in tensors]
     if len(set(lengths)) != 1:
         raise ValueError(f"the tensors must have equal lengths in their first dimension; got {lengths}")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be an int of at least 1; got {batch_size!r}")
+    batch_size = check_count("batch_size", batch_size)
     if lengths[0] < (batch_size if drop_last else 1):
         raise ValueError(
             f"{lengths[0]} rows do not fill one batch of {batch_size}: use a smaller batch_size,"
@@ -91,8 +92,9 @@ class Stream:
         >>> play(game, Stream(ring, batch_size=512, steps=2000), optimizers)
         >>> Stream(partial(ring, modes=25), 512, 2000, generator=torch.Generator().manual_seed(0))
 
-    A pass is determined by the state of the RNG when it starts: of ``generator``, which ``play`` keeps in its
-    checkpoints like that of a DataLoader, or else of the global one.
+    With a ``generator`` a pass is determined by its state when the pass begins; ``play`` keeps that state in its
+    checkpoints. Without one, each batch is drawn from the global generator at the moment when it is asked for, so that
+    what else draws from it changes the batches.
 
     Args:
         sample: called with the number of rows, and with ``generator=`` where there is one; returns a tensor or a
@@ -102,7 +104,7 @@ class Stream:
         generator: the source of randomness; None: the global one.
 
     Raises:
-        ValueError: where ``batch_size`` or ``steps`` is no positive int.
+        ValueError: where ``batch_size`` or ``steps`` is no whole number of at least 1.
     """
 
     sample: Callable[..., Tensor | Batch]
@@ -111,13 +113,11 @@ class Stream:
     generator: torch.Generator | None = None
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "steps"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an int of at least 1; got {value!r}")
+        check_count("batch_size", self.batch_size)
+        check_count("steps", self.steps)
 
     def __len__(self) -> int:
-        return self.steps
+        return int(self.steps)
 
     def __iter__(self) -> Iterator[Batch]:
         options = {} if self.generator is None else {"generator": self.generator}

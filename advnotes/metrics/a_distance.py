@@ -2,15 +2,18 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Num
 from torch import Tensor
+
+from advnotes.checks import check_number
+from advnotes.metrics.features import AnyArray, as_numbers
 
 __all__ = ["proxy_a_distance"]
 
 
 def proxy_a_distance(
-    source: Float[Tensor, "n ..."],
-    target: Float[Tensor, "m ..."],
+    source: Num[Tensor, "n ..."] | Num[AnyArray, "n ..."],
+    target: Num[Tensor, "m ..."] | Num[AnyArray, "m ..."],
     *,
     c: float = 1.0,
     generator: torch.Generator | None = None,
@@ -27,8 +30,8 @@ def proxy_a_distance(
     does not see another one may: :func:`~advnotes.invariance.fresh_adversary`.
 
     Args:
-        source, target: representations of samples of the two domains, flattened and brought to mean 0 and deviation 1
-            in each feature.
+        source, target: representations of samples of the two domains, tensors or arrays; they are flattened and
+            brought to mean 0 and deviation 1 in each feature.
         c: the support vector machine's weight of errors against the margin.
         generator: draws the halves. None: the global one.
 
@@ -38,21 +41,23 @@ def proxy_a_distance(
     """
     from sklearn.svm import LinearSVC
 
-    if min(len(source), len(target)) < 4 or source.shape[1:] != target.shape[1:]:
+    check_number("c", c, above=0.0)
+    first, second = as_numbers("source", source), as_numbers("target", target)
+    if (
+        min(first.ndim, second.ndim) == 0
+        or min(len(first), len(second)) < 4
+        or first.shape[1:] != second.shape[1:]
+    ):
         raise ValueError(
             "expected at least 4 samples of each domain and one shape for all, got shapes "
-            f"{tuple(source.shape)} and {tuple(target.shape)}"
+            f"{tuple(first.shape)} and {tuple(second.shape)}"
         )
-    if not c > 0:
-        raise ValueError(f"c must be above 0, got {c}")
-    x = torch.cat([source, target.to(source)]).detach().flatten(1)
-    if not bool(x.isfinite().all()):
-        raise ValueError("expected finite representations: leave out the samples that have none")
+    x = torch.cat([first, second.to(first)]).reshape(len(first) + len(second), -1)
     domain = torch.cat([torch.zeros(len(source)), torch.ones(len(target))])
     device = torch.device("cpu") if generator is None else generator.device
     learn = torch.zeros(len(x), dtype=torch.bool)
-    for first, size in ((0, len(source)), (len(source), len(target))):
-        learn[first + torch.randperm(size, generator=generator, device=device).cpu()[: size // 2]] = True
+    for begin, size in ((0, len(source)), (len(source), len(target))):
+        learn[begin + torch.randperm(size, generator=generator, device=device).cpu()[: size // 2]] = True
     known = x[learn.to(x.device)]
     std = known.std(dim=0)
     x = ((x - known.mean(dim=0)) / torch.where(std > 0, std, torch.ones_like(std))).cpu()

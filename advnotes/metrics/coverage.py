@@ -2,9 +2,14 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Num
+from numpy.typing import NDArray
 from torch import Tensor
+
+from advnotes.checks import check_number
+from advnotes.metrics.features import AnyArray, as_matrix
 
 __all__ = ["Coverage", "effective_modes", "mode_coverage"]
 
@@ -17,7 +22,9 @@ class Coverage(NamedTuple):
 
 
 def mode_coverage(
-    samples: Float[Tensor, "samples coordinates"], centres: Float[Tensor, "modes coordinates"], radius: float
+    samples: Num[Tensor, "samples coordinates"] | Num[AnyArray, "samples coordinates"],
+    centres: Num[Tensor, "modes _"] | Num[AnyArray, "modes _"],
+    radius: float,
 ) -> Coverage:
     r"""Count the modes that have a sample within ``radius`` of their centre.
 
@@ -25,19 +32,22 @@ def mode_coverage(
     of the mode (Srivastava et al. 2017, section 4.1: high-quality samples).
 
     Args:
-        samples: what the generator made.
+        samples: what the generator made; half precision and whole numbers are compared in float32.
         centres: the true modes' centres; moved to the samples' device.
         radius: in the unit of the samples.
 
     Raises:
-        ValueError: where there are no samples or ``radius`` is not positive.
+        ValueError: where there are no samples, ``radius`` is not a positive number, samples or centres are no matrices
+            of equally many coordinates, or one of them is not finite.
     """
-    nearest, good = _home(samples, centres, radius)
+    nearest, good = _nearest(samples, centres, radius)
     return Coverage(int(nearest[good].unique().numel()), float(good.float().mean()))
 
 
 def effective_modes(
-    samples: Float[Tensor, "samples coordinates"], centres: Float[Tensor, "modes coordinates"], radius: float
+    samples: Num[Tensor, "samples coordinates"] | Num[AnyArray, "samples coordinates"],
+    centres: Num[Tensor, "modes _"] | Num[AnyArray, "modes _"],
+    radius: float,
 ) -> float:
     r"""How evenly the samples that belong to a mode are shared out: :math:`\exp H`, in modes.
 
@@ -47,20 +57,25 @@ def effective_modes(
 
     Arguments and errors are those of :func:`mode_coverage`.
     """
-    nearest, good = _home(samples, centres, radius)
+    nearest, good = _nearest(samples, centres, radius)
     if not bool(good.any()):
         return 0.0
     counts = torch.bincount(nearest[good], minlength=len(centres)).double()
     return float(torch.special.entr(counts / counts.sum()).sum().exp())
 
 
-def _home(samples: Tensor, centres: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+def _nearest(
+    samples: Tensor | NDArray[np.generic], centres: Tensor | NDArray[np.generic], radius: float
+) -> tuple[Tensor, Tensor]:
     """Each sample's nearest mode, and whether it belongs to it."""
-    if len(samples) == 0 or radius <= 0:
+    check_number("radius", radius, above=0.0)
+    points, modes = as_matrix("samples", samples), as_matrix("centres", centres)
+    if points.shape[1] != modes.shape[1]:
         raise ValueError(
-            f"expected samples and a positive radius, got {len(samples)} samples, radius {radius}"
+            f"samples and centres must have equal numbers of coordinates, got shapes {tuple(points.shape)} and "
+            f"{tuple(modes.shape)}"
         )
     # Not by way of |a|^2 - 2ab + |b|^2, cdist's choice for many points: far from 0 nothing is left of the distance.
-    distances = torch.cdist(samples, centres.to(samples), compute_mode="donot_use_mm_for_euclid_dist")
+    distances = torch.cdist(points, modes.to(points), compute_mode="donot_use_mm_for_euclid_dist")
     distance, nearest = distances.min(dim=1)
     return nearest, distance <= radius

@@ -1,15 +1,23 @@
 """Two sets of samples compared by the features that are stated: Frechet distance, precision and recall."""
 
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
+from numpy.typing import NDArray
 from torch import Tensor
+
+from advnotes.checks import check_count
+from advnotes.metrics.features import AnyArray, as_matrix
 
 __all__ = ["PrecisionRecall", "frechet_distance", "frechet_gaussians", "precision_recall"]
 
 
-def frechet_distance(real: Float[Tensor, "real features"], generated: Float[Tensor, "generated _"]) -> float:
+def frechet_distance(
+    real: Num[Tensor, "real features"] | Num[AnyArray, "real features"],
+    generated: Num[Tensor, "generated _"] | Num[AnyArray, "generated _"],
+) -> float:
     r"""The Frechet distance of two Gaussians fitted to two sets of features: FID, on whatever features they are.
 
     (Heusel et al. 2017, section 2.) Squared, as everybody reports it; see :func:`frechet_gaussians`. A distance
@@ -18,13 +26,14 @@ def frechet_distance(real: Float[Tensor, "real features"], generated: Float[Tens
 
     Args:
         real, generated: the features of one sample in each row: the paper's are a layer of an Inception network;
-            for digits take :func:`advnotes.zoo.mnist_features`, for points in a plane the points.
+            for digits take :func:`advnotes.zoo.mnist_features`, for points in a plane the points. Tensors or arrays;
+            the distance is computed in float64.
 
     Raises:
-        ValueError: where a set has fewer than 2 samples, the sets differ in their number of features, or a feature
-            is not finite.
+        ValueError: where a set is no matrix or has fewer than 2 samples, the sets differ in their number of features,
+            or a feature is not finite.
     """
-    _check(real, generated, 2)
+    real, generated = _pair(real, generated, 2)
     moments = [(part.double().mean(dim=0), part.double().T.cov()) for part in (real, generated)]
     (mean_p, cov_p), (mean_q, cov_q) = moments
     size = real.shape[1]
@@ -63,7 +72,9 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall(
-    real: Float[Tensor, "real features"], generated: Float[Tensor, "generated _"], neighbours: int = 3
+    real: Num[Tensor, "real features"] | Num[AnyArray, "real features"],
+    generated: Num[Tensor, "generated _"] | Num[AnyArray, "generated _"],
+    neighbours: SupportsIndex = 3,
 ) -> PrecisionRecall:
     r"""How many generated samples lie among the real ones, and how many real ones among the generated.
 
@@ -73,18 +84,18 @@ def precision_recall(
     has collapsed onto one mode keeps its precision and loses its recall.
 
     Args:
-        real, generated: features as in :func:`frechet_distance`.
+        real, generated: features as in :func:`frechet_distance`; half precision and whole numbers are compared in
+            float32.
         neighbours: the paper's k, 3.
 
     Raises:
-        ValueError: where ``neighbours`` is less than 1 or a set has not more samples than that, the sets differ in
-            their number of features, or a feature is not finite.
+        ValueError: where ``neighbours`` is less than 1 or a set has not more samples than that, a set is no matrix, the
+            sets differ in their number of features, or a feature is not finite.
     """
-    if neighbours < 1:
-        raise ValueError(f"neighbours must be at least 1, got {neighbours}")
-    _check(real, generated, neighbours + 1)
+    count = check_count("neighbours", neighbours)
+    real, generated = _pair(real, generated, count + 1)
     generated = generated.to(real)
-    return PrecisionRecall(_within(generated, real, neighbours), _within(real, generated, neighbours))
+    return PrecisionRecall(_within(generated, real, count), _within(real, generated, count))
 
 
 def _within(points: Tensor, territory: Tensor, neighbours: int) -> float:
@@ -107,11 +118,14 @@ def _root(cov: Tensor) -> Tensor:
     return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
 
 
-def _check(real: Tensor, generated: Tensor, least: int) -> None:
-    if real.shape[1] != generated.shape[1] or min(len(real), len(generated)) < least:
+def _pair(
+    real: Tensor | NDArray[np.generic], generated: Tensor | NDArray[np.generic], least: int
+) -> tuple[Tensor, Tensor]:
+    """Both sets as matrices of equally many features."""
+    first, second = as_matrix("real", real, least), as_matrix("generated", generated, least)
+    if first.shape[1] != second.shape[1]:
         raise ValueError(
-            f"expected at least {least} samples on either side and equal numbers of features, got shapes "
-            f"{tuple(real.shape)} and {tuple(generated.shape)}"
+            f"real and generated must have equal numbers of features, got shapes {tuple(first.shape)} and "
+            f"{tuple(second.shape)}: take both from the same network and layer"
         )
-    if not bool(real.isfinite().all()) or not bool(generated.isfinite().all()):
-        raise ValueError("features must be finite: look for the sample whose features are infinite or NaN")
+    return first, second

@@ -1,4 +1,4 @@
-"""Three of the games with scikit-learn's face, for tables of numbers: ``fit``, ``predict``, ``predict_proba``.
+"""Three of the games as scikit-learn classifiers, for tables of numbers: ``fit``, ``predict``, ``predict_proba``.
 
 The names are listed, with their types, in ``__init__.pyi``; each is imported when it is first used.
 """

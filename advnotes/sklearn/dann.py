@@ -3,13 +3,15 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, column_or_1d
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import nn
 
+from advnotes.checks import check_count
 from advnotes.invariance.dann import DANN
 from advnotes.nets import mlp
 from advnotes.robust.adversarial import AdversarialTraining
-from advnotes.sklearn.perceptron import Perceptron, drawn
+from advnotes.sklearn.perceptron import Perceptron
+from advnotes.sklearn.tables import Widths, check_widths, read_domains
 
 __all__ = ["DomainAdversarialClassifier"]
 
@@ -33,8 +35,8 @@ class DomainAdversarialClassifier(Perceptron):
     def __init__(
         self,
         strength: float = 1.0,
-        domain_hidden: tuple[int, ...] = (64,),
-        hidden: tuple[int, ...] = (64, 64),
+        domain_hidden: Widths = (64,),
+        hidden: Widths = (64, 64),
         steps: int = 1000,
         batch_size: int = 128,
         learning_rate: float = 3e-3,
@@ -44,33 +46,32 @@ class DomainAdversarialClassifier(Perceptron):
         self.strength = strength
         self.domain_hidden = domain_hidden
 
-    def fit(self, X: Any, y: Any, target: Any = None) -> "DomainAdversarialClassifier":
+    def fit(
+        self, X: Any, y: Any, target: Any = None, sample_weight: Any = None
+    ) -> "DomainAdversarialClassifier":
         """Train on rows ``X`` ``[n, columns]`` of both domains.
 
         Args:
             X: rows of the source and of the target.
-            y: their labels ``[n]``; what stands there for rows of the target is not looked at.
+            y: their labels ``[n]``; what stands there for rows of the target (-1, NaN, None) is not looked at.
             target: whether a row is of the target domain, ``[n]``, true or false (or 1 and 0); None: none is.
+            sample_weight: how often each row counts among those of its domain, ``[n]``, from 0 on; None: all alike.
         """
+        domain_hidden = check_widths("domain_hidden", self.domain_hidden, least=0)
 
-        def of_target(y: Any) -> Any:
-            if target is None:
-                return np.zeros(len(y), dtype=bool)
-            domain = column_or_1d(target).astype(bool)
-            check_consistent_length(y, domain)
-            return domain
+        def of_source(labels: NDArray[Any]) -> NDArray[np.bool_]:
+            return np.ones(len(labels), dtype=bool) if target is None else ~read_domains(target, len(labels))
 
-        x, codes = self._read(X, y, of_target)
-        source, labels, other = x[codes >= 0], codes[codes >= 0], x[codes < 0]
+        table, _ = self._read(X, y, sample_weight, of_source, "" if target is None else " of the source")
+        source, others = table.labelled(), table.unlabelled()
 
-        def batch(size: int) -> tuple[Tensor, ...]:
-            return drawn(size, source, labels) + (drawn(size, other) if len(other) else ())
-
-        def game(features: nn.Module, head: nn.Module) -> DANN | AdversarialTraining:
-            if len(other) == 0:
+        def game(features: nn.Module, head: nn.Linear) -> DANN | AdversarialTraining:
+            if len(others) == 0:
                 return AdversarialTraining(nn.Sequential(features, head), attack=None, share=0.0)
-            domain_head = mlp(self.hidden[-1], *self.domain_hidden, 1)
-            return DANN(features, head, domain_head, strength=self.strength, warmup=self.steps)
+            domain_head = mlp(head.in_features, *domain_hidden, 1)
+            return DANN(
+                features, head, domain_head, strength=self.strength, warmup=check_count("steps", self.steps)
+            )
 
-        self._play(game, batch)
+        self._play(game, source, others)
         return self

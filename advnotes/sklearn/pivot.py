@@ -3,16 +3,19 @@
 from typing import Any
 
 import numpy as np
-import torch
-from sklearn.utils.validation import check_array, check_consistent_length
 from torch import Tensor, nn
 
-from advnotes.invariance.density import CategoricalDensity, MixtureDensity
+from advnotes.checks import check_count
+from advnotes.invariance.density import CategoricalDensity, ChainDensity, MixtureDensity
 from advnotes.invariance.pivot import Pivot
 from advnotes.robust.adversarial import AdversarialTraining
-from advnotes.sklearn.perceptron import Perceptron, drawn
+from advnotes.sklearn.nuisance import read_nuisance
+from advnotes.sklearn.perceptron import Perceptron
+from advnotes.sklearn.tables import Widths
 
 __all__ = ["PivotClassifier"]
+
+Density = MixtureDensity | CategoricalDensity | ChainDensity
 
 
 class PivotClassifier(Perceptron):
@@ -28,8 +31,9 @@ class PivotClassifier(Perceptron):
     The nuisance need not be a column of ``X``, nor be known later. Without one it is an ordinary perceptron.
 
     Attributes:
-        adversary_: the density of the nuisance that the classifier played against; None without a nuisance. It is no
-            judge: ask :func:`~advnotes.invariance.fresh_adversary`.
+        adversary_: the density of the nuisance that the classifier played against, on the CPU and in eval mode; None
+            without a nuisance. Do not judge the classifier by it: train a
+            :func:`~advnotes.invariance.fresh_adversary`.
 
     Raises:
         ValueError: in ``fit``, where a number is out of range, or the nuisance is not as expected.
@@ -40,7 +44,7 @@ class PivotClassifier(Perceptron):
         strength: float = 1.0,
         adversary_steps: int = 5,
         components: int = 5,
-        hidden: tuple[int, ...] = (64, 64),
+        hidden: Widths = (64, 64),
         steps: int = 500,
         batch_size: int = 128,
         learning_rate: float = 3e-3,
@@ -51,51 +55,46 @@ class PivotClassifier(Perceptron):
         self.adversary_steps = adversary_steps
         self.components = components
 
-    def fit(self, X: Any, y: Any, nuisance: Any = None) -> "PivotClassifier":
+    def fit(self, X: Any, y: Any, nuisance: Any = None, sample_weight: Any = None) -> "PivotClassifier":
         """Train on rows ``X`` ``[n, columns]`` with labels ``y`` ``[n]``.
 
         Args:
             X, y: as everywhere in scikit-learn.
-            nuisance: what the probabilities shall be independent of: whole numbers, booleans or strings ``[n]`` name
-                categories; floating-point numbers ``[n]`` or ``[n, several]`` are continuous. None: nothing.
+            nuisance: what the probabilities shall be independent of, ``[n]`` or several columns ``[n, several]``.
+                Whole numbers, booleans, strings and pandas' categories name categories; floating-point numbers are
+                continuous. Of several columns the adversary models the joint density
+                (:class:`~advnotes.invariance.ChainDensity`). None: nothing.
+            sample_weight: how often each row counts, ``[n]``, from 0 on; None: all alike.
+
+        Warns:
+            UserWarning: where a category has more than 20 kinds: probably a number that was meant to be continuous.
         """
-        x, codes = self._read(X, y)
-        known = None if nuisance is None else self._nuisance(nuisance, len(x))
-        columns = (x, codes) if known is None else (x, codes, known)
-        self.adversary_: MixtureDensity | CategoricalDensity | None = None
+        adversary_steps = check_count("adversary_steps", self.adversary_steps)
+        table, kept = self._read(X, y, sample_weight)
+        nuisances = [] if nuisance is None else read_nuisance(nuisance, kept)
+        adversaries: list[Density] = []
 
-        def game(features: nn.Module, head: nn.Module) -> Pivot | AdversarialTraining:
+        def game(features: nn.Module, head: nn.Linear) -> Pivot | AdversarialTraining:
             model = nn.Sequential(features, head)
-            if known is None:
+            if not nuisances:
                 return AdversarialTraining(model, attack=None, share=0.0)
-            outputs = len(self.classes_)
-            self.adversary_ = (
-                MixtureDensity(outputs, known.shape[1], self.components)
-                if known.is_floating_point()
-                else CategoricalDensity(outputs, int(known.max()) + 1)
-            )
-            return Pivot(model, self.adversary_, self.strength, adversary_steps=self.adversary_steps)
+            adversaries.append(self._density(nuisances))
+            return Pivot(model, adversaries[0], self.strength, adversary_steps=adversary_steps)
 
-        def batch(size: int) -> tuple[Tensor, ...]:
-            return drawn(size, *columns)
-
-        self._play(game, batch)
+        self._play(game, table.labelled(*nuisances))
+        self.adversary_ = adversaries[0].cpu().eval() if adversaries else None
         return self
 
-    def _nuisance(self, nuisance: Any, rows: int) -> Tensor:
-        """Categories from 0 on ``[n]``, or standardised numbers ``[n, several]``."""
-        values = np.asarray(nuisance)
-        check_consistent_length(values, np.empty(rows))
-        if values.dtype.kind in "biuOSU":
-            kinds, codes = np.unique(values.ravel(), return_inverse=True)
-            if values.size != rows or len(kinds) < 2:
-                raise ValueError(
-                    f"expected one categorical nuisance of at least 2 kinds for each row, got shape {values.shape} and "
-                    f"{len(kinds)} kinds"
-                )
-            return torch.from_numpy(codes.astype(np.int64))
-        values = check_array(values.reshape(rows, -1), dtype=np.float64, input_name="nuisance")
-        deviation = values.std(axis=0)
-        if not (deviation > 0).all():
-            raise ValueError("expected a nuisance that varies, got a constant one: leave it out")
-        return torch.from_numpy(((values - values.mean(axis=0)) / deviation).astype(np.float32))
+    def _density(self, nuisances: list[Tensor]) -> Density:
+        """A density of the nuisances given the probabilities; of several, each sees those before it too."""
+        components, seen = check_count("components", self.components), len(self.classes_)
+        factors: list[MixtureDensity | CategoricalDensity] = []
+        for nuisance in nuisances:
+            if nuisance.is_floating_point():
+                factors.append(MixtureDensity(seen, nuisance.shape[1], components))
+                seen += nuisance.shape[1]
+            else:
+                kinds = int(nuisance.max()) + 1
+                factors.append(CategoricalDensity(seen, kinds))
+                seen += kinds
+        return factors[0] if len(factors) == 1 else ChainDensity(*factors)

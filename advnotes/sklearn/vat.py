@@ -3,10 +3,12 @@
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
+from advnotes.checks import check_count
 from advnotes.robust.vat import VAT
-from advnotes.sklearn.perceptron import Perceptron, drawn
+from advnotes.sklearn.perceptron import Perceptron
+from advnotes.sklearn.tables import Widths, are_marked
 
 __all__ = ["VATClassifier"]
 
@@ -19,8 +21,8 @@ class VATClassifier(Perceptron):
         weight: of the smoothness term.
         entropy: weight of the predictions' entropy.
         xi, power_steps: of the power iteration, as in :func:`~advnotes.robust.virtual_adversary`.
-        unlabelled: the value in ``y`` that says that a row has no label, as in ``sklearn.semi_supervised``; None: all
-            rows have one.
+        unlabelled: the value in ``y`` that says that a row has no label, as in ``sklearn.semi_supervised``, among
+            strings too; None, NaN and pandas' NA then say the same. With ``unlabelled=None`` all rows have a label.
         hidden, steps, batch_size, learning_rate, random_state: as in every classifier of this package: widths of the
             hidden layers, rounds, rows in a batch of each kind, Adam's rate (falling linearly to 0), and the seed.
 
@@ -37,8 +39,8 @@ class VATClassifier(Perceptron):
         entropy: float = 0.0,
         xi: float = 0.01,
         power_steps: int = 1,
-        unlabelled: int | None = -1,
-        hidden: tuple[int, ...] = (64, 64),
+        unlabelled: int | float | str | None = -1,
+        hidden: Widths = (64, 64),
         steps: int = 500,
         batch_size: int = 128,
         learning_rate: float = 3e-3,
@@ -52,25 +54,31 @@ class VATClassifier(Perceptron):
         self.power_steps = power_steps
         self.unlabelled = unlabelled
 
-    def fit(self, X: Any, y: Any) -> "VATClassifier":
-        """Train on rows ``X`` ``[n, columns]`` with labels ``y`` ``[n]``, ``unlabelled`` where there is none."""
-        mark = self.unlabelled
-        x, codes = self._read(X, y, None if mark is None else lambda y: y == mark)
-        labelled = codes >= 0
-        known, labels, others = x[labelled], codes[labelled], x[~labelled]
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "VATClassifier":
+        """Train on rows ``X`` ``[n, columns]`` with labels ``y`` ``[n]``, ``unlabelled`` where there is none.
 
-        def batch(size: int) -> tuple[Tensor, ...]:
-            return drawn(size, known, labels) + (drawn(size, others) if len(others) else ())
+        Args:
+            X: rows, labelled or not.
+            y: their labels, all of one type, numbers or strings.
+            sample_weight: how often each row counts among the labelled or the unlabelled ones, ``[n]``, from 0 on;
+                None: all alike.
+        """
+        mark, power_steps = self.unlabelled, check_count("power_steps", self.power_steps, least=0)
+        if mark is None:
+            table, _ = self._read(X, y, sample_weight)
+        else:
+            why = f" (unlabelled={mark!r} says that a row has no label: if that is a class, pass unlabelled=None)"
+            table, _ = self._read(X, y, sample_weight, lambda labels: ~are_marked(labels, mark), why=why)
 
-        def game(features: nn.Module, head: nn.Module) -> VAT:
+        def game(features: nn.Module, head: nn.Linear) -> VAT:
             return VAT(
                 nn.Sequential(features, head),
                 self.eps,
                 weight=self.weight,
                 entropy=self.entropy,
                 xi=self.xi,
-                steps=self.power_steps,
+                steps=power_steps,
             )
 
-        self._play(game, batch)
+        self._play(game, table.labelled(), table.unlabelled())
         return self

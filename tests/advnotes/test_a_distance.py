@@ -65,7 +65,7 @@ def test_the_generator_decides_and_the_global_one_is_left_alone():
         (torch.rand(3, 2), torch.rand(9, 2), 1.0, "at least 4"),
         (torch.rand(9, 2), torch.rand(9, 3), 1.0, "one shape"),
         (torch.full((9, 2), math.nan), torch.rand(9, 2), 1.0, "finite"),
-        (torch.rand(9, 2), torch.rand(9, 2), 0.0, "c must be above 0"),
+        (torch.rand(9, 2), torch.rand(9, 2), 0.0, "c must be a finite number above 0"),
     ],
 )
 def test_what_it_refuses(source: torch.Tensor, target: torch.Tensor, c: float, words: str):

@@ -96,7 +96,7 @@ def test_mode_coverage():
     samples = torch.tensor([[0.1, 0.0], [0.0, -0.1], [10.0, 0.2], [5.0, 5.0]])
     assert mode_coverage(samples, centres, 0.3) == (2, 0.75)
     assert mode_coverage(samples, centres, 0.15) == (1, 0.5)
-    with pytest.raises(ValueError, match="positive radius"):
+    with pytest.raises(ValueError, match="at least 1 samples"):
         mode_coverage(samples[:0], centres, 0.3)
 
 

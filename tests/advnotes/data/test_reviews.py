@@ -95,10 +95,10 @@ def test_a_typewriters_apostrophe_is_a_printers():
 def test_bad_arguments_are_refused_and_the_message_says_what_to_do():
     with pytest.raises(ValueError, match="reviews has the splits 'train', 'validation'"):
         reviews("unlabelled")
-    with pytest.raises(ValueError, match="size must be an int from 1 to"):
+    with pytest.raises(ValueError, match="size must be a whole number from 1 to"):
         reviews("test", 0)
     for name, value in (("words", 2), ("length", 0), ("seed", -1), ("words", True)):
-        with pytest.raises(ValueError, match=f"{name} must be an int of at least"):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number of at least"):
             reviews("test", 1, **{name: value})
 
 

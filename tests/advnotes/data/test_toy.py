@@ -50,7 +50,7 @@ def test_a_generator_decides_and_the_global_rng_is_left_alone(sample):
 @pytest.mark.parametrize("sample", SAMPLERS.values(), ids=SAMPLERS)
 @pytest.mark.parametrize("n", [0, -1])
 def test_n_must_be_positive(sample, n):
-    with pytest.raises(ValueError, match="n must be an int of at least 1"):
+    with pytest.raises(ValueError, match="n must be a whole number of at least 1"):
         sample(n)
 
 
@@ -152,7 +152,7 @@ def test_one_gaussian_and_its_slope_in_closed_form():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: moons(5, noise=-0.1), "noise must be a finite number >= 0"),
+        (lambda: moons(5, noise=-0.1), "noise must be a finite number of at least 0"),
         (lambda: ring(5, modes=0), "modes must be"),
         (lambda: ring(5, radius=math.nan), "radius must be"),
         (lambda: grid(5, side=0), "side must be"),

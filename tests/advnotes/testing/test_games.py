@@ -1,0 +1,280 @@
+"""``check_game``: every game of the package passes, and each broken one is told what it breaks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from advnotes import Game
+from advnotes.attacks import BIM, FGSM, Universal
+from advnotes.gan import (
+    DRAGAN,
+    GAN,
+    R1GAN,
+    R2GAN,
+    WGAN,
+    WGANGP,
+    MinimaxGAN,
+    ParticleGAN,
+    Particles,
+    UnrolledGAN,
+    dirac_gan,
+)
+from advnotes.invariance import DANN, AlternatingDANN, CategoricalDensity, MixtureDensity, Pivot
+from advnotes.nets import mlp
+from advnotes.robust import (
+    TRADES,
+    VAT,
+    AdversarialTraining,
+    FastAdversarialTraining,
+    FictitiousPlay,
+    FreeAdversarialTraining,
+    GradientPenalty,
+    MixedBatchTraining,
+    SeveralThreats,
+)
+from advnotes.testing import check_game
+from advnotes.threats import L2, Linf
+
+DRAWN = torch.Generator().manual_seed(0)
+X, Y = torch.rand(8, 3, generator=DRAWN), torch.arange(8) % 2
+OTHERS = torch.rand(6, 3, generator=DRAWN)
+IMAGES = torch.rand(8, 1, 8, 8, generator=DRAWN)
+
+
+def model() -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
+
+
+def critic() -> nn.Module:
+    return mlp(3, 8, 1)
+
+
+LABELLED, REAL, THREE = (X, Y), (X,), (X, Y, OTHERS)
+GAMES = {
+    "AdversarialTraining": (
+        lambda: AdversarialTraining(model(), BIM(Linf(0.1), steps=2), warmup=2),
+        LABELLED,
+    ),
+    "without an attack": (lambda: AdversarialTraining(model(), None, share=0.0), LABELLED),
+    "the mix": (lambda: AdversarialTraining(model(), FGSM(Linf(0.1)), share=0.5), LABELLED),
+    "Fast": (lambda: FastAdversarialTraining(model(), Linf(0.1), warmup=3), LABELLED),
+    "Free": (lambda: FreeAdversarialTraining(model(), Linf(0.1), (8, 3)), LABELLED),
+    "MixedBatch": (lambda: MixedBatchTraining(model(), FGSM(Linf(0.1))), LABELLED),
+    "Several": (lambda: SeveralThreats(model(), [FGSM(Linf(0.1)), FGSM(L2(0.2))], warmup=2), LABELLED),
+    "Fictitious": (
+        lambda: FictitiousPlay(model(), Universal(Linf(0.1), steps=2, batch_size=4), X, Y, rounds=2, every=2),
+        LABELLED,
+    ),
+    "GradientPenalty": (lambda: GradientPenalty(model(), Linf(0.1)), LABELLED),
+    "TRADES": (lambda: TRADES(model(), Linf(0.1), steps=2), LABELLED),
+    "VAT": (lambda: VAT(model(), 0.5, entropy=0.1), THREE),
+    "VAT, all labelled": (lambda: VAT(model(), 0.5), LABELLED),
+    "GAN": (lambda: GAN(mlp(2, 8, 3), critic(), 2), REAL),
+    "MinimaxGAN": (lambda: MinimaxGAN(mlp(2, 8, 3), critic(), 2), REAL),
+    "R1GAN": (lambda: R1GAN(mlp(2, 8, 3), critic(), 2, every=2), REAL),
+    "R2GAN": (lambda: R2GAN(mlp(2, 8, 3), critic(), 2), REAL),
+    "WGANGP": (lambda: WGANGP(mlp(2, 8, 3), critic(), 2), REAL),
+    "WGAN": (lambda: WGAN(mlp(2, 8, 3), critic(), 2), REAL),
+    "DRAGAN": (lambda: DRAGAN(mlp(2, 8, 3), critic(), 2), REAL),
+    "ParticleGAN": (lambda: ParticleGAN(Particles(OTHERS, 0.5), critic()), REAL),
+    "Dirac": (lambda: dirac_gan(R1GAN), (torch.zeros(1, 1),)),
+    "DANN": (lambda: DANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1), warmup=3), THREE),
+    "AlternatingDANN": (lambda: AlternatingDANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1)), THREE),
+    "Pivot": (lambda: Pivot(model(), CategoricalDensity(2), 1.0, adversary_steps=2), (X, Y, 1 - Y)),
+    "Pivot, continuous": (lambda: Pivot(model(), MixtureDensity(2, 2), 1.0), (X, Y, torch.rand(8, 2))),
+}
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_the_package_s_games_keep_what_a_game_promises(name):
+    factory, batch = GAMES[name]
+    check_game(factory, batch)
+
+
+def unrolled() -> UnrolledGAN:
+    discriminator = critic()
+    return UnrolledGAN(
+        mlp(2, 8, 3), discriminator, 2, optimizer=torch.optim.SGD(discriminator.parameters(), 0.1), unroll=2
+    )
+
+
+def test_a_game_that_imitates_an_optimizer_is_played_with_that_one():
+    def optimizers(game: UnrolledGAN) -> dict[str, torch.optim.Optimizer]:
+        return {
+            "discriminator": game.optimizer,
+            "generator": torch.optim.Adam(game.generator.parameters(), 1e-3),
+        }
+
+    check_game(unrolled, REAL, optimizers)
+
+
+class Fit(Game):
+    """A plain game, which the broken ones below change in one place."""
+
+    turns = ("model",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+        self.judge = nn.Linear(2, 1)
+        self.count = 0
+
+    def model_loss(self, x, y):
+        return nn.functional.cross_entropy(self.model(x), y)
+
+
+class NoLoss(Fit):
+    turns = ("model", "judge")
+
+
+class NoPlayer(Fit):
+    turns = ("nobody",)
+
+    def nobody_loss(self, x, y):
+        return self.model(x).mean()
+
+
+class NoParameters(Fit):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.ReLU()
+
+
+class PerSample(Fit):
+    def model_loss(self, x, y):
+        return nn.functional.cross_entropy(self.model(x), y, reduction="none")
+
+
+class NotANumber(Fit):
+    def model_loss(self, x, y):
+        return super().model_loss(x, y) * torch.nan
+
+
+class PythonNumber(Fit):
+    def model_loss(self, x, y):
+        return super().model_loss(x, y).item()
+
+
+class NoGraph(Fit):
+    def model_loss(self, x, y):
+        return super().model_loss(x, y).detach()
+
+
+class Counts(Fit):
+    def model_loss(self, x, y):
+        return (self.model(x).argmax(dim=1) == y).sum()
+
+
+class OfAnother(Fit):
+    turns = ("judge",)
+
+    def judge_loss(self, x, y):
+        return self.judge(self.model(x)).detach().mean() + (x.clone().requires_grad_() ** 2).mean()
+
+
+class InfiniteSlope(Fit):
+    def model_loss(self, x, y):
+        return super().model_loss(x, y) + (0 * self.model[2].weight.sum()).sqrt()
+
+
+class Backward(Fit):
+    def model_loss(self, x, y):
+        super().model_loss(x, y).backward()
+        return super().model_loss(x, y)
+
+
+class Steps(Fit):
+    def model_loss(self, x, y):
+        with torch.no_grad():
+            self.judge.weight += 0.1
+        return super().model_loss(x, y)
+
+
+class Unfreezes(Fit):
+    def model_loss(self, x, y):
+        self.judge.requires_grad_(True)
+        return super().model_loss(x, y)
+
+
+class StaysInEval(Fit):
+    def model_loss(self, x, y):
+        self.judge.eval()
+        return super().model_loss(x, y)
+
+
+class CountsInEval(Fit):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("moves", torch.zeros(()))
+
+    def model_loss(self, x, y):
+        self.moves += 1
+        return super().model_loss(x, y)
+
+
+class WritesIntoTheBatch(Fit):
+    def model_loss(self, x, y):
+        return super().model_loss(x.mul_(0.5), y)
+
+
+class Forgets(Fit):
+    """Its counter is no buffer."""
+
+    def model_loss(self, x, y):
+        self.count += self.training
+        return super().model_loss(x, y) * (1 + self.count)
+
+
+class ItsOwnGenerator(Fit):
+    """Its generator is in no checkpoint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(0)
+
+    def model_loss(self, x, y):
+        return super().model_loss(x + torch.rand(x.shape, generator=self.generator), y)
+
+
+ONE = Fit()
+BROKEN = [
+    (NoLoss, "turns and losses to be complete: 'judge' moves in NoLoss.turns, so NoLoss needs its loss"),
+    (NoPlayer, "needs a submodule of that name"),
+    (NoParameters, "player 'model' to have parameters that require a gradient, got none"),
+    (PerSample, r"model_loss in train mode to return one number \(a mean\), got the shape \(8,\)"),
+    (NotANumber, "model_loss in train mode to be finite, got nan"),
+    (PythonNumber, "to return a tensor, got float"),
+    (NoGraph, "to be differentiable, got a loss without a graph"),
+    (Counts, "to return a floating-point number, got torch.int64"),
+    (OfAnother, "judge_loss in train mode to depend on the parameters of 'judge', got no gradient"),
+    (InfiniteSlope, "finite gradients of model_loss in train mode"),
+    (Backward, "model_loss in train mode to change nothing, but the .grad of model.0.weight"),
+    (Steps, "to change nothing, but the parameter judge.weight"),
+    (Unfreezes, "to change nothing, but the requires_grad of judge.weight"),
+    (StaysInEval, "to change nothing, but the train/eval mode of judge"),
+    (CountsInEval, "model_loss in eval mode to change nothing, but the buffer moves"),
+    (WritesIntoTheBatch, "to leave the batch alone, but it wrote into it"),
+    (Forgets, "resumed after 2 of 4 rounds .* keep what a game must remember in a buffer"),
+    (ItsOwnGenerator, "draw from the global generators only"),
+    (lambda: nn.Linear(3, 2), r"an advnotes Game \(derive from it\), got Linear"),
+    (lambda: ONE, "to make a new game each time"),
+]
+
+
+def test_the_plain_game_passes():
+    check_game(Fit, LABELLED)
+
+
+@pytest.mark.parametrize(("factory", "message"), BROKEN, ids=[getattr(f, "__name__", "") for f, _ in BROKEN])
+def test_a_broken_game_is_told_what_it_breaks(factory, message):
+    x = X.clone()
+    with pytest.raises(AssertionError, match=message):
+        check_game(factory, (x, Y))
+
+
+def test_the_check_leaves_the_global_generators_alone():
+    state = torch.get_rng_state()
+    check_game(Fit, LABELLED)
+    assert torch.equal(torch.get_rng_state(), state)
