@@ -68,9 +68,9 @@ class CarliniWagner(NormAttack):
                 "FAB, in Linf also DeepFool"
             )
         check_counts(steps=self.steps, searches=self.searches)
-        check_number("step_size", self.step_size, above=0)
-        check_number("initial_c", self.initial_c, above=0)
-        check_number("confidence", self.confidence, least=0)
+        check_number("step_size", self.step_size, above=0.0)
+        check_number("initial_c", self.initial_c, above=0.0)
+        check_number("confidence", self.confidence, least=0.0)
 
     @property
     def estimated_passes(self) -> int:  # noqa: D102

@@ -78,7 +78,7 @@ class Universal(NormAttack):
         check_counts(steps=self.steps, starts=self.starts, batch_size=self.batch_size)
         check_loss(self.loss, self.targeted)
         if self.step_size is not None:
-            check_number("step_size", self.step_size, above=0)
+            check_number("step_size", self.step_size, above=0.0)
         if not self.cap > 0:  # it may be infinite
             raise ValueError(f"cap must be positive, got {self.cap}")
 
