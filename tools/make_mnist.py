@@ -5,7 +5,8 @@
 
 The SHA-256 of each input is checked. It proves that a file is the expected one, not who made it. The same input
 gives the same bytes (with the same liblzma), and the two files are replaced only once both are complete. Each zip
-member holds 1000 images, so that a reader unpacks no more than it asked for. LZMA, because deflate makes the file 14 % larger; a member takes 5 ms longer to unpack.
+member holds 1000 images, so that a reader unpacks no more than it asked for. LZMA, because deflate makes the file
+14 % larger; a member takes 5 ms longer to unpack.
 """
 
 import argparse
