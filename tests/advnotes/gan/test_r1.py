@@ -149,7 +149,7 @@ def test_r2_is_taken_at_generated_samples_and_nowhere_else() -> None:
     nn.init.zeros_(generator.weight)
     nn.init.constant_(generator.bias, 2.0)
     gan = R2GAN(generator, Quadratic(), 2, gamma=0.5, samples=4)
-    assert gan.held_flat(torch.zeros(8, 3)).shape == (4, 3)
+    assert gan.penalty_points(torch.zeros(8, 3)).shape == (4, 3)
     plain = GAN.discriminator_loss(gan, torch.zeros(8, 3)).item()
     added = gan.discriminator_loss(torch.zeros(8, 3)).item() - plain
     assert added == pytest.approx(0.5 * 0.5 * 3 * 4, abs=1e-5)

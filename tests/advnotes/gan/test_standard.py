@@ -159,7 +159,7 @@ def test_a_discriminator_with_more_than_one_output_is_refused(player: str) -> No
 
 
 def test_a_latent_size_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="latent_size of at least 1, got 0"):
+    with pytest.raises(ValueError, match="latent_size must be a whole number of at least 1, got 0"):
         GAN(mlp(2, 4, 1), mlp(1, 4, 1), latent_size=0)
 
 

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from advnotes import play
+from advnotes.attacks import FGSM, MIFGSM, PGD
 from advnotes.data import batches
-from advnotes.losses import kl
+from advnotes.losses import kl, margin_loss
 from advnotes.robust import TRADES
 from advnotes.threats import L2, Linf
 
@@ -22,6 +23,10 @@ def net(norm: bool = False) -> nn.Sequential:
 
 def batch(n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(n, 1, 4, 4, generator=torch.Generator().manual_seed(1)), torch.arange(n) % 3
+
+
+def pgd(**options) -> PGD:
+    return PGD(Linf(0.2), best=False, **options)
 
 
 def gradients(loss: torch.Tensor, model: nn.Module) -> torch.Tensor:
@@ -47,7 +52,7 @@ def reference(model: nn.Module, x, y, eps: float, beta: float, steps: int, step_
 def test_loss_and_gradient_are_the_papers(beta):
     model, (x, y) = net(), batch()
     torch.manual_seed(3)
-    ours = TRADES(model, Linf(0.2), beta=beta, steps=4, step_size=0.08).model_loss(x, y)
+    ours = TRADES(model, pgd(steps=4, step_size=0.08), beta=beta).model_loss(x, y)
     torch.manual_seed(3)
     theirs = reference(model, x, y, 0.2, beta, 4, 0.08)
     torch.testing.assert_close(ours, theirs)
@@ -64,7 +69,7 @@ def test_beta_0_is_ordinary_training_bit_for_bit():
 
     def by_game(model, optimizer):
         play(
-            TRADES(model, Linf(0.2), beta=0.0),
+            TRADES(model, pgd(), beta=0.0),
             batches(*batch(32), batch_size=8),
             optimizer,
             epochs=2,
@@ -84,7 +89,7 @@ def test_beta_0_is_ordinary_training_bit_for_bit():
 def test_the_clean_branch_is_computed_once():
     model, (x, y), seen = net(), batch(), []
     model.register_forward_pre_hook(lambda module, inputs: seen.append(torch.equal(inputs[0], x)))
-    TRADES(model, Linf(0.2), steps=5).model_loss(x, y)
+    TRADES(model, pgd(steps=5)).model_loss(x, y)
     assert seen == [True] + [False] * 6  # clean, five steps of the adversary, the pass at its result
 
 
@@ -93,7 +98,7 @@ def test_the_adversary_climbs_the_divergence_inside_the_threat(threat):
     model, (x, _) = net(), batch(64)
     with torch.no_grad():
         clean = model(x)
-    x_adv = TRADES(model, threat, steps=10).perturbed(x, clean)
+    x_adv = TRADES(model, PGD(threat, steps=10, best=False)).perturbed(x, clean)
     assert (threat.norm(x_adv - x) <= threat.eps + 1e-5).all()
     assert x_adv.min() >= 0
     assert x_adv.max() <= 1
@@ -114,7 +119,7 @@ def test_modes_and_batch_statistics(training):
             return super().forward(x)
 
     (x, y), model = batch(), Spy(*net(norm=True))
-    TRADES(model, Linf(0.2), steps=3, training=training).model_loss(x, y)
+    TRADES(model, pgd(steps=3, training=training)).model_loss(x, y)
     assert modes == [True, *[training] * 3, True]
     assert all(module.training for module in model.modules())
     assert (
@@ -122,7 +127,7 @@ def test_modes_and_batch_statistics(training):
     )  # the clean pass and the perturbed one; the adversary leaves no trace
 
     before = copy.deepcopy(model.eval().state_dict())
-    TRADES(model, Linf(0.2), steps=3, training=training).model_loss(x, y)
+    TRADES(model, pgd(steps=3, training=training)).model_loss(x, y)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
@@ -137,7 +142,7 @@ def test_beta_trades_accuracy_for_robustness():
         torch.manual_seed(0)
         model = nn.Linear(2, 2)
         optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
-        game = TRADES(model, Linf(0.2), beta=beta, steps=3)
+        game = TRADES(model, pgd(steps=3), beta=beta)
         play(game, batches(x, y, batch_size=64), optimizer, epochs=40, progress=False)
         return model
 
@@ -156,15 +161,19 @@ def test_beta_trades_accuracy_for_robustness():
     [
         ({"beta": -1.0}, "beta must be"),
         ({"beta": float("nan")}, "beta must be"),
-        ({"steps": 0}, "steps must be"),
-        ({"step_size": 0.0}, "step_size must be"),
+        ({"attack": Linf(0.2)}, "TRADES wants a PGD, such as"),
+        ({"attack": FGSM(Linf(0.2))}, "TRADES wants a PGD, such as"),
+        ({"attack": PGD(Linf(0.2), restarts=2)}, "from one start"),
+        ({"attack": PGD(Linf(0.2), early_stop=True)}, "knows no success"),
+        ({"attack": PGD(Linf(0.2), targeted=True)}, "knows no success"),
+        ({"attack": PGD(Linf(0.2), loss=margin_loss)}, "loss at their defaults"),
     ],
 )
 def test_bad_arguments_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
-        TRADES(net(), Linf(0.2), **options)
+        TRADES(**{"model": net(), "attack": pgd(), **options})
 
 
 def test_inputs_out_of_range_are_refused():
     with pytest.raises(ValueError, match="within"):
-        TRADES(net(), Linf(0.2)).model_loss(2 + batch()[0], batch()[1])
+        TRADES(net(), pgd()).model_loss(2 + batch()[0], batch()[1])
