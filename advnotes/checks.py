@@ -321,11 +321,11 @@ def call_model(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """``model(x)``, with the remedy where torch's own error names none.
 
     Raises:
-        ValueError: where batch normalisation in train mode gets a single sample, or the call fails and ``x`` has
-            another precision than the model.
+        ValueError: where the answer is no tensor, batch normalisation in train mode gets a single sample, or the call
+            fails and ``x`` has another precision than the model.
     """
     try:
-        return model(x)
+        answer = model(x)
     except (RuntimeError, ValueError) as error:
         if "more than 1 value per channel" in str(error):
             raise ValueError(
@@ -335,6 +335,12 @@ def call_model(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         if isinstance(error, RuntimeError) and (mistake := dtype_mistake(model, x)):
             raise ValueError(mistake) from error
         raise
+    if not isinstance(answer, Tensor):
+        raise ValueError(
+            f"the network must return a tensor, got {type(answer).__name__}: wrap it in a module whose forward picks "
+            "the tensor out"
+        )
+    return answer
 
 
 def check_same_kind(name: str, x: object, other_name: str, other: Tensor) -> None:

@@ -174,10 +174,10 @@ def one_logit(network: Callable[[Tensor], Tensor], x: Float[Tensor, "batch ..."]
         ValueError: where it gives another number of them.
     """
     logits = call_model(network, x)
-    if not isinstance(logits, Tensor) or logits.numel() != len(x):
-        got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+    if logits.numel() != len(x):
         raise ValueError(
-            f"expected one logit for each of {len(x)} samples, got {got}: end the network with one output"
+            f"expected one logit for each of {len(x)} samples, got shape {tuple(logits.shape)}: end the network with "
+            "one output"
         )
     return at_least_float32(logits.flatten())
 

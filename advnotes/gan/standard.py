@@ -71,8 +71,8 @@ class GAN(Game):
                 f"samples; one that begins with convolutions wants nn.Unflatten(1, ({self.latent_size}, 1, 1)) in front"
             ) from error
 
-    def generated(self, real: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
-        """As many generated samples as there are real ones, checked to have their shape.
+    def generated(self, real: Float[Tensor, "batch ..."]) -> Float[Tensor, "generated ..."]:
+        """As many generated samples as there are real ones (all that a cloud of particles has), checked in shape.
 
         Raises:
             ValueError: where they have another, or the real samples are not floating point.

@@ -88,7 +88,7 @@ class DANN(Game):
         return self.network["domain_head"]
 
     def network_loss(
-        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Float[Tensor, "m ..."]
+        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Tensor
     ) -> Float[Tensor, ""]:
         r""":math:`L_y + L_d`, the features' gradient from :math:`L_d` reversed; in train mode a step of the warm-up."""
         h = self.features_of(x, y, *x_target)
@@ -96,7 +96,7 @@ class DANN(Game):
         return self.label_loss(h, y) + domain_loss(self.domain_head, reverse_gradient(h, strength), len(x))
 
     def features_of(
-        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Float[Tensor, "m ..."]
+        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Tensor
     ) -> Float[Tensor, "both ..."]:
         """The features of a batch, those of the source first.
 
@@ -140,7 +140,7 @@ class AlternatingDANN(DANN):
     turns = ("domain_head", "classifier")
 
     def domain_head_loss(
-        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Float[Tensor, "m ..."]
+        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Tensor
     ) -> Float[Tensor, ""]:
         r""":math:`L_d`, of frozen features."""
         with torch.no_grad():
@@ -148,7 +148,7 @@ class AlternatingDANN(DANN):
         return domain_loss(self.domain_head, h, len(x))
 
     def classifier_loss(
-        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Float[Tensor, "m ..."]
+        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Tensor
     ) -> Float[Tensor, ""]:
         r""":math:`L_y - \lambda L_d`; in train mode a step of the warm-up."""
         h = self.features_of(x, y, *x_target)

@@ -90,11 +90,10 @@ def virtual_adversary(
         d = ball.steepest(ball.sample(x, generator) * inside)
     repeat = Repeat(model if owner is None else owner, x.device)
     logits = call_model(model, x)
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < 2:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < 2:
         raise ValueError(
-            f"the model must return logits of shape [{len(x)}, classes] with 2 classes or more, got {got}: for one "
-            "logit s, advnotes.nets.TwoLogits(model) gives [0, s]"
+            f"the model must return logits of shape [{len(x)}, classes] with 2 classes or more, got "
+            f"{tuple(logits.shape)}: for one logit s, advnotes.nets.TwoLogits(model) gives [0, s]"
         )
 
     def climb(point: Tensor) -> tuple[Tensor, None]:

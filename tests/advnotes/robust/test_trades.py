@@ -1,6 +1,7 @@
 """TRADES: ordinary training at beta 0, the paper's loss elsewhere, one clean pass, and what the adversary climbs."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from advnotes import play
-from advnotes.attacks import FGSM, MIFGSM, PGD
+from advnotes.attacks import BIM, FGSM, MIFGSM, PGD
 from advnotes.data import batches
 from advnotes.losses import kl, margin_loss
 from advnotes.robust import TRADES
@@ -33,30 +34,93 @@ def gradients(loss: torch.Tensor, model: nn.Module) -> torch.Tensor:
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
 
 
-def reference(model: nn.Module, x, y, eps: float, beta: float, steps: int, step_size: float) -> torch.Tensor:
-    """The paper's Algorithm 1, with a clean pass wherever one is written."""
+def reference(
+    model: nn.Module, x, y, eps: float, beta: float, steps: int, step_size: float, training: bool = False
+) -> torch.Tensor:
+    """The paper's Algorithm 1, with a clean pass wherever one is written; the adversary sees one mode only."""
 
     def kl(point: torch.Tensor) -> torch.Tensor:
         p, q = model(x).softmax(dim=1), model(point).softmax(dim=1)
         return (p * (p / q).log()).sum(dim=1)
 
+    logits = model.train()(x)
+    model.train(training)
     point = (x + 0.001 * torch.randn_like(x)).clamp(0, 1)
     for _ in range(steps):
         point = point.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(kl(point).sum(), point)
         point = (x + (point.detach() + step_size * gradient.sign() - x).clamp(-eps, eps)).clamp(0, 1)
-    return F.cross_entropy(model(x), y) + beta * kl(point).mean()
+    p, q = logits.softmax(dim=1), model.train()(point).softmax(dim=1)
+    return F.cross_entropy(logits, y) + beta * (p * (p / q).log()).sum(dim=1).mean()
 
 
 @pytest.mark.parametrize("beta", [1.0, 6.0])
-def test_loss_and_gradient_are_the_papers(beta):
-    model, (x, y) = net(), batch()
+@pytest.mark.parametrize(("norm", "training"), [(False, False), (True, False), (True, True)])
+def test_loss_and_gradient_are_the_papers(beta, norm, training):
+    model, (x, y) = net(norm), batch()
+    model, theirs, x = model.double(), copy.deepcopy(model).double(), x.double()
     torch.manual_seed(3)
-    ours = TRADES(model, pgd(steps=4, step_size=0.08), beta=beta).model_loss(x, y)
+    attack = pgd(steps=4, step_size=0.08, training=training)
+    ours = TRADES(model, attack, beta=beta).model_loss(x, y)
     torch.manual_seed(3)
-    theirs = reference(model, x, y, 0.2, beta, 4, 0.08)
-    torch.testing.assert_close(ours, theirs)
-    torch.testing.assert_close(gradients(ours, model), gradients(theirs, model))
+    expected = reference(theirs, x, y, 0.2, beta, 4, 0.08, training)
+    torch.testing.assert_close(ours, expected)
+    torch.testing.assert_close(gradients(ours, model), gradients(expected, theirs))
+
+
+def test_the_adversary_of_a_normalised_network_finds_more_than_against_the_other_modes_prediction():
+    model, (x, _) = net(norm=True), batch(64)
+    for _ in range(20):
+        model(3 * torch.rand(32, 1, 4, 4))  # statistics that are not this batch's
+    game = TRADES(model, pgd(steps=5))
+    with torch.no_grad():
+        in_train_mode, in_eval_mode = copy.deepcopy(model)(x), copy.deepcopy(model).eval()(x)
+    torch.manual_seed(0)
+    x_adv = game.perturbed(x, in_train_mode)
+    torch.manual_seed(0)
+    assert torch.equal(x_adv, game.perturbed(x, in_eval_mode))  # which it takes for itself
+    found = kl(in_eval_mode, model.eval()(x_adv)).mean()
+    torch.manual_seed(0)
+    mixed = pgd(steps=5).climb(Against(model, in_train_mode), x, start=x + 0.001 * torch.randn_like(x))
+    assert found > 1.1 * kl(in_eval_mode, model(mixed)).mean()
+
+
+class Against:
+    """The divergence from a prediction that is given."""
+
+    def __init__(self, model, clean):
+        self.model, self.clean = model, clean
+
+    def __call__(self, point):
+        return kl(self.clean, self.model(point)), None
+
+    def rows(self, rows):
+        return Against(self.model, self.clean[rows])
+
+
+def test_under_autocast_the_adversary_is_that_of_full_precision():
+    model, (x, _) = net().eval(), batch(64)
+    game = TRADES(model, pgd(steps=3, fast=False))
+    torch.manual_seed(0)
+    expected = game.perturbed(x, model(x).detach())
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(game.perturbed(x, model(x).detach()), expected)
+
+
+def test_momentum_and_pace_are_the_attacks():
+    model, (x, _) = net(), batch(64)
+    clean, points = model(x).detach(), []
+    attack = MIFGSM(Linf(0.2), steps=4, best=False)
+    for settings in (
+        attack,
+        dataclasses.replace(attack, step_size=0.05),
+        BIM(Linf(0.2), steps=4, best=False),
+    ):
+        torch.manual_seed(0)
+        points.append(TRADES(model, settings).perturbed(x, clean))
+    assert torch.equal(points[0], points[1])  # eps / steps
+    assert not torch.equal(points[0], points[2])  # 2.5 eps / steps, without momentum
 
 
 def test_beta_0_is_ordinary_training_bit_for_bit():
@@ -120,7 +184,8 @@ def test_modes_and_batch_statistics(training):
 
     (x, y), model = batch(), Spy(*net(norm=True))
     TRADES(model, pgd(steps=3, training=training)).model_loss(x, y)
-    assert modes == [True, *[training] * 3, True]
+    # In eval mode the adversary asks for the prediction at x anew.
+    assert modes == [True, *[training] * (3 if training else 4), True]
     assert all(module.training for module in model.modules())
     assert (
         model[2].num_batches_tracked == 2
@@ -170,8 +235,9 @@ def test_beta_trades_accuracy_for_robustness():
     ],
 )
 def test_bad_arguments_are_refused(options, words):
+    init = getattr(TRADES.__init__, "__wrapped__", TRADES.__init__)  # types are checked first
     with pytest.raises(ValueError, match=words):
-        TRADES(**{"model": net(), "attack": pgd(), **options})
+        init(TRADES.__new__(TRADES), **{"model": net(), "attack": pgd(), **options})
 
 
 def test_inputs_out_of_range_are_refused():
