@@ -236,7 +236,7 @@ class Wrapped(nn.Module):
 def test_a_discriminator_that_ends_with_probabilities_is_refused(discriminator: nn.Module) -> None:
     for kind in (GAN, WGAN, R1GAN):
         with pytest.raises(
-            ValueError, match="the discriminator ends with (Sigmoid|Softmax), but a logit is wanted"
+            ValueError, match=r"the discriminator ends with (Sigmoid|Softmax), but a logit is wanted"
         ):
             kind(mlp(2, 4, 2), discriminator, 2)
     GAN(nn.Sequential(nn.Linear(2, 2), nn.Sigmoid()), Wrapped(nn.Sigmoid(), nn.Linear(2, 1)), 2)
