@@ -102,9 +102,10 @@ def virtual_adversary(
         # What has the gradient of the KL by the chain rule, from the logits' slope on.
         return (moved * kl_slope(p, moved.detach())).sum(dim=1), None
 
+    again = in_autocast(x) and steps > 0
     with full_precision(x.detach()) as still:
         p = logits.detach()
-        if steps and in_autocast(x):
+        if again:
             with torch.no_grad(), repeat():
                 p = model(still)
         for _ in range(steps):
