@@ -23,7 +23,7 @@ def mode_matters(model: Callable[..., Any], training: bool) -> bool:
     do.
     """
     reached = (module for top in modules(model).values() for module in top.modules())
-    return any(module.training != training and _mentions_training(type(module)) for module in reached)
+    return any(module.training != training and _mentions_training(type(module)) for module in reached)  # type: ignore[arg-type]
 
 
 @cache

@@ -170,7 +170,7 @@ def test_what_does_not_fit_is_refused() -> None:
     game = Pivot(nn.Linear(2, 1), MixtureDensity(1), 1.0)
     with pytest.raises(ValueError, match=r"expected batches \(x, y, nuisance, ...\)"):
         game.adversary_loss(x, y)
-    with pytest.raises(ValueError, match=r"got \[8, 1, 1\]: flatten the model's output"):
+    with pytest.raises(ValueError, match=r"must return logits of shape .*, got \(8, 1, 1\)"):
         Pivot(nn.Sequential(nn.Linear(2, 1), nn.Unflatten(1, (1, 1))), MixtureDensity(1), 1.0).model_loss(
             x, y, nuisance
         )
