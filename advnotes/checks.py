@@ -18,6 +18,7 @@ from advnotes.identity import modules
 
 __all__ = [
     "batch_size_mistake",
+    "call_model",
     "check_bounds",
     "check_count",
     "check_counts",
@@ -32,6 +33,7 @@ __all__ = [
     "check_number",
     "check_per_sample",
     "check_range",
+    "check_same_kind",
     "clip_rounding",
     "dtype_mistake",
     "logits_of",
@@ -133,13 +135,13 @@ def check_bounds(bounds: object) -> tuple[float, float]:
     return lowest, highest
 
 
-def check_inputs(x: object, y: object, bounds: tuple[float, float]) -> None:
+def check_inputs(x: object, y: object, bounds: tuple[float, float] | None) -> None:
     """Refuse a batch that an attack or a game would silently get wrong.
 
     Args:
         x: floating point, ``[batch, ...]``, within ``bounds`` up to :data:`ROUNDING` of their width.
         y: int64, ``[batch]``, from 0 on, on the device of ``x``.
-        bounds: the range of the input.
+        bounds: the range of the input; None where a game moves no input: then any finite ``x`` will do, token ids too.
 
     Raises:
         ValueError: see above.
@@ -149,7 +151,8 @@ def check_inputs(x: object, y: object, bounds: tuple[float, float]) -> None:
             f"inputs and labels must be tensors, got {type(x).__name__} and {type(y).__name__}: "
             "torch.as_tensor(x, dtype=torch.float32), torch.as_tensor(y)?"
         )
-    check_floating(x, bounds)
+    if bounds is not None:
+        check_floating(x, bounds)
     if x.ndim < 2 or len(x) == 0:
         raise ValueError(f"inputs must be a batch of at least one, [batch, ...], got shape {tuple(x.shape)}")
     if y.shape == (1,) and len(x) != 1 and x.ndim < 4:
@@ -162,7 +165,8 @@ def check_inputs(x: object, y: object, bounds: tuple[float, float]) -> None:
         raise ValueError(f"labels must be int64 class numbers, got {y.dtype}: y.long()")
     if y.device != x.device:
         raise ValueError(f"inputs are on {x.device} and labels on {y.device}: move them to one device")
-    check_range(x, bounds)
+    if bounds is not None or x.is_floating_point():
+        check_range(x, bounds or (-math.inf, math.inf))
     if int(y.min()) < 0:
         raise ValueError(f"labels must be class numbers from 0, got {int(y.min())}")
 
@@ -301,7 +305,7 @@ def logits_of(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor
     Raises:
         ValueError: where it is no row of logits for each sample, or has no logit for a label.
     """
-    logits = model(x)
+    logits = call_model(model, x)
     check_logits(logits, y)
     return logits
 
@@ -400,3 +404,54 @@ def check_device(device: str | torch.device) -> torch.device:
             f"there is no device {device!r} here ({str(error).splitlines()[0]}): {', '.join(there)}"
         ) from None
     return wanted
+
+
+def call_model(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """``model(x)``, with the remedy where torch's own error names none.
+
+    Raises:
+        ValueError: where the answer is no tensor, batch normalisation in train mode gets a single sample, or the call
+            fails and ``x`` has another precision than the model.
+    """
+    try:
+        answer = model(x)
+    except (RuntimeError, ValueError) as error:
+        if "more than 1 value per channel" in str(error):
+            raise ValueError(
+                f"batch normalisation cannot train on a batch of {len(x)}, which has no variance: leave a smaller last "
+                "batch out, DataLoader(..., drop_last=True), or take another batch size"
+            ) from error
+        if isinstance(error, RuntimeError) and (mistake := dtype_mistake(model, x)):
+            raise ValueError(mistake) from error
+        raise
+    if not isinstance(answer, Tensor):
+        raise ValueError(
+            f"the network must return a tensor, got {type(answer).__name__}: wrap it in a module whose forward picks "
+            "the tensor out"
+        )
+    return answer
+
+
+def check_same_kind(name: str, x: object, other_name: str, other: Tensor) -> None:
+    """Refuse two sorts of inputs that cannot go through a network together: samples of another shape, dtype or device.
+
+    Raises:
+        ValueError: see above.
+    """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} must be a tensor, got {type(x).__name__}")
+    if x.shape[1:] != other.shape[1:]:
+        colours = (
+            x.ndim == other.ndim == 4 and x.shape[2:] == other.shape[2:] and 1 in (x.shape[1], other.shape[1])
+        )
+        advice = (
+            "x.repeat(1, 3, 1, 1) gives gray images three channels" if colours else "bring both to one shape"
+        )
+        raise ValueError(
+            f"{name} have the shape {tuple(x.shape[1:])}, {other_name} {tuple(other.shape[1:])}: {advice}"
+        )
+    if x.dtype != other.dtype or x.device != other.device:
+        raise ValueError(
+            f"{name} are {x.dtype} on {x.device}, {other_name} {other.dtype} on {other.device}: bring both to one "
+            "dtype and device"
+        )

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from advnotes.precision import at_least_float32
+
 __all__ = [
     "Loss",
     "cross_entropy",
@@ -55,6 +57,7 @@ def kl_slope(
     Where the two are almost equal, or almost 0 or 1, the plain difference would be rounding. It is
     :math:`p\,(e^c - 1)` with :math:`c = \log q - \log p`, which comes from differences of logits.
     """
+    logits, other = at_least_float32(logits), at_least_float32(other)
     p, q = logits.softmax(dim=1), other.softmax(dim=1)
     likeliest = p.argmax(dim=1, keepdim=True)
     c = (other - other.gather(1, likeliest)) - (logits - logits.gather(1, likeliest))
@@ -116,6 +119,7 @@ def dlr(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Flo
             f"the difference of logits ratio wants at least 3 classes, got logits of shape {tuple(logits.shape)}: use "
             "margin_loss, its numerator"
         )
+    logits = at_least_float32(logits)
     highest, own = logits.topk(3, dim=1).values, logits.gather(1, y[:, None]).squeeze(1)
     ratio = margin_loss(logits, y) / _least_spread(highest[:, 0] - highest[:, 2])
     # The quotient's gradient would be rounding there, of which an attack by signs makes whole steps.
@@ -164,6 +168,7 @@ def _spread(logits: Tensor, numerator: str) -> Tensor:
             "the targeted difference of logits ratio wants at least 4 classes, got logits of shape "
             f"{tuple(logits.shape)}: use {numerator}, its numerator"
         )
+    logits = at_least_float32(logits)
     highest = logits.topk(4, dim=1).values
     return _least_spread(highest[:, 0] - (highest[:, 2] + highest[:, 3]) / 2)
 
@@ -174,4 +179,4 @@ def _least_spread(spread: Tensor) -> Tensor:
 
 
 def _log_softmax(logits: Tensor) -> Tensor:
-    return F.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), dim=1)
+    return F.log_softmax(at_least_float32(logits), dim=1)

@@ -173,7 +173,7 @@ def gan_game(generator: nn.Module, discriminator: nn.Module, *, batches: Batches
 CLASSIFIERS: dict[str, tuple[Training, Callable[[nn.Module], Game]]] = {
     "standard": (standard_loop, lambda model: AdversarialTraining(model, None, share=0)),
     "fast": (fast_loop, lambda model: FastAdversarialTraining(model, Linf(EPS))),
-    "TRADES-10": (trades_loop, lambda model: TRADES(model, Linf(EPS), steps=10)),
+    "TRADES-10": (trades_loop, lambda model: TRADES(model, PGD(Linf(EPS), steps=10, best=False))),
 }
 
 

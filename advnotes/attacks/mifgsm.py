@@ -1,14 +1,10 @@
 """The momentum iterative fast gradient sign method, whose examples travel better between models."""
 
-import dataclasses
 from dataclasses import KW_ONLY, dataclass
 
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.attacks.pgd import PGD
-from advnotes.model_state import Model
-from advnotes.seeds import Source
 
 __all__ = ["MIFGSM"]
 
@@ -38,10 +34,5 @@ class MIFGSM(PGD):
     random_start: bool = False
     momentum: float = 1.0
 
-    def perturb(  # noqa: D102
-        self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
-    ) -> Float[Tensor, "batch ..."]:
-        paced = self
-        if self.step_size is None:
-            paced = dataclasses.replace(self, step_size=self.threat.eps / self.steps)
-        return super(MIFGSM, paced).perturb(model, x, y, generator)
+    def default_step_size(self) -> float | Tensor:  # noqa: D102
+        return self.threat.eps / self.steps

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.ascend import Ascent, ascend, best_of_tries
+from advnotes.ascend import Ascent, RowObjective, ascend, best_of_tries
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification, check_loss
 from advnotes.checks import check_counts, check_per_sample
@@ -97,22 +97,39 @@ class PGD(NormAttack):
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
-        objective = Classification(model, y, self.loss, self.targeted)
+        return self.climb(Classification(model, y, self.loss, self.targeted), x, generator)
+
+    def climb(
+        self,
+        objective: RowObjective,
+        x: Float[Tensor, "batch ..."],
+        generator: Source = None,
+        start: Float[Tensor, "batch ..."] | None = None,
+    ) -> Float[Tensor, "batch ..."]:
+        """Raise any objective by this attack's steps, inside its threat and bounds, as ``perturb`` raises its loss.
+
+        Args:
+            objective: gives each sample's value, to be raised; ``loss`` and ``targeted`` of the attack are not used.
+            x: the centre of the ball, within ``bounds``.
+            generator: of the random starts, see :data:`advnotes.seeds.Source`.
+            start: where to begin, in place of ``x`` or a random start.
+
+        Returns:
+            A tensor like ``x``, without a graph.
+        """
 
         def attempt(restart: int, rows: Tensor) -> Ascent:
             here, attack = x[rows], self.rows(rows)
-            start = here
-            if self.random_start:
-                start = here + attack.threat.sample(here, rows_of(generator, rows), stream=restart)
+            begin = here if start is None else start[rows]
+            if self.random_start and start is None:
+                begin = here + attack.threat.sample(here, rows_of(generator, rows), stream=restart)
             return ascend(
                 objective.rows(rows),
                 here,
                 attack.threat,
                 steps=self.steps,
-                step_size=2.5 * attack.threat.eps / self.steps
-                if attack.step_size is None
-                else attack.step_size,
-                start=start.clamp(*self.bounds),
+                step_size=attack.default_step_size() if attack.step_size is None else attack.step_size,
+                start=begin.clamp(*self.bounds),
                 momentum=self.momentum,
                 bounds=self.bounds,
                 best=self.best,
@@ -120,6 +137,10 @@ class PGD(NormAttack):
             )
 
         return best_of_tries(attempt, self.restarts, x, self.early_stop).point
+
+    def default_step_size(self) -> float | Tensor:
+        """The length of a step where none is given."""
+        return 2.5 * self.threat.eps / self.steps
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 from .advgan import AdvGAN, Perturber
+from .conditional import ConditionalGAN, Conditioned
 from .dirac import Point, dirac_eigenvalues, dirac_gan
 from .dragan import DRAGAN
 from .particles import ParticleGAN, Particles
 from .r1 import R1GAN, R2GAN, r1_penalty
 from .standard import GAN, MinimaxGAN
 from .unrolled import UnrolledGAN
-from .wasserstein import WGAN, WGANGP, slope_penalty
+from .wasserstein import WGAN, WGANGP, gradient_norm_penalty
 
 __all__ = [
     "DRAGAN",
@@ -15,6 +16,8 @@ __all__ = [
     "WGAN",
     "WGANGP",
     "AdvGAN",
+    "ConditionalGAN",
+    "Conditioned",
     "MinimaxGAN",
     "ParticleGAN",
     "Particles",
@@ -23,6 +26,6 @@ __all__ = [
     "UnrolledGAN",
     "dirac_eigenvalues",
     "dirac_gan",
+    "gradient_norm_penalty",
     "r1_penalty",
-    "slope_penalty",
 ]

@@ -9,10 +9,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from advnotes.attacks.attack import NormAttack
+from advnotes.checks import call_model, check_count, check_inputs, check_number, logits_of
 from advnotes.game import Game
 from advnotes.losses import margin
 from advnotes.model_state import Model, attacked
-from advnotes.nets import one_logit
+from advnotes.nets import check_logit_network, one_logit
 from advnotes.seeds import Source
 from advnotes.threats import Bounds, Linf
 
@@ -66,7 +67,7 @@ class Perturber(NormAttack):
 
     def perturbed(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """The inputs with their perturbations, in the network's own mode and with its graph."""
-        raw = self.network(x)
+        raw = call_model(self.network, x)
         if raw.shape != x.shape:
             raise ValueError(
                 f"the network must keep the input's shape {tuple(x.shape)}, got {tuple(raw.shape)}"
@@ -105,7 +106,8 @@ class AdvGAN(Game):
     is the non-saturating one.
 
     Raises:
-        ValueError: where the threat is not Linf, or a weight, ``confidence`` or ``size`` is negative.
+        ValueError: where the threat is not Linf, a weight, ``confidence`` or ``size`` is negative, or the discriminator
+            ends with a sigmoid; when called, where inputs, labels or logits are not as expected.
     """
 
     turns = ("discriminator", "generator")
@@ -125,9 +127,11 @@ class AdvGAN(Game):
         bounds: Bounds = (0.0, 1.0),
     ) -> None:
         super().__init__()
-        weights = {"confidence": confidence, "alpha": alpha, "beta": beta, "size": size}
-        if negative := {name: value for name, value in weights.items() if not value >= 0}:
-            raise ValueError(f"weights and sizes must be at least 0, got {negative}")
+        for name, value in {"confidence": confidence, "alpha": alpha, "beta": beta, "size": size}.items():
+            check_number(name, value, least=0.0)
+        if target is not None:
+            check_count("target", target, least=0)
+        check_logit_network("discriminator", discriminator)
         self.generator, self.discriminator = generator, discriminator
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.target, self.confidence, self.size = target, confidence, size
@@ -153,6 +157,7 @@ class AdvGAN(Game):
         self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]
     ) -> Float[Tensor, ""]:
         """Cross-entropy of telling inputs from perturbed ones."""
+        check_inputs(x, y, self.bounds)
         with torch.no_grad():
             perturbed = self.attack.perturbed(x)
         real, fake = (one_logit(self.discriminator, at) for at in (x, perturbed))
@@ -160,9 +165,11 @@ class AdvGAN(Game):
 
     def generator_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
         """The weighted sum of fooling the model, looking real and being small."""
+        check_inputs(x, y, self.bounds)
         perturbed = self.attack.perturbed(x)
-        logits = self.model(perturbed)
-        to_go = margin(logits, y) if self.target is None else -margin(logits, torch.full_like(y, self.target))
+        wanted = y if self.target is None else torch.full_like(y, self.target)
+        logits = logits_of(self.model, perturbed, wanted)
+        to_go = margin(logits, y) if self.target is None else -margin(logits, wanted)
         fool = to_go.clamp_min(-self.confidence).mean()
         real = F.softplus(-one_logit(self.discriminator, perturbed)).mean()
         small = (torch.linalg.vector_norm((perturbed - x).flatten(1), dim=1) - self.size).clamp_min(0).mean()

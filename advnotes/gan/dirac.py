@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from advnotes.checks import check_number
 from advnotes.gan.standard import GAN
 
 __all__ = ["Point", "dirac_eigenvalues", "dirac_gan"]
@@ -73,7 +74,7 @@ def dirac_eigenvalues(gamma: float, slope: float = 0.5) -> tuple[complex, comple
     Raises:
         ValueError: where ``gamma`` is negative or ``slope`` not positive.
     """
-    if not gamma >= 0 or not slope > 0:
-        raise ValueError(f"expected gamma >= 0 and slope > 0, got {gamma} and {slope}")
+    check_number("gamma", gamma, least=0.0)
+    check_number("slope", slope, above=0.0)
     root = cmath.sqrt(gamma**2 / 4 - slope**2)
     return -gamma / 2 + root, -gamma / 2 - root

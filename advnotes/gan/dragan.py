@@ -4,8 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from advnotes.checks import check_floating, check_number
 from advnotes.gan.standard import GAN
-from advnotes.gan.wasserstein import slope_penalty
+from advnotes.gan.wasserstein import gradient_norm_penalty
+from advnotes.nets import check_logit_network
 
 __all__ = ["DRAGAN"]
 
@@ -27,7 +29,7 @@ class DRAGAN(GAN):
     Differs from the paper: the slope is the logit's, which stays where the sigmoid's is lost.
 
     Raises:
-        ValueError: where ``weight``, ``noise`` or ``slope`` is negative.
+        ValueError: where ``weight``, ``noise`` or ``slope`` is negative, or the discriminator has batch normalisation.
     """
 
     def __init__(
@@ -41,13 +43,14 @@ class DRAGAN(GAN):
         slope: float = 1.0,
     ) -> None:
         super().__init__(generator, discriminator, latent_size)
-        if min(weight, noise, slope) < 0:
-            raise ValueError(f"expected weight, noise, slope >= 0, got {weight}, {noise}, {slope}")
-        self.weight, self.noise, self.slope = weight, noise, slope
+        check_logit_network("discriminator", discriminator, penalised=True)
+        self.weight = check_number("weight", weight, least=0.0)
+        self.noise = check_number("noise", noise, least=0.0)
+        self.slope = check_number("slope", slope, least=0.0)
 
     def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
         """The GAN's loss, and the penalty around real samples."""
+        check_floating(real)
         near = real + self.noise * torch.randn_like(real)
-        return super().discriminator_loss(real) + self.weight * slope_penalty(
-            self.discriminator, near, self.slope
-        )
+        loss = super().discriminator_loss(real)
+        return loss + self.weight * gradient_norm_penalty(self.discriminator, near, self.slope)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from advnotes.checks import check_number
 from advnotes.gan.r1 import R1GAN
 
 __all__ = ["ParticleGAN", "Particles"]
@@ -35,8 +36,9 @@ class Particles(nn.Module):
 
     def __init__(self, start: Float[Tensor, "particles coordinates"], coupling: float) -> None:
         super().__init__()
-        if len(start) == 0 or not 0 <= coupling <= 1:
-            raise ValueError(f"expected particles and a coupling in [0, 1], got {len(start)} and {coupling}")
+        if len(start) == 0:
+            raise ValueError(f"expected one particle or more, got start of shape {tuple(start.shape)}")
+        check_number("coupling", coupling, least=0.0, most=1.0)
         self.register_buffer("start", start.detach().clone())
         self.pull = nn.Parameter(torch.zeros_like(start))
         self.coupling = coupling

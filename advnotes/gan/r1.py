@@ -4,7 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from advnotes.checks import check_count, check_number
+from advnotes.counter import add_one, number_of
 from advnotes.gan.standard import GAN
+from advnotes.nets import check_logit_network, input_gradients
 
 __all__ = ["R1GAN", "R2GAN", "r1_penalty"]
 
@@ -20,10 +23,7 @@ def r1_penalty(discriminator: nn.Module, real: Float[Tensor, "batch ..."]) -> Fl
 
     Differentiable in the discriminator's parameters, for one without normalisation across the batch.
     """
-    with torch.enable_grad():  # so that it can also be measured where nothing is trained
-        real = real.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
-        return 0.5 * gradient.flatten(1).square().sum(dim=1).mean()
+    return 0.5 * input_gradients(discriminator, real).square().sum(dim=1).mean()
 
 
 class R1GAN(GAN):
@@ -32,7 +32,8 @@ class R1GAN(GAN):
     The penalty makes the training converge near the equilibrium, where the plain game circles it.
 
     Args:
-        generator, discriminator, latent_size: as in :class:`~advnotes.gan.standard.GAN`.
+        generator, discriminator, latent_size: as in :class:`~advnotes.gan.standard.GAN`; where gamma is above 0, a
+            discriminator without normalisation across the batch.
         gamma: the strength of the penalty, in the unit of the discriminator's input squared: a quarter of a
             paper's value where the paper's images lie in [-1, 1] and these in [0, 1].
         every: in training the penalty is taken in one of ``every`` turns and weighs as much more in it (lazy
@@ -40,7 +41,8 @@ class R1GAN(GAN):
         samples: on how many samples of the batch it is taken; all where it is not given.
 
     Raises:
-        ValueError: where ``gamma`` is negative, or ``every`` or ``samples`` less than 1.
+        ValueError: where ``gamma`` is negative, ``every`` or ``samples`` less than 1, or a penalised discriminator has
+            batch normalisation.
     """
 
     moves: Tensor
@@ -56,26 +58,23 @@ class R1GAN(GAN):
         samples: int | None = None,
     ) -> None:
         super().__init__(generator, discriminator, latent_size)
-        if gamma < 0 or every < 1 or (samples is not None and samples < 1):
-            raise ValueError(
-                f"expected gamma >= 0, every >= 1, samples >= 1; got {gamma}, {every}, {samples}"
-            )
-        self.gamma = gamma
-        self.every = every
-        self.samples = samples
+        check_logit_network("discriminator", discriminator, penalised=gamma > 0)
+        self.gamma = check_number("gamma", gamma, least=0.0)
+        self.every = check_count("every", every)
+        self.samples = None if samples is None else check_count("samples", samples)
         self.register_buffer("moves", torch.zeros((), dtype=torch.int64))
 
     def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
         """The GAN's loss, with the penalty where this turn takes it."""
         loss = super().discriminator_loss(real)
         every = self.every if self.training else 1  # what is measured between the moves must not count as one
-        if self.moves % every == 0:
-            loss = loss + every * self.gamma * r1_penalty(self.discriminator, self.held_flat(real))
+        if every == 1 or number_of(self.moves) % every == 0:
+            loss = loss + every * self.gamma * r1_penalty(self.discriminator, self.penalty_points(real))
         if self.training:
-            self.moves += 1
+            add_one(self.moves)
         return loss
 
-    def held_flat(self, real: Float[Tensor, "batch ..."]) -> Float[Tensor, "part ..."]:
+    def penalty_points(self, real: Float[Tensor, "batch ..."]) -> Float[Tensor, "part ..."]:
         """The samples at which the penalty is taken."""
         return real[: self.samples]
 
@@ -89,7 +88,7 @@ class R2GAN(R1GAN):
     them. The arguments are :class:`R1GAN`'s.
     """
 
-    def held_flat(self, real: Float[Tensor, "batch ..."]) -> Float[Tensor, "part ..."]:
+    def penalty_points(self, real: Float[Tensor, "batch ..."]) -> Float[Tensor, "part ..."]:
         """As many generated samples."""
         with torch.no_grad():
             return self.sample(len(real[: self.samples]))

@@ -5,10 +5,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from advnotes.checks import call_model, check_count, check_floating
 from advnotes.game import Game, Turns
-from advnotes.nets import one_logit
+from advnotes.nets import check_logit_network, one_logit
 
-__all__ = ["GAN", "MinimaxGAN"]
+__all__ = ["GAN", "MinimaxGAN", "check_generated"]
 
 
 class GAN(Game):
@@ -30,29 +31,28 @@ class GAN(Game):
         latent_size: the number of latent coordinates, drawn from a standard normal.
 
     Raises:
-        ValueError: where ``latent_size`` is less than 1; where the discriminator does not give one logit to each
-            sample.
+        ValueError: where ``latent_size`` is less than 1, or the discriminator ends with a sigmoid; when called, where
+            it does not give one logit to each sample, or generated samples have not the data's shape.
     """
 
     turns: Turns = ("discriminator", "generator")
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, latent_size: int) -> None:
         super().__init__()
-        if latent_size < 1:
-            raise ValueError(f"expected a latent_size of at least 1, got {latent_size}")
+        check_logit_network("discriminator", discriminator)
         self.generator = generator
         self.discriminator = discriminator
-        self.latent_size = latent_size
+        self.latent_size = check_count("latent_size", latent_size)
 
     def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
-        """Cross-entropy of telling real samples from generated ones; labels in the batch are not looked at."""
+        """Cross-entropy of telling real samples from generated ones; labels in the batch are ignored."""
         with torch.no_grad():  # the generator does not move in this turn
-            fake = self.sample(len(real))
+            fake = self.generated(real)
         return F.softplus(-self.logit(real)).mean() + F.softplus(self.logit(fake)).mean()
 
     def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
         """Minus the log-probability that the discriminator gives to generated samples of being real."""
-        return F.softplus(-self.logit(self.sample(len(real)))).mean()
+        return F.softplus(-self.logit(self.generated(real))).mean()
 
     def logit(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
         r"""The discriminator's logit :math:`\ell(x) = \log D(x) - \log(1 - D(x))` of each sample."""
@@ -60,7 +60,27 @@ class GAN(Game):
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n ..."]:
         """Generate ``n`` samples, on the generating network's device."""
-        return self.generator(self.latent(n, generator))
+        latent = self.latent(n, generator)
+        try:
+            return call_model(self.generator, latent)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise ValueError(
+                f"the generator fails on latent vectors of shape {tuple(latent.shape)} ({error}): it must map these to "
+                f"samples; one that begins with convolutions wants nn.Unflatten(1, ({self.latent_size}, 1, 1)) in front"
+            ) from error
+
+    def generated(self, real: Float[Tensor, "batch ..."]) -> Float[Tensor, "generated ..."]:
+        """As many generated samples as there are real ones (all that a cloud of particles has), checked in shape.
+
+        Raises:
+            ValueError: where they have another, or the real samples are not floating point.
+        """
+        check_floating(real)
+        fake = self.sample(len(real))
+        check_generated(fake, real)
+        return fake
 
     def latent(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n latent"]:
         """Draw ``n`` latent vectors, from ``generator`` on whatever device it is, for the network on its own."""
@@ -79,4 +99,18 @@ class MinimaxGAN(GAN):
 
     def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
         r""":math:`-\mathbb E_z\, \mathrm{softplus}(\ell(G(z)))`, which is :math:`\mathbb E_z \log(1 - D(G(z)))`."""
-        return -F.softplus(self.logit(self.sample(len(real)))).mean()
+        return -F.softplus(self.logit(self.generated(real))).mean()
+
+
+def check_generated(fake: Tensor, real: Tensor) -> None:
+    """Refuse generated samples of another shape than the data's, which losses might broadcast.
+
+    Raises:
+        ValueError: see above.
+    """
+    if fake.shape[1:] != real.shape[1:]:
+        shape = tuple(real.shape[1:])
+        raise ValueError(
+            f"generated samples have the shape {tuple(fake.shape[1:])}, the data's {shape}: let the generator end with "
+            f"that shape, such as by nn.Unflatten(1, {shape}), or bring the data to the generator's"
+        )

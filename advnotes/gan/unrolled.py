@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import SGD, Adam
 
+from advnotes.checks import check_count
 from advnotes.gan.standard import MinimaxGAN
+from advnotes.nets import check_logit_network, one_logit
 
 __all__ = ["UnrolledGAN"]
 
@@ -35,11 +37,12 @@ class UnrolledGAN(MinimaxGAN):
             players moving at once.
 
     Differs from the paper: an update imitates Adam with the moments that the discriminator has, as the authors' code
-    does; the paper's equations are those of gradient descent.
+    does; the paper's equations are those of gradient descent. What ``play`` does beside the optimizer's step is not
+    imitated: an update knows of no ``clip`` and no ``accumulate``.
 
     Raises:
-        ValueError: where ``unroll`` is negative, or ``optimizer`` is not one plain Adam or SGD of all of the
-            discriminator's parameters.
+        ValueError: where ``unroll`` is negative, the discriminator has batch normalisation, or ``optimizer`` is not one
+            plain Adam or SGD of all of the discriminator's parameters.
     """
 
     turns = (("discriminator", "generator"),)
@@ -54,15 +57,14 @@ class UnrolledGAN(MinimaxGAN):
         unroll: int = 5,
     ) -> None:
         super().__init__(generator, discriminator, latent_size)
-        if unroll < 0:
-            raise ValueError(f"expected unroll >= 0, got {unroll}")
+        check_logit_network("discriminator", discriminator, penalised=True)
         _check(optimizer, list(discriminator.parameters()))
         self.optimizer = optimizer
-        self.unroll = unroll
+        self.unroll = check_count("unroll", unroll, least=0)
 
     def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
         """Minus the loss of the discriminator of ``unroll`` updates later."""
-        fake = self.sample(len(real))
+        fake = self.generated(real)
         return -self.loss_at(self.ahead(real, fake), real, fake)
 
     def ahead(
@@ -95,7 +97,9 @@ class UnrolledGAN(MinimaxGAN):
         pieces = theta.split([parameter.numel() for parameter in named.values()])
         weights = {name: piece.view_as(named[name]) for name, piece in zip(named, pieces, strict=True)}
         # Both in one batch, at half the cost of two: nothing is normalised across it.
-        logits: Tensor = functional_call(self.discriminator, weights, (torch.cat([real, fake]),))
+        logits = one_logit(
+            lambda x: functional_call(self.discriminator, weights, (x,)), torch.cat([real, fake])
+        )
         on_real, on_fake = logits.split([len(real), len(fake)])
         return F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
 

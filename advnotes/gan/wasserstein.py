@@ -4,15 +4,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from advnotes.checks import check_count, check_number
 from advnotes.gan.standard import GAN
+from advnotes.nets import check_logit_network, input_gradients
 
-__all__ = ["WGAN", "WGANGP", "slope_penalty"]
+__all__ = ["WGAN", "WGANGP", "gradient_norm_penalty"]
 
 
-def slope_penalty(
+def gradient_norm_penalty(
     discriminator: nn.Module, x: Float[Tensor, "batch ..."], slope: float = 1.0
 ) -> Float[Tensor, ""]:
-    r"""How far the discriminator's slope at each sample is from ``slope``.
+    r"""How far the length of the discriminator's gradient at each sample is from ``slope``.
 
     .. math:: \mathbb E_x \bigl(\lVert \nabla_x \ell(x) \rVert_2 - s\bigr)^2
 
@@ -21,10 +23,7 @@ def slope_penalty(
     discriminator's parameters, for one without normalisation across the batch; a slope of exactly 0 gives no
     gradient.
     """
-    with torch.enable_grad():  # so that it can also be measured where nothing is trained
-        x = x.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
-        return (torch.linalg.vector_norm(gradient.flatten(1), dim=1) - slope).square().mean()
+    return (torch.linalg.vector_norm(input_gradients(discriminator, x), dim=1) - slope).square().mean()
 
 
 class _Critic(GAN):
@@ -32,17 +31,17 @@ class _Critic(GAN):
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, latent_size: int, moves: int) -> None:
         super().__init__(generator, discriminator, latent_size)
-        if moves < 1:
-            raise ValueError(f"expected moves >= 1, got {moves}")
-        self.turns = ("discriminator",) * moves + ("generator",)
+        self.turns = ("discriminator",) * check_count("moves", moves) + ("generator",)
 
-    def gap(self, real: Float[Tensor, "batch ..."], fake: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
+    def critic_difference(
+        self, real: Float[Tensor, "batch ..."], fake: Float[Tensor, "batch ..."]
+    ) -> Float[Tensor, ""]:
         """What the critic makes of the difference: its mean value of real samples minus that of generated ones."""
         return self.logit(real).mean() - self.logit(fake).mean()
 
     def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
         """Minus the critic's mean value of generated samples."""
-        return -self.logit(self.sample(len(real))).mean()
+        return -self.logit(self.generated(real)).mean()
 
 
 class WGAN(_Critic):
@@ -76,16 +75,14 @@ class WGAN(_Critic):
         moves: int = 5,
     ) -> None:
         super().__init__(generator, discriminator, latent_size, moves)
-        if not clip > 0:
-            raise ValueError(f"expected clip > 0, got {clip}")
-        self.clip = clip
+        self.clip = check_number("clip", clip, above=0.0)
 
     def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
-        """Minus the gap that the clipped critic sees."""
+        """Minus the difference that the clipped critic sees."""
         self.clamp()
         with torch.no_grad():
-            fake = self.sample(len(real))
-        return -self.gap(real, fake)
+            fake = self.generated(real)
+        return -self.critic_difference(real, fake)
 
     def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
         """Minus the clipped critic's mean value of generated samples."""
@@ -115,7 +112,7 @@ class WGANGP(_Critic):
         moves: of the critic in each round.
 
     Raises:
-        ValueError: where ``weight`` is negative or ``moves`` less than 1.
+        ValueError: where ``weight`` is negative, ``moves`` less than 1, or the critic has batch normalisation.
     """
 
     def __init__(
@@ -128,14 +125,14 @@ class WGANGP(_Critic):
         moves: int = 5,
     ) -> None:
         super().__init__(generator, discriminator, latent_size, moves)
-        if weight < 0:
-            raise ValueError(f"expected weight >= 0, got {weight}")
-        self.weight = weight
+        check_logit_network("discriminator", discriminator, penalised=True)
+        self.weight = check_number("weight", weight, least=0.0)
 
     def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
-        """Minus the gap, and the penalty between real and generated samples."""
+        """Minus the critic's difference, and the penalty between real and generated samples."""
         with torch.no_grad():
-            fake = self.sample(len(real))
+            fake = self.generated(real)
         share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
         between = share * real + (1 - share) * fake
-        return -self.gap(real, fake) + self.weight * slope_penalty(self.discriminator, between)
+        loss = -self.critic_difference(real, fake)
+        return loss + self.weight * gradient_norm_penalty(self.discriminator, between)

@@ -1,15 +1,22 @@
 """Domain-adversarial training: features that predict the label and do not tell where a sample comes from."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from advnotes.checks import (
+    call_model,
+    check_count,
+    check_inputs,
+    check_logits,
+    check_number,
+    check_same_kind,
+)
+from advnotes.counter import add_one, number_of
 from advnotes.game import Game, Turns
 from advnotes.invariance.gradient_reversal import growing_strength, reverse_gradient
-from advnotes.nets import one_logit
+from advnotes.nets import check_logit_network, one_logit
 
 __all__ = ["DANN", "AlternatingDANN"]
 
@@ -17,7 +24,7 @@ __all__ = ["DANN", "AlternatingDANN"]
 class DANN(Game):
     r"""Domain-adversarial neural networks (Ganin et al. 2016, equations 9 to 15), in one backward pass.
 
-    Source samples have labels, target samples have none. Features :math:`h` are what two heads look at:
+    Source samples have labels, target samples have none. Two heads see the features :math:`h`:
 
     .. math::
         L_y &= \mathbb E_\text{source}\, L(c(h), y) \\
@@ -39,13 +46,14 @@ class DANN(Game):
         label_head: maps features to logits ``[batch, classes]``.
         domain_head: maps features to one logit, above 0 for *target*, ``[batch, 1]`` or ``[batch]``.
         strength: the trade-off :math:`\lambda \ge 0` at its full size; 0 trains on the source alone, while the
-            domain head looks on.
+            domain head is trained beside it.
         warmup: over how many losses :math:`\lambda` follows :func:`~advnotes.invariance.growing_strength`: in the
             paper all of the training. With 0 it has its full size at once, as in eval mode.
 
     Raises:
-        ValueError: where ``strength`` is negative or not finite, or ``warmup`` negative; in training, where the
-            domain head does not give one logit to each sample.
+        ValueError: where ``strength`` is negative or not finite, ``warmup`` negative, or the domain head ends with a
+            sigmoid; when called, where inputs, labels or logits are not as expected, or the domains' samples differ in
+            shape.
     """
 
     turns: Turns = ("network",)
@@ -61,13 +69,11 @@ class DANN(Game):
         warmup: int = 0,
     ) -> None:
         super().__init__()
-        if not (math.isfinite(strength) and strength >= 0) or warmup < 0:
-            raise ValueError(
-                f"expected a finite strength >= 0 and a warmup of at least 0 losses, got {strength} and {warmup}"
-            )
+        check_logit_network("domain_head", domain_head)
         parts = {"features": features, "label_head": label_head, "domain_head": domain_head}
         self.network = nn.ModuleDict(parts)
-        self.strength, self.warmup = strength, warmup
+        self.strength = check_number("strength", strength, least=0.0)
+        self.warmup = check_count("warmup", warmup, least=0)
         # A buffer, so that a resumed run goes on where the schedule was.
         self.register_buffer("moves", torch.zeros((), dtype=torch.int64))
 
@@ -82,20 +88,40 @@ class DANN(Game):
         return self.network["domain_head"]
 
     def network_loss(
-        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], x_target: Float[Tensor, "m ..."]
+        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Tensor
     ) -> Float[Tensor, ""]:
         r""":math:`L_y + L_d`, the features' gradient from :math:`L_d` reversed; in train mode a step of the warm-up."""
+        h = self.features_of(x, y, *x_target)
         strength = self.scheduled()
-        h = self.network["features"](torch.cat([x, x_target]))
-        labels = F.cross_entropy(self.network["label_head"](h[: len(x)]), y)
-        return labels + domain_loss(self.domain_head, reverse_gradient(h, strength), len(x))
+        return self.label_loss(h, y) + domain_loss(self.domain_head, reverse_gradient(h, strength), len(x))
+
+    def features_of(
+        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Tensor
+    ) -> Float[Tensor, "both ..."]:
+        """The features of a batch, those of the source first.
+
+        Raises:
+            ValueError: where the batch is not ``(x, y, x_target)``, or its parts do not go together.
+        """
+        check_inputs(x, y, None)
+        if len(x_target) != 1:
+            more = ": leave the target's labels out" if len(x_target) > 1 else ""
+            raise ValueError(f"expected batches (x, y, x_target), got {2 + len(x_target)} tensors{more}")
+        check_same_kind("target samples", x_target[0], "source samples", x)
+        return call_model(self.network["features"], torch.cat([x, x_target[0]]))
+
+    def label_loss(self, h: Float[Tensor, "both ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+        """The cross-entropy of the source's labels."""
+        logits = self.network["label_head"](h[: len(y)])
+        check_logits(logits, y)
+        return F.cross_entropy(logits, y)
 
     def scheduled(self) -> float:
         """The strength at this loss; in train mode the next one is a step further."""
         if not self.training or self.warmup == 0:
             return self.strength
-        progress = min(float(self.moves) / self.warmup, 1.0)
-        self.moves += 1
+        progress = min(number_of(self.moves) / self.warmup, 1.0)
+        add_one(self.moves)
         return self.strength * growing_strength(progress)
 
 
@@ -114,21 +140,20 @@ class AlternatingDANN(DANN):
     turns = ("domain_head", "classifier")
 
     def domain_head_loss(
-        self, x: Float[Tensor, "n ..."], _: Int[Tensor, " n"], x_target: Float[Tensor, "m ..."]
+        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Tensor
     ) -> Float[Tensor, ""]:
-        r""":math:`L_d`, of features that stand still."""
+        r""":math:`L_d`, of frozen features."""
         with torch.no_grad():
-            h = self.network["features"](torch.cat([x, x_target]))
+            h = self.features_of(x, y, *x_target)
         return domain_loss(self.domain_head, h, len(x))
 
     def classifier_loss(
-        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], x_target: Float[Tensor, "m ..."]
+        self, x: Float[Tensor, "n ..."], y: Int[Tensor, " n"], *x_target: Tensor
     ) -> Float[Tensor, ""]:
         r""":math:`L_y - \lambda L_d`; in train mode a step of the warm-up."""
+        h = self.features_of(x, y, *x_target)
         strength = self.scheduled()
-        h = self.network["features"](torch.cat([x, x_target]))
-        labels = F.cross_entropy(self.network["label_head"](h[: len(x)]), y)
-        return labels - strength * domain_loss(self.domain_head, h, len(x))
+        return self.label_loss(h, y) - strength * domain_loss(self.domain_head, h, len(x))
 
 
 def domain_loss(domain_head: nn.Module, h: Float[Tensor, "both ..."], source: int) -> Float[Tensor, ""]:

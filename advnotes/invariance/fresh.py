@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.invariance.learning import Added, Learning, Same, answers
+from advnotes.checks import check_count, check_number
+from advnotes.invariance.learning import ConstantScores, ProbeTrainer, ResidualScores, predict
 from advnotes.invariance.targets import Categorical, Mixture
 from advnotes.loop import rng
 from advnotes.metrics.accuracy import Proportion
@@ -24,7 +25,7 @@ Network = Callable[[int], nn.Module]
 
 @dataclass(frozen=True)
 class Recovered:
-    """What :func:`fresh_adversary` found on the held-out part, beside what can be said without looking.
+    """What :func:`fresh_adversary` found on the held-out part, beside what can be said without the representation.
 
     Attributes:
         information: how many nats a sample's representation tells of its target, at least. Where it is 0, or below,
@@ -56,6 +57,7 @@ def fresh_adversary(
     learning_rate: float = 3e-3,
     components: int = 5,
     tries: int = 1,
+    classes: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Recovered:
     r"""Train a new adversary :math:`q` on what frozen players give away, and report what it recovers.
@@ -63,7 +65,7 @@ def fresh_adversary(
     .. math:: I(R; Z) \ge \mathbb E_{r, z}\bigl[\log q(z \mid r) - \log p(z)\bigr]
 
     (Barber and Agakov 2003, equation 3.) The adversary that a game was played with is no judge of it: it may have
-    lost by standing still. This one has never met the players, who do not move, and it is judged on samples that it
+    lost by not learning. This one has never met the players, who do not move, and it is judged on samples that it
     has not trained on. Of its steps the best is taken by a fifth of the training samples, which it does not see.
 
     Integers are categories, from 0 on: one, or several in columns (bits, say), which the adversary takes to be
@@ -73,7 +75,7 @@ def fresh_adversary(
     to add to its scores. Where nothing that it learned helps, it says the same as :math:`p(z)`, and recovers 0 nats.
 
     Args:
-        representation: what the adversary may look at: the players' output for samples that, to be fair, they have
+        representation: what the adversary sees: the players' output for samples that, to be fair, they have
             not trained on. Each of its features is brought to mean 0 and deviation 1 first, so that nothing hides
             by being small. Computed beforehand, it cannot move the players.
         target: what it is after.
@@ -82,37 +84,42 @@ def fresh_adversary(
         steps, batch_size, learning_rate: Adam's, the rate falling linearly to 0.
         components: of the mixture.
         tries: how many adversaries are trained, each from its own start; the best one reports.
+        classes: how many classes categorical targets have; None: as many as the largest target tells, that of the
+            held-out samples included.
         generator: draws the parts, the starts and the batches. None: the global one. It is asked for one number.
 
     Raises:
         ValueError: where representations and targets do not match, are too few, not finite, not in the stated range
             or all of one class; where an option is out of range; where the network's output has another shape.
     """
-    _check(representation, target, held_out, steps, batch_size, learning_rate, tries)
+    _check(representation, target, held_out, classes)
+    for name, number in {"steps": steps, "batch_size": batch_size, "tries": tries}.items():
+        check_count(name, number)
+    check_number("learning_rate", learning_rate, above=0.0)
     device = representation.device
     where = torch.device("cpu") if generator is None else generator.device
     number = int(torch.randint(2**62, (), generator=generator, device=where))
-    # Not by play: the judge may be called amidst a game, where only one of several processes looks.
+    # Not by play: this may be called amidst a game, by only one of several processes.
     with rng.preserved(device), torch.enable_grad():
         rng.seed(number)
         report, rest = torch.randperm(len(target)).to(device).tensor_split([round(held_out * len(target))])
         choose, train = rest.tensor_split([max(1, len(rest) // 5)])
         x = _standardised(representation.detach().flatten(1), train).view(representation.shape)
         z = target.detach().to(device).reshape(len(target), -1)
-        learning = Learning(x, z, train, choose, steps, batch_size, learning_rate)
+        trainer = ProbeTrainer(x, z, train, choose, steps, batch_size, learning_rate)
         score: Categorical | Mixture
         prior: nn.Module
         if target.is_floating_point():
             score = Mixture(z[train], components)
-            _, prior = learning.best(score, Same(score.around(z[train])))
+            _, prior = trainer.best(score, ConstantScores(score.around(z[train])))
         else:
-            score = Categorical(z.shape[1], int(z.max()) + 1)
-            prior = Same(score.frequency(z[train])).to(x)
+            score = Categorical(z.shape[1], int(z.max()) + 1 if classes is None else classes)
+            prior = ConstantScores(score.frequency(z[train])).to(x)
         make = network or partial(_perceptron, x[0].numel())
-        candidates = [(learning.value(score, prior), prior)]
-        candidates += [learning.best(score, Added(prior, make(score.outputs))) for _ in range(tries)]
+        candidates = [(trainer.value(score, prior), prior)]
+        candidates += [trainer.best(score, ResidualScores(prior, make(score.outputs))) for _ in range(tries)]
         _, adversary = min(candidates, key=lambda candidate: candidate[0])
-        told, known = (answers(of, x[report]) for of in (adversary, prior))
+        told, known = (predict(of, x[report]) for of in (adversary, prior))
     loss, chance = score.loss(told, z[report]).double(), score.loss(known, z[report]).double()
     gain = chance - loss
     right, guess = (
@@ -145,11 +152,18 @@ def _check(
     representation: Tensor,
     target: Tensor,
     held_out: float,
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    tries: int,
+    classes: int | None,
 ) -> None:
+    for what, values in (("representation", representation), ("target", target)):
+        if not isinstance(values, Tensor):
+            raise ValueError(
+                f"expected a tensor as {what}, got {type(values).__name__}: torch.as_tensor(...)"
+            )
+    if representation.ndim == 0 or target.ndim == 0 or not representation.is_floating_point():
+        raise ValueError(
+            "expected a representation of floating-point numbers for each sample, got "
+            f"{representation.dtype} of shape {tuple(representation.shape)}: representation.float()"
+        )
     if len(representation) != len(target) or representation.numel() == 0:
         raise ValueError(
             f"expected one representation for each target, got shapes {tuple(representation.shape)} and "
@@ -163,11 +177,6 @@ def _check(
             f"expected at least 2 held-out samples and 4 others, got {report} and {len(target) - report}: "
             "give more samples"
         )
-    if min(steps, batch_size, tries) < 1 or not learning_rate > 0:
-        raise ValueError(
-            f"expected steps, batch_size and tries of at least 1 and a learning_rate above 0, got {steps}, "
-            f"{batch_size}, {tries} and {learning_rate}"
-        )
     for what, values in (("representations", representation), ("targets", target)):
         if not bool(values.isfinite().all()):
             raise ValueError(f"expected finite {what}: leave out the samples that have none")
@@ -176,3 +185,9 @@ def _check(
             f"expected integer targets to be classes from 0 on, got {int(target.min())}: number them, or give a "
             "continuous target as floats"
         )
+    if (
+        classes is not None
+        and not target.is_floating_point()
+        and int(target.max()) >= check_count("classes", classes, 2)
+    ):
+        raise ValueError(f"expected targets below {classes} classes, got {int(target.max())}")

@@ -1,4 +1,4 @@
-"""How a fresh adversary learns: an answer that does not look, what a network adds to it, and the best of its states."""
+"""How a fresh adversary is trained: constant scores, what a network adds, the best of its states."""
 
 import copy
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from advnotes.invariance.targets import Categorical, Mixture
 
-__all__ = ["Added", "Learning", "Same", "answers"]
+__all__ = ["ConstantScores", "ProbeTrainer", "ResidualScores", "predict"]
 
 
-class Same(nn.Module):
-    """The same scores for every sample: an adversary that does not look."""
+class ConstantScores(nn.Module):
+    """The same scores for every sample: an adversary that does not see the representation."""
 
     def __init__(self, scores: Tensor) -> None:
         super().__init__()
@@ -23,8 +23,8 @@ class Same(nn.Module):
         return self.scores.expand(len(x), -1)
 
 
-class Added(nn.Module):
-    """What a network adds to the scores of one that does not look."""
+class ResidualScores(nn.Module):
+    """Constant scores plus those of a network."""
 
     def __init__(self, prior: nn.Module, network: nn.Module) -> None:
         super().__init__()
@@ -41,8 +41,8 @@ class Added(nn.Module):
 
 
 @dataclass(frozen=True)
-class Learning:
-    """The course of an adversary's training: on the rows ``train``, its best state taken by the rows ``choose``."""
+class ProbeTrainer:
+    """Trains an adversary on the rows ``train`` and keeps its best state on the rows ``choose``."""
 
     x: Tensor
     z: Tensor
@@ -53,7 +53,7 @@ class Learning:
     learning_rate: float
 
     def best(self, score: Categorical | Mixture, start: nn.Module) -> tuple[float, nn.Module]:
-        """The lowest loss on the rows that choose, from the start on, and the state that had it."""
+        """The lowest loss on the rows ``choose``, the start included, and the state that had it."""
         adversary = start.to(self.x)
         best, kept = self.value(score, adversary), copy.deepcopy(adversary)
         optimizer = torch.optim.Adam(
@@ -73,8 +73,8 @@ class Learning:
         return best, kept
 
     def value(self, score: Categorical | Mixture, adversary: nn.Module) -> float:
-        """The mean loss on the rows that choose."""
-        return float(score.loss(answers(adversary, self.x[self.choose]), self.z[self.choose]).mean())
+        """The mean loss on the rows ``choose``."""
+        return float(score.loss(predict(adversary, self.x[self.choose]), self.z[self.choose]).mean())
 
     def batches(self) -> Iterator[Tensor]:
         """Training rows, each once before any comes again."""
@@ -84,7 +84,7 @@ class Learning:
 
 
 @torch.no_grad()
-def answers(adversary: nn.Module, x: Tensor) -> Tensor:
+def predict(adversary: nn.Module, x: Tensor) -> Tensor:
     """The scores in eval mode, a thousand samples at a time."""
     adversary.eval()
     return torch.cat([adversary(part) for part in x.split(1000)])

@@ -1,6 +1,5 @@
 """Learning to pivot: a classifier whose output says nothing about a nuisance (Louppe, Kagan and Cranmer 2016)."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -8,7 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from advnotes.checks import call_model, check_count, check_inputs, check_logits, check_number
 from advnotes.game import Game
+from advnotes.precision import at_least_float32
 
 __all__ = ["Pivot"]
 
@@ -24,7 +25,7 @@ class Pivot(Game):
         J_\text{adversary} &= L_r, \qquad J_\text{model} = L_f - \lambda L_r
 
     Against the best adversary :math:`L_r = H(\nu \mid s)`, which is :math:`H(\nu)` exactly where the two are
-    independent. With :math:`\lambda = 0` the model is trained as usual while the adversary only looks on.
+    independent. With :math:`\lambda = 0` the model is trained as usual while the adversary is trained beside it.
 
     A batch is ``(x, y, nuisance)``, or ``(x, y, nuisance, another, ...)`` for an adversary of several.
 
@@ -42,8 +43,8 @@ class Pivot(Game):
             class (their equation 2). None weighs all alike.
 
     Raises:
-        ValueError: where ``strength`` is negative or not finite, or ``adversary_steps`` less than 1; in training, where
-            logits or weights are not as expected, or a batch has no nuisance.
+        ValueError: where ``strength`` is negative or not finite, or ``adversary_steps`` less than 1; when called, where
+            inputs, labels (0 and 1 for a model of one logit), logits, nuisances or weights are not as expected.
 
     Differs from the paper: any number of classes.
     """
@@ -58,50 +59,75 @@ class Pivot(Game):
         weigh: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
-        if not (math.isfinite(strength) and strength >= 0):
-            raise ValueError(f"strength must be a finite number >= 0, got {strength!r}")
-        if adversary_steps < 1:
-            raise ValueError(f"adversary_steps must be at least 1, got {adversary_steps}")
-        self.turns = ("adversary",) * adversary_steps + ("model",)
+        self.turns = ("adversary",) * check_count("adversary_steps", adversary_steps) + ("model",)
         self.model = model
         self.adversary = adversary
-        self.strength = strength
+        self.strength = check_number("strength", strength, least=0.0)
         self.weigh = weigh
 
     def model_loss(
         self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], *nuisances: Tensor
     ) -> Float[Tensor, ""]:
         r""":math:`L_f - \lambda L_r`, in nats."""
-        logits = self.model(x)
+        logits = self.logits(x, y, *nuisances)
         loss = label_loss(logits, y)
         if self.strength == 0:
             return loss
-        return loss - self.strength * self.surprise(decision(logits), y, *nuisances)
+        return loss - self.strength * self.nuisance_nll(decision(logits), y, *nuisances)
 
     def adversary_loss(
         self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], *nuisances: Tensor
     ) -> Float[Tensor, ""]:
         r""":math:`L_r`, in nats."""
         with torch.no_grad():  # the model does not move in this turn
-            s = decision(self.model(x))
-        return self.surprise(s, y, *nuisances)
+            s = decision(self.logits(x, y, *nuisances))
+        return self.nuisance_nll(s, y, *nuisances)
 
-    def surprise(
+    def logits(
+        self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], *nuisances: Tensor
+    ) -> Float[Tensor, "batch ..."]:
+        """The model's logits for a batch, which is checked.
+
+        Raises:
+            ValueError: where inputs, labels, nuisances or logits are not as expected.
+        """
+        check_inputs(x, y, None)
+        for nuisance in nuisances:
+            if len(nuisance) != len(x) or not bool(nuisance.isfinite().all()):
+                raise ValueError(
+                    f"expected a finite nuisance for each of {len(x)} samples, got {len(nuisance)} of shape "
+                    f"{list(nuisance.shape)}: leave out the samples whose nuisance is missing"
+                )
+        logits = at_least_float32(call_model(self.model, x))
+        if logits.shape not in ((len(x),), (len(x), 1)):
+            check_logits(logits, y)
+        elif int(y.max()) > 1:
+            raise ValueError(
+                f"a model of one logit wants the labels 0 and 1, got labels up to {int(y.max())}: number them from 0, "
+                "or give the model a logit for each class"
+            )
+        return logits
+
+    def nuisance_nll(
         self, s: Float[Tensor, "batch outputs"], y: Int[Tensor, " batch"], *nuisances: Tensor
     ) -> Float[Tensor, ""]:
         r""":math:`L_r` for given outputs: the weighted mean of :math:`-\log r(\nu \mid s)`, 0 without any weight."""
         if not nuisances:
             raise ValueError("expected batches (x, y, nuisance, ...), got (x, y)")
-        surprise = -self.adversary(s, *nuisances)
+        nll = at_least_float32(-self.adversary(s, *nuisances))
+        if nll.shape != y.shape:
+            raise ValueError(
+                f"the adversary must return the log-density of each of {len(y)} samples, got shape {list(nll.shape)}"
+            )
         if self.weigh is None:
-            return surprise.mean()
-        weight = self.weigh(y).to(surprise.dtype)
-        if weight.shape != surprise.shape or bool((weight < 0).any()):
+            return nll.mean()
+        weight = self.weigh(y).to(nll.dtype)
+        if weight.shape != nll.shape or bool((weight < 0).any()):
             raise ValueError(
                 f"weigh must return a weight >= 0 for each of {len(y)} samples, got {list(weight.shape)}"
                 f" with the minimum {weight.min():.3g}"
             )
-        return (weight * surprise).sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
+        return (weight * nll).sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
 
 
 def decision(logits: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch outputs"]:
@@ -109,22 +135,11 @@ def decision(logits: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch outputs
 
     Not the logits: of several, their common shift changes no prediction, and nobody needs it to be independent.
     """
-    check(logits)
     return logits.softmax(dim=1) if logits.numel() > len(logits) else torch.sigmoid(logits.view(-1, 1))
 
 
 def label_loss(logits: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
     """Cross-entropy in nats, of one logit or of K."""
-    check(logits)
     if logits.numel() > len(logits):
         return F.cross_entropy(logits, y)
     return F.binary_cross_entropy_with_logits(logits.flatten(), y.to(logits.dtype))
-
-
-def check(logits: Tensor) -> None:
-    """Refuse what are not the logits of a classifier."""
-    if logits.ndim > 2 or logits.ndim == 0:
-        raise ValueError(
-            f"expected logits of shape [batch, K], [batch, 1] or [batch], got {list(logits.shape)}: flatten the"
-            " model's output"
-        )

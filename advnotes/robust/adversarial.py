@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.attacks.attack import NormAttack
+from advnotes.attacks.attack import Attack, NormAttack
+from advnotes.checks import check_count, check_inputs, check_number, logits_of
+from advnotes.counter import add_one, number_of
 from advnotes.game import Game
 
 __all__ = ["AdversarialTraining", "Perturb"]
@@ -40,7 +42,8 @@ class AdversarialTraining(Game):
             the attack has its full size and no loss is counted.
 
     Raises:
-        ValueError: where ``share`` or ``warmup`` is out of range, or the attack is missing or cannot be scaled.
+        ValueError: where ``share`` or ``warmup`` is out of range, or the attack is missing or cannot be scaled; when
+            called, where inputs, labels, logits or the attack's result are not as expected.
     """
 
     turns = ("model",)
@@ -48,10 +51,7 @@ class AdversarialTraining(Game):
 
     def __init__(self, model: nn.Module, attack: Perturb | None, share: float = 1.0, warmup: int = 0) -> None:
         super().__init__()
-        if not 0 <= share <= 1:
-            raise ValueError(f"share must lie in [0, 1], got {share}")
-        if warmup < 0:
-            raise ValueError(f"warmup must be a number of losses >= 0, got {warmup}")
+        check_number("share", share, least=0.0, most=1.0)
         if share > 0 and not callable(attack):
             raise ValueError(
                 f"a share of {share} wants an attack such as PGD(Linf(0.3), steps=7), got {attack!r}"
@@ -64,21 +64,28 @@ class AdversarialTraining(Game):
         self.model = model
         self.attack = attack
         self.share = share
-        self.warmup = warmup
+        self.warmup = check_count("warmup", warmup, least=0)
         # A buffer, so that a resumed run goes on where the warm-up was.
         self.register_buffer("moves", torch.zeros((), dtype=torch.int64))
 
     def model_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
         """The mixed loss of a batch of inputs in their natural range; in train mode, one move of the warm-up."""
+        if not isinstance(self.attack, Attack):  # which checks them itself, with its range
+            check_inputs(x, y, None)
         if self.attack is None or self.share == 0:
-            return F.cross_entropy(self.model(x), y)
+            return F.cross_entropy(logits_of(self.model, x, y), y)
         if self.training:
-            self.moves += 1
+            add_one(self.moves)
         x_adv = self.current_attack()(self.model, x, y)
+        if not isinstance(x_adv, Tensor) or x_adv.shape != x.shape:
+            got = tuple(x_adv.shape) if isinstance(x_adv, Tensor) else type(x_adv).__name__
+            raise ValueError(
+                f"the attack must return inputs of the shape {tuple(x.shape)} that it got, got {got}"
+            )
         if self.share == 1:
-            return F.cross_entropy(self.model(x_adv), y)
+            return F.cross_entropy(logits_of(self.model, x_adv, y), y)
         # One pass over both halves, so that batch statistics are those of the mix.
-        clean, adversarial = self.model(torch.cat([x, x_adv])).chunk(2)
+        clean, adversarial = logits_of(self.model, torch.cat([x, x_adv]), y.repeat(2)).chunk(2)
         return (1 - self.share) * F.cross_entropy(clean, y) + self.share * F.cross_entropy(adversarial, y)
 
     def current_attack(self) -> Perturb:
@@ -89,6 +96,7 @@ class AdversarialTraining(Game):
         """
         if self.attack is None:
             raise ValueError("this game has no attack: it was made with share=0 and attack=None")
-        if isinstance(self.attack, NormAttack) and self.training and self.moves < self.warmup:
-            return self.attack.scaled(self.moves.item() / self.warmup)
+        if self.warmup and self.training and isinstance(self.attack, NormAttack):
+            moves = number_of(self.moves)
+            return self.attack.scaled(moves / self.warmup) if moves < self.warmup else self.attack
         return self.attack

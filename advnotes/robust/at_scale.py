@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from advnotes.attacks.attack import NormAttack
+from advnotes.checks import check_count, check_inputs, logits_of
 from advnotes.game import Game
 from advnotes.model_state import attacked
 from advnotes.seeds import uniform
@@ -38,15 +39,16 @@ class MixedBatchTraining(Game):
         model: maps inputs to logits.
         attack: makes the adversarial samples; its eps is the largest. It sees the model in eval mode unless it has
             ``training=True``, and so do the predictions that stand for the labels.
-        adversarial: how many samples of each batch are attacked (:math:`k`); half of them where it is not given.
+        adversarial: how many samples of each batch are attacked (:math:`k`); half of them, and at
+            least one, where it is not given. Of a smaller last batch all are, where it has no more.
         weight: the weight :math:`\lambda > 0` of an adversarial sample beside a clean one.
         spread: the :math:`\sigma` of the radii in units of the largest; None gives every sample the largest.
         per_batch: draw one radius for all samples of a batch. False is the paper's: each sample draws its own.
-        predicted: attack the predicted label instead of the true one. False is the control that leaks.
+        use_predicted_labels: attack the predicted label instead of the true one. False is the control that leaks.
 
     Raises:
-        ValueError: where a number is out of range or the attack is none; later, where a batch has fewer samples than
-            are to be attacked.
+        ValueError: where a number is out of range or the attack is none; when called, where inputs, labels or logits
+            are not as expected.
     """
 
     turns = ("model",)
@@ -60,7 +62,7 @@ class MixedBatchTraining(Game):
         weight: float = 0.3,
         spread: float | None = 0.5,
         per_batch: bool = False,
-        predicted: bool = True,
+        use_predicted_labels: bool = True,
     ) -> None:
         super().__init__()
         if not isinstance(attack, NormAttack):
@@ -71,24 +73,24 @@ class MixedBatchTraining(Game):
             raise ValueError(
                 "the attack's eps is the largest radius, one number: those of the samples are drawn below it"
             )
-        if adversarial is not None and adversarial < 1:
-            raise ValueError(
-                f"adversarial is a number of samples of each batch, at least 1, got {adversarial}"
-            )
+        if adversarial is not None:
+            check_count("adversarial", adversarial)
         if not (weight > 0 and (spread is None or spread > 0)):
             raise ValueError(f"weight and spread must be positive, got {weight} and {spread}")
-        if attack.targeted and not predicted:
-            raise ValueError("a targeted attack is given the least likely class: set predicted=True")
+        if attack.targeted and not use_predicted_labels:
+            raise ValueError(
+                "a targeted attack is given the least likely class: set use_predicted_labels=True"
+            )
         self.model, self.attack, self.adversarial = model, attack, adversarial
-        self.weight, self.spread, self.per_batch, self.predicted = weight, spread, per_batch, predicted
+        self.weight, self.spread, self.per_batch = weight, spread, per_batch
+        self.use_predicted_labels = use_predicted_labels
 
     def model_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
         """The weighted loss of a batch of inputs in their natural range."""
-        k = len(x) // 2 if self.adversarial is None else self.adversarial
-        if not 1 <= k <= len(x):
-            raise ValueError(f"{k} samples of each batch are attacked, but this one has {len(x)}")
+        check_inputs(x, y, self.attack.bounds)
+        k = max(1, len(x) // 2) if self.adversarial is None else min(self.adversarial, len(x))
         inputs = torch.cat([self.perturbed(x[:k], y[:k]), x[k:]])
-        losses = F.cross_entropy(self.model(inputs), y, reduction="none")
+        losses = F.cross_entropy(logits_of(self.model, inputs, y), y, reduction="none")
         weights = torch.ones_like(losses)
         weights[:k] = self.weight
         return (weights * losses).sum() / weights.sum()
@@ -97,12 +99,12 @@ class MixedBatchTraining(Game):
         self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch ..."]:
         """The samples that the attack makes, each within the radius drawn for it, of the labels that it may know."""
-        return self.drawn(x)(self.model, x, self.labels(x, y) if self.predicted else y)
+        return self.drawn(x)(self.model, x, self.labels(x, y) if self.use_predicted_labels else y)
 
     def labels(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
         """What the attack is told: the model's own prediction or, where it is targeted, the least likely class."""
         with torch.no_grad(), attacked(self.model, self.attack.training):
-            logits = self.model(x)
+            logits = logits_of(self.model, x, y)
         return logits.argmin(dim=1) if self.attack.targeted else logits.argmax(dim=1)
 
     def drawn(self, x: Float[Tensor, "batch ..."]) -> NormAttack:

@@ -1,4 +1,4 @@
-"""Fast adversarial training: one step from a random start, and a watch for the day when it stops working."""
+"""Fast adversarial training: one step from a random start, and a callback that notices catastrophic overfitting."""
 
 import copy
 import warnings
@@ -13,7 +13,7 @@ from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.fgsm import FGSM
 from advnotes.attacks.objective import Classification
 from advnotes.attacks.pgd import PGD
-from advnotes.checks import check_inputs
+from advnotes.checks import check_count, check_inputs, check_number
 from advnotes.loop.history import State
 from advnotes.losses import cross_entropy
 from advnotes.metrics import accuracy, robust_accuracy
@@ -73,8 +73,10 @@ class FastAdversarialTraining(AdversarialTraining):
     overfitting, which :class:`OverfittingWatch` names.
 
     Differs from the paper: the attack sees the model in eval mode unless ``training`` is True, which is what the
-    paper's code does. As in that code, :math:`x + \delta` stays within the range of the input; :math:`x + \delta_0`
-    does not, as among pixels at an end of their range half of the randomness would be lost, and the cure with it.
+    paper's code does. As in that code, :math:`x + \delta` stays within the range of the input. Whether
+    :math:`x + \delta_0` does differs between its files: ``MNIST/train_mnist.py`` does not clamp the uniform start,
+    ``CIFAR10/train_fgsm.py`` does. Here it is not clamped: among pixels at an end of their range half of the randomness
+    would be lost, and the cure with it.
 
     Args:
         model: maps inputs to logits.
@@ -101,8 +103,7 @@ class FastAdversarialTraining(AdversarialTraining):
         training: bool = False,
         warmup: int = 0,
     ) -> None:
-        if not step > 0:
-            raise ValueError(f"step is a positive multiple of eps, such as 1.25, got {step}")
+        check_number("step", step, above=0.0)
         attack = OneStep(threat, step=step, random_start=random_start, bounds=bounds, training=training)
         super().__init__(model, attack, warmup=warmup)
 
@@ -114,11 +115,11 @@ class CatastrophicOverfittingWarning(UserWarning):
 class OverfittingWatch:
     """A callback for :func:`advnotes.play` that says when a model withstands single steps only.
 
-    It measures the share of some held-out samples that FGSM leaves standing and the share that a short PGD does, and
-    returns both for ``history.metrics``. It warns where, for ``patience`` looks in a row, the second falls short of the
-    first by more than ``gap`` without being higher than ever before. (Where it is still rising, the model is on its
-    way: against large radii, robustness to one step comes first.) To stop training there, as Wong et al. 2020
-    do, turn the warning into an error, and go back to the best weights::
+    It measures the model's accuracy on some held-out samples under FGSM and under a short PGD, and returns both for
+    ``history.metrics``. It warns where, at ``patience`` calls in a row, the second is lower than the first by more than
+    ``gap`` and not higher than ever before. (Where it is still rising, the training goes well: against large radii,
+    robustness to one step comes first.) To stop training there, as Wong et al. 2020 do, turn the warning into an error,
+    and go back to the best weights::
 
         watch = OverfittingWatch(*mnist("validation", size=500), Linf(0.3))
         with warnings.catch_warnings():
@@ -132,11 +133,11 @@ class OverfittingWatch:
     epoch before. The gap also finds a model that never was robust.
 
     Args:
-        x, y: samples that the model is not trained on; they stay where they are, in no checkpoint.
+        x, y: samples that the model is not trained on; they are in no checkpoint.
         threat: what the adversary may do.
         steps: how many steps PGD takes.
         gap: the difference of the two accuracies that is too much, above 0 and below 1.
-        patience: after how many such looks in a row it warns; with few samples one may be chance.
+        patience: after how many such calls in a row it warns; with few samples one may be chance.
         single: the attack of one step; FGSM where it is not given.
         bounds: the range of the input.
         player: which submodule of the game is the model.
@@ -165,22 +166,26 @@ class OverfittingWatch:
             raise ValueError(f"gap is a difference of accuracies between 0 and 1, got {gap}")
         check_threat(threat)
         check_inputs(x, y, bounds)
-        if steps < 2:
-            raise ValueError(
-                f"steps must be at least 2, as one step is what PGD is compared with, got {steps}"
-            )
-        if patience < 1:
-            raise ValueError(f"patience is a number of looks, at least 1, got {patience}")
+        check_count("steps", steps, least=2)  # one step is what PGD is compared with
+        check_count("patience", patience)
         self.x, self.y, self.gap, self.patience, self.player = x, y, gap, patience, player
         self.single = FGSM(threat, bounds=bounds) if single is None else single
         self.several = PGD(threat, steps=steps, bounds=bounds, early_stop=True)
         self.best: dict[str, Any] | None = None
-        self._highest, self._stuck = -1.0, 0
+        self._highest, self._shortfalls = -1.0, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know: the best weights, their accuracy, and how many calls in a row fell short."""
+        return {"best": self.best, "highest": self._highest, "shortfalls": self._shortfalls}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave."""
+        self.best, self._highest, self._shortfalls = state["best"], state["highest"], state["shortfalls"]
 
     def __call__(self, state: State) -> dict[str, float]:
         """Measure, remember and warn."""
         model = getattr(state.game, self.player)
-        # The same random starts at every look: what changes between two looks is the model.
+        # The same random starts at every call: what changes between two calls is the model.
         seeds = content_seeds(self.x, self.y)
         one = float(robust_accuracy(model, self.single, self.x, self.y, generator=seeds))
         more = float(robust_accuracy(model, self.several, self.x, self.y, generator=seeds))
@@ -188,8 +193,8 @@ class OverfittingWatch:
         if more > self._highest:
             self._highest, self.best = more, copy.deepcopy(model.state_dict())
         risen = not earlier or more > max(earlier)
-        self._stuck = 0 if risen or one - more <= self.gap else self._stuck + 1
-        if self._stuck == self.patience:
+        self._shortfalls = 0 if risen or one - more <= self.gap else self._shortfalls + 1
+        if self._shortfalls == self.patience:
             warnings.warn(
                 f"catastrophic overfitting at step {state.step}: {one:.0%} of {len(self.x)} held-out samples withstand "
                 f"one step, {more:.0%} withstand {self.several.steps} (the highest so far: {self._highest:.0%}). Go "

@@ -6,7 +6,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from advnotes.attacks.universal import Universal
-from advnotes.checks import check_inputs
+from advnotes.checks import check_count, check_inputs, logits_of
+from advnotes.counter import add_one, number_of
 from advnotes.game import Game
 
 __all__ = ["FictitiousPlay"]
@@ -66,12 +67,10 @@ class FictitiousPlay(Game):
             raise ValueError(
                 f"fictitious play wants a perturbation for all inputs, Universal(threat), got {attack!r}"
             )
-        if rounds < 1 or every < 1:
-            raise ValueError(f"rounds and every must be at least 1, got {rounds} and {every}")
-        if memory is not None and memory < 0:
-            raise ValueError(
-                f"memory is a number of perturbations >= 0, or None for all of them, got {memory}"
-            )
+        check_count("rounds", rounds)
+        check_count("every", every)
+        if memory is not None:
+            check_count("memory", memory, least=0)
         check_inputs(x, y, attack.bounds)
         self.model = model
         self.attack = attack
@@ -85,16 +84,23 @@ class FictitiousPlay(Game):
     @property
     def met(self) -> Float[Tensor, "found ..."]:
         """The perturbations found so far, the first one first."""
-        return self.history[1 : int(self.found) + 1]
+        return self.history[1 : number_of(self.found) + 1]
 
     def model_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
         """The loss of a batch of inputs, each under an entry of the list; in train mode the adversary moves too."""
+        check_inputs(x, y, self.attack.bounds)
+        if x.shape[1:] != self.history.shape[1:]:
+            raise ValueError(
+                f"expected inputs of the shape {tuple(self.history.shape[1:])} that the perturbations have, got "
+                f"{tuple(x.shape[1:])}: make the game with images such as it is played on"
+            )
         if self.training:
-            if self.moves > 0 and self.moves % self.every == 0 and self.found < self.rounds:
-                self.history[self.found + 1] = self.answer(self.seed + int(self.found))
-                self.found += 1
-            self.moves += 1
-        return F.cross_entropy(self.model(self.perturbed(x)), y)
+            moves, found = number_of(self.moves), number_of(self.found)
+            if moves > 0 and moves % self.every == 0 and found < self.rounds:
+                self.history[found + 1] = self.answer(self.seed + found)
+                add_one(self.found)
+            add_one(self.moves)
+        return F.cross_entropy(logits_of(self.model, self.perturbed(x), y), y)
 
     def answer(self, seed: int) -> Float[Tensor, "..."]:
         """The perturbation that the adversary finds for the classifier as it is; nothing is added to the list."""
@@ -102,7 +108,7 @@ class FictitiousPlay(Game):
 
     def perturbed(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """Inputs under entries of the list that are drawn from what is remembered, and from nothing at all."""
-        found = int(self.found)
+        found = number_of(self.found)
         remembered = found if self.memory is None else min(self.memory, found)
         if remembered == 0:
             return x

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.data import DistributedSampler
 
+from advnotes.checks import check_bounds, check_count, check_inputs, check_number, clip_rounding, logits_of
 from advnotes.game import Game
 from advnotes.threats import Bounds, Threat, check_threat
 
@@ -45,7 +46,7 @@ class FreeAdversarialTraining(Game):
 
     Raises:
         ValueError: where the threat has a radius for each sample, ``step`` is not positive, ``shape`` is no batch's,
-            or, later, a batch does not fit it.
+            or, when called, a batch does not fit it or inputs, labels or logits are not as expected.
     """
 
     turns = ("model",)
@@ -66,11 +67,10 @@ class FreeAdversarialTraining(Game):
             raise ValueError(
                 "the perturbation goes from batch to batch: give the threat one eps for all samples"
             )
-        if not step > 0:
-            raise ValueError(f"step is a positive multiple of eps, such as 1.0, got {step}")
+        check_number("step", step, above=0.0)
         if len(shape) < 2 or min(shape) < 1:
             raise ValueError(f"shape is that of a batch, such as (128, 1, 28, 28), got {shape}")
-        self.model, self.threat, self.bounds = model, threat, bounds
+        self.model, self.threat, self.bounds = model, threat, check_bounds(bounds)
         self.step_size = step * threat.eps
         self.register_buffer("delta", torch.zeros(shape))
 
@@ -81,10 +81,11 @@ class FreeAdversarialTraining(Game):
                 f"a batch of shape {tuple(x.shape)} does not fit the perturbation's {tuple(self.delta.shape)}: make "
                 "the game with the shape of the largest batch"
             )
-        point = (x + self.delta[: len(x)]).clamp(*self.bounds).detach()
+        check_inputs(x, y, self.bounds)
+        point = (clip_rounding(x, self.bounds) + self.delta[: len(x)]).clamp(*self.bounds).detach()
         if self.training and torch.is_grad_enabled():
             point.requires_grad_().register_hook(lambda gradient: self._move(gradient, point))
-        return F.cross_entropy(self.model(point), y)
+        return F.cross_entropy(logits_of(self.model, point, y), y)
 
     @torch.no_grad()
     def _move(self, gradient: Tensor, point: Tensor) -> None:
@@ -111,9 +112,7 @@ class Replay:
     """
 
     def __init__(self, data: Iterable[Any], times: int) -> None:
-        if times < 1:
-            raise ValueError(f"each batch is played at least once, got times={times}")
-        self.data, self.times = data, times
+        self.data, self.times = data, check_count("times", times)
         # What play looks for in a DataLoader: whose generators to keep, whether the data is divided already.
         self.sampler = getattr(data, "sampler", None)
         self.generator = getattr(data, "generator", None)

@@ -4,9 +4,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from advnotes.checks import check_floating, check_inputs, logits_of
 from advnotes.game import Game
 from advnotes.gradients import not_differentiable
 from advnotes.losses import Loss, cross_entropy
+from advnotes.precision import full_precision
 from advnotes.threats import Threat, check_threat
 
 __all__ = ["GradientPenalty"]
@@ -26,7 +28,8 @@ class GradientPenalty(Game):
     decide where eps is large: the penalty knows nothing of what lies at the step's end, nor of the input's range.
 
     In train mode the penalty is differentiated a second time, exactly. In eval mode the game gives the loss's value
-    alone, without any graph, also inside ``torch.no_grad()``.
+    alone, without any graph, also inside ``torch.no_grad()``. Loss and penalty come from one pass, which autocast would
+    spoil for the penalty: it is made in full precision.
 
     Args:
         model: maps inputs to logits; differentiable twice. Where samples depend on each other, as in batch
@@ -35,8 +38,8 @@ class GradientPenalty(Game):
         loss: ``loss(logits, y)``, one value for each sample.
 
     Raises:
-        ValueError: where the threat is none or has no single finite radius; when called, where the loss does not
-            depend on the input in a differentiable way.
+        ValueError: where the threat is none or has no single finite radius; when called, where inputs, labels or logits
+            are not as expected, or the loss does not depend on the input in a differentiable way.
     """
 
     turns = ("model",)
@@ -55,9 +58,17 @@ class GradientPenalty(Game):
 
     def model_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
         """The mean loss of a batch of inputs in their natural range, with the penalty; in eval mode its value alone."""
-        with torch.enable_grad():  # so that it can also be measured where nothing is trained
-            point = x.detach().requires_grad_()
-            loss = self.loss(self.model(point), y)
+        check_inputs(x, y, None)
+        check_floating(x)
+        # With a graph, so that it can also be measured where nothing is trained.
+        with torch.enable_grad(), full_precision(x.detach()) as point:
+            point.requires_grad_()
+            loss = self.loss(logits_of(self.model, point, y), y)
+            if loss.shape != y.shape:
+                raise ValueError(
+                    f"loss must return one value for each of the {len(y)} samples, got shape {tuple(loss.shape)}: no "
+                    "mean, no sum"
+                )
             gradient = self.gradient(loss, point)
             total = loss.mean() + float(self.threat.eps) * self.threat.dual_norm(gradient).mean()
         return total if self.training else total.detach()

@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.attacks.attack import NormAttack
+from advnotes.attacks.attack import Attack, NormAttack
+from advnotes.checks import check_count, check_inputs, logits_of
+from advnotes.counter import add_one, number_of
 from advnotes.game import Game
 from advnotes.model_state import attacked
 from advnotes.robust.adversarial import Perturb
@@ -34,7 +36,8 @@ class SeveralThreats(Game):
         warmup: as in :class:`AdversarialTraining`: the number of losses over which all threats grow to their full size.
 
     Raises:
-        ValueError: where there is no attack, or ``warmup`` is negative or wants attacks that can be scaled.
+        ValueError: where there is no attack, or ``warmup`` is negative or wants attacks that can be scaled; when
+            called, where inputs, labels or logits are not as expected.
     """
 
     turns = ("model",)
@@ -48,8 +51,7 @@ class SeveralThreats(Game):
             raise ValueError(
                 f"expected a list of at least one attack, such as [PGD(Linf(0.3))], got {attacks!r}"
             )
-        if warmup < 0:
-            raise ValueError(f"warmup must be a number of losses >= 0, got {warmup}")
+        check_count("warmup", warmup, least=0)
         if warmup and not all(isinstance(attack, NormAttack) for attack in attacks):
             raise ValueError("warm-up wants advnotes NormAttacks, whose threats can be scaled: set warmup=0")
         self.model, self.attacks, self.worst, self.warmup = model, tuple(attacks), worst, warmup
@@ -57,16 +59,21 @@ class SeveralThreats(Game):
 
     def model_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
         """The loss of a batch of inputs in their natural range; in train mode, one move of the warm-up."""
-        if self.training and self.moves < self.warmup:
-            self.moves += 1
+        if not any(
+            isinstance(attack, Attack) for attack in self.attacks
+        ):  # which check them, with their range
+            check_inputs(x, y, None)
+        if self.warmup and self.training and number_of(self.moves) < self.warmup:
+            add_one(self.moves)
         points = self.points(x, y)
-        if self.worst:
-            return F.cross_entropy(self.model(self.worst_of(points, y)), y)
-        return F.cross_entropy(self.model(torch.cat(points)), y.repeat(len(points)))
+        point, labels = (
+            (self.worst_of(points, y), y) if self.worst else (torch.cat(points), y.repeat(len(points)))
+        )
+        return F.cross_entropy(logits_of(self.model, point, labels), labels)
 
     def points(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> list[Tensor]:
         """What each attack makes of the inputs, at its present size."""
-        factor = int(self.moves) / self.warmup if self.training and self.moves < self.warmup else 1.0
+        factor = min(number_of(self.moves) / self.warmup, 1.0) if self.warmup and self.training else 1.0
         return [
             (attack.scaled(factor) if isinstance(attack, NormAttack) and factor < 1 else attack)(
                 self.model, x, y
@@ -80,6 +87,6 @@ class SeveralThreats(Game):
             return points[0]
         with torch.no_grad(), attacked(self.model):
             losses = torch.stack(
-                [F.cross_entropy(self.model(point), y, reduction="none") for point in points]
+                [F.cross_entropy(logits_of(self.model, point, y), y, reduction="none") for point in points]
             )
         return torch.stack(list(points))[losses.argmax(dim=0), torch.arange(len(y), device=y.device)]

@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from advnotes.checks import call_model, check_count, check_number
 from advnotes.gradients import value_and_gradient
 from advnotes.losses import kl, kl_slope
 from advnotes.model_state import Model
+from advnotes.precision import full_precision, in_autocast
 from advnotes.robust.passes import Repeat
 from advnotes.seeds import Source
 from advnotes.threats import L2
@@ -57,6 +59,9 @@ def virtual_adversary(
     sample by itself. All passes draw the same dropout masks, without which the KL would not be 0 at
     :math:`\delta = 0`, and only the first leaves a trace in the buffers (batch statistics).
 
+    Under autocast the power iteration is made in full precision, with one pass more for :math:`\hat p` there: half
+    precision would drown the steps of length :math:`\xi`. The two passes of the loss are made under autocast.
+
     Args:
         model: maps ``x`` to logits: a module, or any callable, such as from embedded words to logits.
         x: any differentiable input; ``x + delta`` is not clipped to a range.
@@ -66,7 +71,7 @@ def virtual_adversary(
         steps: power iterations K; 0 keeps the random direction, the control.
         mask: true where a sample is, false where it is padded, over the leading dimensions of ``x``
             (``[batch, length]`` for ``[batch, length, size]``). Padding stays untouched and counts in no length.
-        owner: the module whose buffers are left alone, where ``model`` is a function of one.
+        owner: the module whose buffers are left alone; the modules that ``model`` reaches where it is not given.
         generator: of the first direction, see :data:`advnotes.seeds.Source`.
 
     Raises:
@@ -75,19 +80,21 @@ def virtual_adversary(
     """
     check_settings(eps, xi, steps)
     inside = check_mask(mask, x)
+    if x.dtype in (torch.float16, torch.bfloat16) and not in_autocast(x):
+        raise ValueError(
+            f"x is {x.dtype}, whose rounding is larger than steps of xi = {xi}: train in float32, under autocast where "
+            "it is to be fast, as play(..., precision='bfloat16') does"
+        )
     ball = L2(1.0)
-    owner = model if owner is None and isinstance(model, nn.Module) else owner
     with torch.no_grad():
         d = ball.steepest(ball.sample(x, generator) * inside)
-    repeat = Repeat(owner, x.device)
-    logits = model(x)
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < 2:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    repeat = Repeat(model if owner is None else owner, x.device)
+    logits = call_model(model, x)
+    if logits.ndim != 2 or len(logits) != len(x) or logits.shape[1] < 2:
         raise ValueError(
-            f"the model must return logits of shape [{len(x)}, classes] with 2 classes or more, got {got}: for one "
-            "logit s return [0, s]"
+            f"the model must return logits of shape [{len(x)}, classes] with 2 classes or more, got "
+            f"{tuple(logits.shape)}: for one logit s, advnotes.nets.TwoLogits(model) gives [0, s]"
         )
-    p = logits.detach()
 
     def climb(point: Tensor) -> tuple[Tensor, None]:
         with repeat():
@@ -95,9 +102,15 @@ def virtual_adversary(
         # What has the gradient of the KL by the chain rule, from the logits' slope on.
         return (moved * kl_slope(p, moved.detach())).sum(dim=1), None
 
-    for _ in range(steps):
-        gradient = value_and_gradient(climb, x.detach() + xi * d)[2]
-        d = ball.steepest(gradient.nan_to_num(0.0, 0.0, 0.0) * inside)
+    again = in_autocast(x) and steps > 0
+    with full_precision(x.detach()) as still:
+        p = logits.detach()
+        if again:
+            with torch.no_grad(), repeat():
+                p = model(still)
+        for _ in range(steps):
+            gradient = value_and_gradient(climb, still + xi * d)[2]
+            d = ball.steepest(gradient.nan_to_num(0.0, 0.0, 0.0) * inside)
     delta = d * L2(eps).radius(d)
     with repeat():
         return VirtualAdversary(kl(p, model(x + delta)), logits, delta)
@@ -127,10 +140,8 @@ def check_settings(eps: float | Tensor, xi: float, steps: int) -> None:
         raise ValueError(
             f"eps must be a finite length >= 0, or a 1-D tensor with one for each sample, got {eps!r}"
         )
-    if not 0 < xi < torch.inf:
-        raise ValueError(f"xi must be a small positive length in the unit of the input, got {xi}")
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-        raise ValueError(f"steps is a number of power iterations from 0, got {steps!r}")
+    check_number("xi", xi, above=0.0)
+    check_count("steps", steps, least=0)
 
 
 def check_mask(mask: Tensor | None, x: Tensor) -> Tensor:

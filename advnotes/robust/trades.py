@@ -5,13 +5,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.ascend import ascend
-from advnotes.checks import check_inputs
-from advnotes.fast import prepared
+from advnotes.attacks.pgd import PGD
+from advnotes.checks import check_inputs, check_number, clip_rounding, logits_of
 from advnotes.game import Game
-from advnotes.losses import kl
-from advnotes.model_state import attacked
-from advnotes.threats import Bounds, Threat, check_threat
+from advnotes.losses import cross_entropy, kl
+from advnotes.model_state import Model, attacked
+from advnotes.precision import full_precision, in_autocast
+from advnotes.robust.passes import mode_matters, spared_buffers
 
 __all__ = ["TRADES"]
 
@@ -24,83 +24,86 @@ class TRADES(Game):
         \mathrm{KL}\bigl(p_\theta(\cdot \mid x) \,\Vert\, p_\theta(\cdot \mid x + \delta)\bigr) \Bigr],
         \qquad p_\theta = \mathrm{softmax}(f_\theta)
 
-    The adversary does not look at the label: it moves the prediction away from what it is, by ``steps`` steps of
-    projected ascent. It begins at :math:`x + 0.001\,\mathcal N(0, 1)`, as at :math:`x` itself the divergence has no
-    slope. With :math:`\beta = 0` this is ordinary training, bit for bit.
+    The adversary does not use the label: it moves the prediction away from what it is, by the attack's steps. It
+    begins at :math:`x + 0.001\,\mathcal N(0, 1)`, as at :math:`x` itself the divergence has no slope. With
+    :math:`\beta = 0` this is ordinary training, bit for bit.
 
-    The clean predictions are computed once: with a graph for the loss, and without it as what all steps of the
-    adversary compare with. They are the predictions of the model in its own mode; the adversary sees it in eval mode
-    unless ``training`` is True; the pass at the perturbed input, which trains, is in the model's own mode again.
+    The adversary sees the model in eval mode unless the attack has ``training=True``. It compares predictions of one
+    mode: where the model's own mode is another and may matter (batch normalisation, dropout), or under autocast, a
+    pass more gives the clean prediction that it compares with; elsewhere that of the loss will do. The passes that
+    train are made in the model's own mode and precision; the adversary's in the attack's ``precision``, also under
+    autocast, as half precision would drown its first step.
 
-    Differs from the paper: its code makes a second clean pass, in eval mode, in every step of the adversary. For a
-    model without batch normalisation and dropout the two are the same.
+    Differs from the paper: its code makes a clean pass in every step of the adversary, which gives the same numbers.
 
     Args:
         model: maps inputs to logits.
-        threat: what the adversary may do.
+        attack: a :class:`~advnotes.attacks.PGD` with one start, such as ``PGD(Linf(0.3), steps=10, best=False)``; its
+            ``random_start`` is not used. With ``best=False`` the last point is taken, as in the paper's code, which
+            saves a pass.
         beta: the weight :math:`\beta` (the paper's :math:`1/\lambda`), at least 0; the paper uses 1 and 6.
-        steps: how many gradients the adversary takes.
-        step_size: the length of its steps, in the unit of the input; 2.5 eps / steps where it is not given.
-        bounds: the range of the input.
-        training: show the adversary the model in train mode; buffers are put back after it.
 
     Raises:
-        ValueError: where a number is out of range or the threat is none; later, where the inputs are not as expected.
+        ValueError: where ``beta`` is negative, the attack is no PGD, or has settings that a divergence cannot follow;
+            when called, where inputs, labels or logits are not as expected.
     """
 
     turns = ("model",)
 
-    def __init__(
-        self,
-        model: nn.Module,
-        threat: Threat,
-        *,
-        beta: float = 6.0,
-        steps: int = 10,
-        step_size: float | None = None,
-        bounds: Bounds = (0.0, 1.0),
-        training: bool = False,
-    ) -> None:
+    def __init__(self, model: nn.Module, attack: PGD, beta: float = 6.0) -> None:
         super().__init__()
-        check_threat(threat)
-        if not beta >= 0:
-            raise ValueError(f"beta must be at least 0, got {beta}")
-        if steps < 1:
-            raise ValueError(f"steps must be at least 1, got {steps}")
-        if step_size is not None and not step_size > 0:
-            raise ValueError(f"step_size must be positive, got {step_size}")
-        self.model, self.threat, self.beta, self.steps = model, threat, beta, steps
-        self.step_size = 2.5 * threat.eps / steps if step_size is None else step_size
-        self.bounds, self.attack_training = bounds, training
+        if not isinstance(attack, PGD):
+            raise ValueError(
+                f"TRADES wants a PGD, such as PGD(Linf(0.3), steps=10, best=False), got {attack!r}"
+            )
+        if attack.restarts > 1 or attack.early_stop or attack.targeted or attack.loss is not cross_entropy:
+            raise ValueError(
+                "the adversary of TRADES raises the divergence, from one start, and knows no success: leave the "
+                f"attack's restarts, early_stop, targeted and loss at their defaults, got {attack!r}"
+            )
+        self.model, self.attack = model, attack
+        self.beta = check_number("beta", beta, least=0.0)
 
     def model_loss(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Cross-entropy at the clean inputs and beta times the divergence at the perturbed ones."""
-        check_inputs(x, y, self.bounds)
-        logits = self.model(x)
+        check_inputs(x, y, self.attack.bounds)
+        logits = logits_of(self.model, x, y)
         loss = F.cross_entropy(logits, y)
         if self.beta == 0:
             return loss
         x_adv = self.perturbed(x, logits.detach())
-        return loss + self.beta * kl(logits, self.model(x_adv)).mean()
+        return loss + self.beta * kl(logits, logits_of(self.model, x_adv, y)).mean()
 
     def perturbed(
         self, x: Float[Tensor, "batch ..."], clean: Float[Tensor, "batch classes"]
     ) -> Float[Tensor, "batch ..."]:
-        """Where the adversary goes: towards the largest divergence from the prediction with the ``clean`` logits."""
-        start = (x + 0.001 * torch.randn_like(x)).clamp(*self.bounds)
-        with attacked(self.model, self.attack_training):
-            model = prepared(self.model, x, passes=self.steps)
+        """Where the adversary goes: towards the largest divergence from the prediction at ``x``.
 
-            def objective(point: Tensor) -> tuple[Tensor, None]:
-                return kl(clean, model(point)), None
+        Args:
+            x: inputs within the attack's bounds.
+            clean: the model's logits there, in its present mode.
+        """
+        attack, x = self.attack, clip_rounding(x, self.attack.bounds)
+        start = x + 0.001 * torch.randn_like(x)
+        again = in_autocast(x) or mode_matters(self.model, attack.training)
+        with (
+            torch.no_grad(),
+            full_precision(x),
+            spared_buffers(self.model if attack.training else None),
+            attacked(self.model, attack.training),
+        ):
+            model = attack.prepare(self.model, x)
+            return attack.climb(_Divergence(model, model(x) if again else clean), x, start=start)
 
-            return ascend(
-                objective,
-                x,
-                self.threat,
-                steps=self.steps,
-                step_size=self.step_size,
-                start=start,
-                bounds=self.bounds,
-                best=False,
-            ).point
+
+class _Divergence:
+    """The divergence of predictions from those with the logits ``clean``."""
+
+    def __init__(self, model: Model, clean: Tensor) -> None:
+        self.model, self.clean = model, clean
+
+    def __call__(self, point: Tensor) -> tuple[Tensor, None]:
+        return kl(self.clean, self.model(point)), None
+
+    def rows(self, rows: Tensor) -> "_Divergence":
+        return _Divergence(self.model, self.clean[rows])

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from advnotes.checks import call_model, check_inputs, check_logits, check_number, check_same_kind
 from advnotes.game import Game
 from advnotes.losses import entropy
 from advnotes.robust.smoothness import check_settings, virtual_adversary
@@ -35,7 +36,7 @@ class VAT(Game):
         xi, steps: as in :func:`virtual_adversary`; ``steps=0`` is the control with a random direction.
 
     Raises:
-        ValueError: where a number is out of range.
+        ValueError: where a number is out of range; when called, where inputs, labels or logits are not as expected.
     """
 
     turns = ("model",)
@@ -52,8 +53,8 @@ class VAT(Game):
     ) -> None:
         super().__init__()
         check_settings(eps, xi, steps)
-        if not (0 <= weight < torch.inf and 0 <= entropy < torch.inf):
-            raise ValueError(f"weight and entropy must be finite numbers >= 0, got {weight} and {entropy}")
+        check_number("weight", weight, least=0.0)
+        check_number("entropy", entropy, least=0.0)
         self.model = model
         self.eps, self.weight, self.entropy, self.xi, self.steps = eps, weight, entropy, xi, steps
 
@@ -64,14 +65,18 @@ class VAT(Game):
         unlabelled: Float[Tensor, "unlabelled ..."] | None = None,
     ) -> Float[Tensor, ""]:
         """The objective on a labelled batch and, where there is one, an unlabelled batch."""
+        check_inputs(x, y, None)
         everything = x
+        if unlabelled is not None:
+            check_same_kind("unlabelled inputs", unlabelled, "labelled ones", x)
         if unlabelled is not None and (self.weight > 0 or self.entropy > 0):
             everything = torch.cat([x, unlabelled])
         if self.weight > 0:
             lds, logits, _ = virtual_adversary(self.model, everything, self.eps, xi=self.xi, steps=self.steps)
             smoothness = self.weight * lds.mean()
         else:
-            logits = self.model(everything)
+            logits = call_model(self.model, everything)
             smoothness = logits.new_zeros(())
+        check_logits(logits[: len(x)], y)
         loss = F.cross_entropy(logits[: len(x)], y) + smoothness
         return loss + self.entropy * entropy(logits).mean() if self.entropy > 0 else loss

@@ -52,3 +52,26 @@ def test_one_logit_for_each_sample_and_no_more():
     assert torch.equal(nets.one_logit(flat, x), column(x)[:, 0])
     with pytest.raises(ValueError, match=r"5 samples, got shape \(5, 2\)"):
         nets.one_logit(nets.mlp(3, 2), x)
+
+
+def test_gradients_of_a_logit_are_rows_and_can_be_trained_on():
+    torch.manual_seed(0)
+    network, x = (
+        torch.nn.Sequential(torch.nn.Flatten(), nets.mlp(6, 8, 1, activation=torch.nn.Tanh)).double(),
+        torch.rand(4, 2, 3).double(),
+    )
+    with torch.no_grad():
+        rows = nets.input_gradients(network, x)
+    jacobian = torch.autograd.functional.jacobian(lambda x: network(x).flatten(), x)
+    torch.testing.assert_close(rows, jacobian[range(4), range(4)].flatten(1))
+    assert rows.requires_grad
+    assert not x.requires_grad
+
+
+def test_under_autocast_gradients_are_those_of_full_precision_and_logits_float32():
+    network, x = nets.mlp(6, 8, 1), torch.rand(4, 6)
+    exact = nets.input_gradients(network, x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(nets.input_gradients(network, x), exact)
+        assert nets.one_logit(network, x).dtype == torch.float32
+    assert nets.one_logit(network.double(), x.double()).dtype == torch.float64

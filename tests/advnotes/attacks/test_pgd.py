@@ -211,3 +211,30 @@ def test_early_stop_decides_the_same_samples(threat, momentum):
 def test_early_stop_wants_to_see_every_step():
     with pytest.raises(ValueError, match="choose one of them"):
         PGD(Linf(0.1), best=False, early_stop=True)
+
+
+class Towards:
+    """The nearer to a point the better: an objective that is no classifier's."""
+
+    def __init__(self, goal):
+        self.goal = goal
+
+    def __call__(self, point):
+        return -(point - self.goal).square().sum(dim=1), None
+
+    def rows(self, rows):
+        return Towards(self.goal[rows])
+
+
+def test_any_objective_is_climbed_inside_threat_and_bounds():
+    torch.manual_seed(0)
+    x, goal = torch.rand(9, 5), 3 * torch.rand(9, 5) - 1
+    attack = PGD(Linf(0.2), steps=80, step_size=0.02, restarts=2)
+    nearest = goal.clamp(x - 0.2, x + 0.2).clamp(0, 1)
+    torch.testing.assert_close(attack.climb(Towards(goal), x), nearest, atol=0.02, rtol=0)
+
+
+def test_a_given_start_is_begun_at():
+    x, goal, start = torch.full((3, 4), 0.5), torch.full((3, 4), 0.9), torch.full((3, 4), 0.45)
+    attack = PGD(Linf(0.2), steps=1, step_size=0.05, best=False)
+    torch.testing.assert_close(attack.climb(Towards(goal), x, start=start), start + 0.05)

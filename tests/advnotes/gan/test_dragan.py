@@ -56,5 +56,5 @@ def test_weight_0_is_the_plain_game_and_the_generators_loss_is_always_its() -> N
 
 @pytest.mark.parametrize("name", ["weight", "noise", "slope"])
 def test_what_cannot_be_meant_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="weight, noise, slope >= 0"):
+    with pytest.raises(ValueError, match=f"{name} must be a finite number of at least 0"):
         DRAGAN(mlp(2, 4, 2), mlp(2, 4, 1), 2, **{name: -0.1})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from advnotes.data import line, line_density
-from advnotes.gan import GAN, MinimaxGAN
+from advnotes.gan import DRAGAN, GAN, R1GAN, R2GAN, WGAN, WGANGP, MinimaxGAN, UnrolledGAN
 from advnotes.nets import digit_discriminator, digit_generator, mlp
 
 
@@ -159,7 +159,7 @@ def test_a_discriminator_with_more_than_one_output_is_refused(player: str) -> No
 
 
 def test_a_latent_size_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="latent_size of at least 1, got 0"):
+    with pytest.raises(ValueError, match="latent_size must be a whole number of at least 1, got 0"):
         GAN(mlp(2, 4, 1), mlp(1, 4, 1), latent_size=0)
 
 
@@ -175,3 +175,97 @@ def test_latents_are_drawn_where_their_source_is_and_go_where_the_network_is() -
 def test_latents_have_the_precision_of_the_network() -> None:
     gan = GAN(nn.Linear(2, 1, dtype=torch.float64), Constant(0.0), latent_size=2)
     assert gan.sample(3).dtype == torch.float64
+
+
+@pytest.mark.parametrize("kind", [GAN, MinimaxGAN, WGAN, WGANGP, R1GAN, R2GAN, DRAGAN])
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
+@pytest.mark.parametrize(
+    ("real", "words"),
+    [
+        (torch.rand(8, 3), r"generated samples have the shape \(2,\), the data's \(3,\)"),
+        (torch.rand(8, 1, 2), r"nn.Unflatten\(1, \(1, 2\)\)"),
+    ],
+)
+def test_samples_of_another_shape_than_the_datas_are_refused(kind, player, real, words) -> None:
+    discriminator = nn.Sequential(nn.Flatten(), nn.LazyLinear(1))
+    discriminator(real)
+    with pytest.raises(ValueError, match=words):
+        kind(mlp(2, 4, 2), discriminator, 2)(player, real)
+
+
+def test_a_generator_that_begins_with_a_convolution_gets_its_advice() -> None:
+    gan = GAN(nn.Sequential(nn.ConvTranspose2d(5, 1, 4), nn.Flatten()), mlp(16, 1), 5)
+    with pytest.raises(ValueError, match=r"nn.Unflatten\(1, \(5, 1, 1\)\) in front"):
+        gan.sample(3)
+    assert GAN(nn.Sequential(nn.Unflatten(1, (5, 1, 1)), gan.generator), mlp(16, 1), 5).sample(3).shape == (
+        3,
+        16,
+    )
+
+
+def test_one_last_sample_and_batch_norm_get_their_advice() -> None:
+    generator = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    with pytest.raises(ValueError, match="drop_last=True"):
+        GAN(generator, mlp(2, 4, 1), 2).discriminator_loss(torch.rand(1, 2))
+
+
+def test_data_of_another_precision_is_named() -> None:
+    with pytest.raises(ValueError, match=r"inputs are torch.float64, the model torch.float32: x.to"):
+        GAN(mlp(2, 4, 2), mlp(2, 4, 1), 2).discriminator_loss(torch.rand(4, 2).double())
+
+
+class Wrapped(nn.Module):
+    """As tutorials write a discriminator down."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.main = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.main(x)
+
+
+@pytest.mark.parametrize(
+    "discriminator",
+    [
+        nn.Sequential(nn.Linear(2, 1), nn.Sigmoid()),
+        Wrapped(nn.Linear(2, 1), nn.Sigmoid(), nn.Flatten(0)),
+        nn.Sequential(nn.Linear(2, 4), nn.Sequential(nn.Linear(4, 2), nn.Softmax(1))),
+    ],
+)
+def test_a_discriminator_that_ends_with_probabilities_is_refused(discriminator: nn.Module) -> None:
+    for kind in (GAN, WGAN, R1GAN):
+        with pytest.raises(
+            ValueError, match=r"the discriminator ends with (Sigmoid|Softmax), but a logit is wanted"
+        ):
+            kind(mlp(2, 4, 2), discriminator, 2)
+    GAN(nn.Sequential(nn.Linear(2, 2), nn.Sigmoid()), Wrapped(nn.Sigmoid(), nn.Linear(2, 1)), 2)
+
+
+@pytest.mark.parametrize("kind", [R1GAN, R2GAN, WGANGP, DRAGAN, UnrolledGAN])
+def test_batch_norm_in_a_penalised_discriminator_is_refused(kind: type[GAN]) -> None:
+    discriminator = Wrapped(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    options = {"optimizer": torch.optim.SGD(discriminator.parameters(), 0.1)} if kind is UnrolledGAN else {}
+    with pytest.raises(
+        ValueError, match="the discriminator has BatchNorm1d, by which a sample's gradient depends"
+    ):
+        kind(mlp(2, 4, 2), discriminator, 2, **options)
+
+
+def test_batch_norm_is_welcome_where_nothing_is_penalised() -> None:
+    discriminator = Wrapped(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    for gan in (GAN(mlp(2, 4, 2), discriminator, 2), R1GAN(mlp(2, 4, 2), discriminator, 2, gamma=0.0)):
+        assert gan.generator_loss(torch.rand(8, 2)).isfinite()
+
+
+@pytest.mark.parametrize("kind", [GAN, MinimaxGAN, WGAN, WGANGP, R1GAN, DRAGAN])
+def test_losses_under_autocast_are_float32_and_penalties_are_not_rounded(kind: type[GAN]) -> None:
+    torch.manual_seed(0)
+    gan, real = kind(mlp(2, 32, 2), mlp(2, 32, 1), 2), torch.randn(64, 2)
+    losses = []
+    for half in (False, True):
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            losses.append(gan.discriminator_loss(real))
+    assert losses[1].dtype == torch.float32
+    torch.testing.assert_close(losses[1], losses[0], atol=0.02, rtol=0.02)

@@ -172,5 +172,5 @@ def test_what_it_cannot_imitate_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             UnrolledGAN(G, D, 2, optimizer=optimizer)
-    with pytest.raises(ValueError, match="unroll >= 0, got -1"):
+    with pytest.raises(ValueError, match="unroll must be a whole number of at least 0, got -1"):
         UnrolledGAN(G, D, 2, optimizer=sgd(parameters, lr=0.1), unroll=-1)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from advnotes import play
-from advnotes.gan import WGAN, WGANGP, slope_penalty
+from advnotes.gan import WGAN, WGANGP, gradient_norm_penalty
 from advnotes.nets import mlp
 
 
@@ -20,37 +20,37 @@ def test_a_linear_critic_pays_for_its_weights_length() -> None:
     critic = nn.Linear(5, 1)
     expected = (critic.weight.norm() - 1.5).square()
     for x in (torch.zeros(1, 5), torch.randn(7, 5)):
-        torch.testing.assert_close(slope_penalty(critic, x, 1.5), expected)
+        torch.testing.assert_close(gradient_norm_penalty(critic, x, 1.5), expected)
 
 
 def test_lengths_are_of_each_sample_by_itself_over_all_its_pixels() -> None:
     """Slopes 5 and 1: neither of the mean gradient, nor of the batch's gradients in a row, nor of single columns."""
     x = torch.tensor([[3.0, 4.0], [-1.0, 0.0]])
-    assert slope_penalty(Cone(), x).item() == pytest.approx((16 + 0) / 2)
-    assert slope_penalty(Cone(), x.view(2, 1, 1, 2).repeat(9, 1, 1, 1)).item() == pytest.approx(8)
-    assert slope_penalty(Cone(), torch.full((3, 1, 4, 4), 2.0)).item() == pytest.approx((8 - 1) ** 2)
+    assert gradient_norm_penalty(Cone(), x).item() == pytest.approx((16 + 0) / 2)
+    assert gradient_norm_penalty(Cone(), x.view(2, 1, 1, 2).repeat(9, 1, 1, 1)).item() == pytest.approx(8)
+    assert gradient_norm_penalty(Cone(), torch.full((3, 1, 4, 4), 2.0)).item() == pytest.approx((8 - 1) ** 2)
 
 
 def test_its_gradient_agrees_with_finite_differences_and_no_slope_gives_none() -> None:
     torch.manual_seed(0)
     critic, x = mlp(3, 8, 1, activation=nn.Tanh).double(), torch.randn(4, 3, dtype=torch.float64)
     weight, h = critic[0].weight, 1e-6
-    (exact,) = torch.autograd.grad(slope_penalty(critic, x), weight)
+    (exact,) = torch.autograd.grad(gradient_norm_penalty(critic, x), weight)
     ends = []
     for sign in (1, -2):
         weight.data[2, 1] += sign * h
-        ends.append(slope_penalty(critic, x).item())
+        ends.append(gradient_norm_penalty(critic, x).item())
     assert (ends[0] - ends[1]) / (2 * h) == pytest.approx(exact[2, 1].item(), rel=1e-6)
     flat = nn.Linear(3, 1)
     nn.init.zeros_(flat.weight)
-    (gradient,) = torch.autograd.grad(slope_penalty(flat, x.float()), flat.weight)
+    (gradient,) = torch.autograd.grad(gradient_norm_penalty(flat, x.float()), flat.weight)
     assert torch.equal(gradient, torch.zeros(1, 3))
 
 
 def test_it_can_be_measured_without_training_and_leaves_the_callers_tensor_alone() -> None:
     x = torch.randn(4, 3)
     with torch.no_grad():
-        assert slope_penalty(mlp(3, 8, 1), x) > 0
+        assert gradient_norm_penalty(mlp(3, 8, 1), x) > 0
     assert not x.requires_grad
 
 
@@ -65,7 +65,7 @@ class Shift(nn.Module):
         return self.place.expand(len(z), 2)
 
 
-def test_the_losses_are_the_gap_of_a_linear_critic() -> None:
+def test_the_losses_are_a_linear_critics_difference() -> None:
     critic = nn.Linear(2, 1)
     nn.init.constant_(critic.weight, 0.5)
     gan = WGAN(Shift(3.0), critic, 1, clip=1.0)
@@ -124,14 +124,14 @@ def test_gradient_penalty_adds_weight_times_the_penalty() -> None:
 def test_the_critic_moves_first_and_more_often(kind: type[WGAN] | type[WGANGP]) -> None:
     gan = kind(mlp(2, 4, 2), mlp(2, 4, 1), 2, moves=3)
     assert gan.turns == ("discriminator",) * 3 + ("generator",)
-    with pytest.raises(ValueError, match="moves >= 1, got 0"):
+    with pytest.raises(ValueError, match="moves must be a whole number of at least 1, got 0"):
         kind(mlp(2, 4, 2), mlp(2, 4, 1), 2, moves=0)
 
 
 def test_what_cannot_be_meant_is_refused() -> None:
-    with pytest.raises(ValueError, match="clip > 0, got 0"):
+    with pytest.raises(ValueError, match="clip must be a finite number above 0, got 0"):
         WGAN(mlp(2, 4, 2), mlp(2, 4, 1), 2, clip=0.0)
-    with pytest.raises(ValueError, match="weight >= 0, got -1"):
+    with pytest.raises(ValueError, match="weight must be a finite number of at least 0, got -1"):
         WGANGP(mlp(2, 4, 2), mlp(2, 4, 1), 2, weight=-1.0)
     with pytest.raises(ValueError, match="one logit for each of 4 samples"):
         WGAN(mlp(2, 4, 2), mlp(2, 4, 3), 2).discriminator_loss(torch.randn(4, 2))

@@ -159,18 +159,18 @@ def test_the_output_stops_moving_with_the_nuisance_and_still_tells_the_label() -
 
 @pytest.mark.parametrize("strength", [-1.0, float("nan"), float("inf")])
 def test_a_strength_that_is_none_is_refused(strength: float) -> None:
-    with pytest.raises(ValueError, match="strength must be a finite number >= 0, got"):
+    with pytest.raises(ValueError, match="strength must be a finite number of at least 0, got"):
         Pivot(nn.Linear(2, 1), MixtureDensity(1), strength)
 
 
 def test_what_does_not_fit_is_refused() -> None:
     x, y, nuisance = sample()
-    with pytest.raises(ValueError, match="adversary_steps must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="adversary_steps must be a whole number of at least 1, got 0"):
         Pivot(nn.Linear(2, 1), MixtureDensity(1), 1.0, adversary_steps=0)
     game = Pivot(nn.Linear(2, 1), MixtureDensity(1), 1.0)
     with pytest.raises(ValueError, match=r"expected batches \(x, y, nuisance, ...\)"):
         game.adversary_loss(x, y)
-    with pytest.raises(ValueError, match=r"got \[8, 1, 1\]: flatten the model's output"):
+    with pytest.raises(ValueError, match=r"must return logits of shape .*, got \(8, 1, 1\)"):
         Pivot(nn.Sequential(nn.Linear(2, 1), nn.Unflatten(1, (1, 1))), MixtureDensity(1), 1.0).model_loss(
             x, y, nuisance
         )

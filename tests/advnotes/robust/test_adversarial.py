@@ -224,9 +224,9 @@ def test_training_on_the_worst_case_makes_a_model_robust():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"share": -0.1}, "share must lie"),
-        ({"share": 1.5}, "share must lie"),
-        ({"share": float("nan")}, "share must lie"),
+        ({"share": -0.1}, "share must be a finite number"),
+        ({"share": 1.5}, "share must be a finite number"),
+        ({"share": float("nan")}, "share must be a finite number"),
         ({"warmup": -1}, "warmup must be"),
         ({"attack": None}, "wants an attack"),
         ({"attack": lambda model, x, y: x, "warmup": 3}, "warm-up wants"),

@@ -24,7 +24,7 @@ def batch(n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(n, 1, 4, 4, generator=torch.Generator().manual_seed(1)), torch.arange(n) % 3
 
 
-FULL = {"spread": None, "predicted": False}
+FULL = {"spread": None, "use_predicted_labels": False}
 
 
 @settings(max_examples=20, deadline=None)
@@ -133,7 +133,7 @@ def test_both_kinds_share_one_pass_and_its_batch_statistics():
         ({"weight": 0.0}, "must be positive"),
         ({"spread": 0.0}, "must be positive"),
         ({"attack": FGSM(Linf(torch.full((8,), 0.1)))}, "one number"),
-        ({"attack": FGSM(Linf(0.1), targeted=True), "predicted": False}, "least likely"),
+        ({"attack": FGSM(Linf(0.1), targeted=True), "use_predicted_labels": False}, "least likely"),
     ],
 )
 def test_bad_arguments_are_refused(options, words):
@@ -141,6 +141,12 @@ def test_bad_arguments_are_refused(options, words):
         MixedBatchTraining(**{"model": net(), "attack": FGSM(Linf(0.1)), **options})
 
 
-def test_a_batch_that_is_too_small_is_refused():
-    with pytest.raises(ValueError, match="this one has 8"):
-        MixedBatchTraining(net(), FGSM(Linf(0.1)), adversarial=9).model_loss(*batch())
+@pytest.mark.parametrize(("n", "adversarial", "attacked"), [(1, None, 1), (3, None, 1), (3, 5, 3), (1, 8, 1)])
+def test_a_smaller_last_batch_is_attacked_as_far_as_it_goes(n, adversarial, attacked):
+    model, (x, y) = net(), batch(n)
+    seen: list[torch.Tensor] = []
+    game = MixedBatchTraining(model, FGSM(Linf(0.1)), adversarial=adversarial, spread=None)
+    model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
+    assert game.model_loss(x, y).isfinite()
+    moved = (seen[-1] != x).flatten(1).any(dim=1)
+    assert moved.tolist() == [True] * attacked + [False] * (n - attacked)

@@ -196,11 +196,11 @@ def test_the_watch_in_play_leaves_the_training_as_it_was_and_can_stop_it():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: FastAdversarialTraining(net(), Linf(0.1), step=0.0), "step is a positive"),
+        (lambda: FastAdversarialTraining(net(), Linf(0.1), step=0.0), "step must be a finite number above 0"),
         (lambda: FastAdversarialTraining(net(), Linf(0.1), warmup=-1), "warmup must be"),
         (lambda: OverfittingWatch(*SAMPLES, Linf(0.1), gap=0.0), "gap is a difference"),
         (lambda: OverfittingWatch(*SAMPLES, Linf(0.1), gap=1.0), "gap is a difference"),
-        (lambda: OverfittingWatch(*SAMPLES, Linf(0.1), patience=0), "patience is a number"),
+        (lambda: OverfittingWatch(*SAMPLES, Linf(0.1), patience=0), "patience must be a whole number"),
         (lambda: OverfittingWatch(*SAMPLES, Linf(0.1), steps=1), "at least 2"),
         (lambda: OverfittingWatch(SAMPLES[0] + 1, SAMPLES[1], Linf(0.1)), "within"),
     ],
@@ -208,3 +208,15 @@ def test_the_watch_in_play_leaves_the_training_as_it_was_and_can_stop_it():
 def test_bad_arguments_are_refused(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_a_resumed_watch_goes_on_where_it_was():
+    first, metrics = OverfittingWatch(*SAMPLES, Linf(0.2)), []
+    looked(Scripted(robust=True), first, metrics, step=10)
+    looked(Scripted(robust=False), first, metrics, step=20)
+    resumed = OverfittingWatch(*SAMPLES, Linf(0.2))
+    resumed.load_state_dict(first.state_dict())
+    assert resumed.state_dict() == {"best": first.best, "highest": 1.0, "shortfalls": 1}
+    with pytest.warns(CatastrophicOverfittingWarning, match="at step 30"):  # the second call in a row
+        looked(Scripted(robust=False), resumed, metrics, step=30)
+    assert resumed.best is first.best

@@ -130,9 +130,9 @@ def test_memory_lowers_the_worst_of_what_was_met():
     ("options", "message"),
     [
         ({"attack": FGSM(Linf(0.1))}, "a perturbation for all inputs"),
-        ({"rounds": 0}, "at least 1, got 0"),
-        ({"every": 0}, "at least 1, got 3 and 0"),
-        ({"memory": -1}, "memory is a number"),
+        ({"rounds": 0}, "rounds must be a whole number"),
+        ({"every": 0}, "every must be a whole number"),
+        ({"memory": -1}, "memory must be a whole number"),
         ({"x": torch.full((60, 1, 4, 4), 2.0)}, "within"),
     ],
 )

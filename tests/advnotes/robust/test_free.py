@@ -144,10 +144,13 @@ def test_several_processes_want_a_divided_loader(monkeypatch):
     ("make", "words"),
     [
         (lambda: FreeAdversarialTraining(net(), Linf(torch.full((8,), 0.1)), SHAPE), "one eps for all"),
-        (lambda: FreeAdversarialTraining(net(), Linf(0.1), SHAPE, step=0.0), "step is a positive"),
+        (
+            lambda: FreeAdversarialTraining(net(), Linf(0.1), SHAPE, step=0.0),
+            "step must be a finite number above 0",
+        ),
         (lambda: FreeAdversarialTraining(net(), Linf(0.1), (8,)), "shape is that of a batch"),
         (lambda: FreeAdversarialTraining(net(), Linf(0.1), SHAPE).model_loss(*batch(9)), "does not fit"),
-        (lambda: Replay([], 0), "at least once"),
+        (lambda: Replay([], 0), "times must be a whole number"),
     ],
 )
 def test_bad_arguments_are_refused(make, words):

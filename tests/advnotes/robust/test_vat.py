@@ -318,7 +318,7 @@ def test_playing_it_makes_the_model_smooth_where_there_are_no_labels():
         ({"eps": torch.ones(3)}, "one value for each of 3"),
         ({"xi": 0.0}, "xi must be"),
         ({"xi": float("nan")}, "xi must be"),
-        ({"steps": -1}, "steps is a number"),
+        ({"steps": -1}, "steps must be a whole number"),
         ({"x": torch.zeros(0, 5)}, "floating-point batch"),
         ({"mask": torch.ones(8, 4, dtype=torch.bool)}, "mask must be"),
         ({"mask": torch.ones(8, dtype=torch.bool)}, "mask must be"),
@@ -335,5 +335,29 @@ def test_bad_arguments_are_refused(options, words):
 
 @pytest.mark.parametrize("options", [{"weight": -1.0}, {"entropy": float("inf")}, {"weight": float("nan")}])
 def test_bad_weights_are_refused(options):
-    with pytest.raises(ValueError, match="weight and entropy must be"):
+    with pytest.raises(ValueError, match=r"(weight|entropy) must be a finite number"):
         VAT(net(), 0.5, **options)
+
+
+@pytest.mark.parametrize("extra", [(), (nn.BatchNorm1d(12), nn.Dropout(0.3))])
+def test_under_autocast_the_direction_is_that_of_full_precision(extra):
+    model, x, found = net(*extra), points(64), []
+    for half in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            found.append(virtual_adversary(model, x, 0.5, steps=2, generator=SEEDS))
+    torch.testing.assert_close(found[1].delta, found[0].delta)
+    assert found[1].loss.dtype == torch.float32
+    found[1].loss.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_half_precision_without_autocast_is_refused():
+    with pytest.raises(ValueError, match="whose rounding is larger than steps of xi"):
+        virtual_adversary(net().bfloat16(), points().bfloat16(), 0.5)
+
+
+def test_the_statistics_of_a_network_inside_a_function_are_counted_once():
+    model = net(nn.BatchNorm1d(12))
+    virtual_adversary(lambda x: model(x), points(), 0.5, steps=2)
+    assert int(model[1].num_batches_tracked) == 1
