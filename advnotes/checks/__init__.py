@@ -1,0 +1,57 @@
+"""What every entrance asks of its arguments: one function for each kind of argument, and one message for each mistake.
+
+Attacks, games, metrics, the scikit-learn classes and the command line call these before any work starts. A message
+says what was expected, what came, and how to mend it.
+"""
+
+from advnotes.checks.inputs import (
+    ROUNDING,
+    check_floating,
+    check_inputs,
+    check_labels,
+    check_range,
+    check_same_kind,
+    clip_rounding,
+)
+from advnotes.checks.models import (
+    batch_size_mistake,
+    call_model,
+    check_finite_logits,
+    check_logits,
+    check_logits_shape,
+    check_model,
+    dtype_mistake,
+    logits_of,
+)
+from advnotes.checks.numbers import (
+    check_bounds,
+    check_count,
+    check_counts,
+    check_device,
+    check_number,
+    check_per_sample,
+)
+
+__all__ = [
+    "ROUNDING",
+    "batch_size_mistake",
+    "call_model",
+    "check_bounds",
+    "check_count",
+    "check_counts",
+    "check_device",
+    "check_finite_logits",
+    "check_floating",
+    "check_inputs",
+    "check_labels",
+    "check_logits",
+    "check_logits_shape",
+    "check_model",
+    "check_number",
+    "check_per_sample",
+    "check_range",
+    "check_same_kind",
+    "clip_rounding",
+    "dtype_mistake",
+    "logits_of",
+]

@@ -1,0 +1,178 @@
+"""Models, and what they answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from torch import Tensor
+
+from advnotes.identity import modules
+
+__all__ = [
+    "batch_size_mistake",
+    "call_model",
+    "check_finite_logits",
+    "check_logits",
+    "check_logits_shape",
+    "check_model",
+    "dtype_mistake",
+    "logits_of",
+]
+
+
+def check_logits(logits: object, y: Tensor) -> None:
+    """Refuse a model whose output is not one row of logits for each sample, or has no logit for a label.
+
+    Raises:
+        ValueError: see above.
+    """
+    classes = check_logits_shape(logits, len(y))
+    if len(y) and int(y.max()) >= classes:
+        raise ValueError(
+            f"labels go up to {int(y.max())}, but the model has {classes} classes, 0 to {classes - 1}: do they count "
+            "from 1, or belong to another model?"
+        )
+
+
+def check_logits_shape(logits: object, count: int) -> int:
+    """Refuse what is not one row of logits for each of ``count`` samples, and return the number of classes.
+
+    Raises:
+        ValueError: see above.
+    """
+    if not isinstance(logits, Tensor):
+        raise ValueError(
+            f"the model must return a tensor of logits, got {type(logits).__name__}: wrap it in a module whose forward "
+            "picks the logits out"
+        )
+    if logits.shape == (count,) or logits.shape == (count, 1):
+        raise ValueError(
+            f"the model returns one number for each sample, of shape {tuple(logits.shape)}; one logit for each class "
+            "is wanted: for a binary model with logit s, advnotes.nets.TwoLogits(model) gives [0, s]"
+        )
+    if logits.ndim == 1:
+        raise ValueError(
+            f"the model returns {tuple(logits.shape)} for a batch of {count}: a squeeze() without a dimension in it "
+            "also removes the batch's where that is 1; write squeeze(dim)"
+        )
+    if logits.ndim != 2 or len(logits) != count:
+        raise ValueError(
+            f"the model must return logits of shape [batch, classes] = [{count}, ...], got {tuple(logits.shape)}"
+        )
+    return logits.shape[1]
+
+
+def logits_of(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    """The model's answer at ``x``, checked to be logits that fit the labels ``y``: what a game trains on.
+
+    Raises:
+        ValueError: where it is no row of logits for each sample, or has no logit for a label.
+    """
+    logits = call_model(model, x)
+    check_logits(logits, y)
+    return logits
+
+
+def check_finite_logits(logits: Tensor, rows: Tensor | None = None) -> None:
+    """Refuse logits that are not finite; the first sample is named.
+
+    Args:
+        logits: of some samples.
+        rows: the samples' numbers in the data; counted from 0 where they are left out.
+
+    Raises:
+        ValueError: see above.
+    """
+    bad = ~logits.isfinite().all(dim=1)
+    if not bool(bad.any()):
+        return
+    numbers = bad.nonzero().squeeze(1) if rows is None else rows.to(bad.device)[bad]
+    raise ValueError(
+        f"the logits of sample {int(numbers.min())} are not finite ({int(bad.sum())} of {len(bad)} samples): a "
+        "logarithm of 0 or a division by 0 in the model, or did its training diverge? For a class that never occurs "
+        "return -1e4, say, instead of -inf"
+    )
+
+
+def check_model(model: object) -> None:
+    """Refuse a model that cannot be called.
+
+    Raises:
+        ValueError: see above; for an estimator it names the adapter.
+    """
+    if callable(model):
+        return
+    adapter = (
+        ": advnotes.attacks.black_box(estimator) makes one of an estimator, for attacks that take no gradients"
+        if hasattr(model, "predict_proba") or hasattr(model, "decision_function")
+        else ""
+    )
+    raise ValueError(
+        f"the model must be a module or function that maps inputs to logits, got {type(model).__name__}, which cannot "
+        f"be called{adapter}"
+    )
+
+
+def dtype_mistake(model: Callable[[Tensor], Tensor], x: Tensor, error: Exception | None = None) -> str:
+    """Why a call of ``model`` with ``x`` may have failed in torch: another precision; empty where it is the same.
+
+    Args:
+        model: a module, or a callable that reaches some.
+        x: its input.
+        error: what torch raised; where it is given and is not about dtypes, there is no such mistake.
+    """
+    if error is not None and not re.search(r"dtype|scalar type|[Tt]ype \(", str(error)):
+        return ""
+    parameters = (p for module in modules(model).values() for p in module.parameters())
+    first = next((p for p in parameters if p.is_floating_point()), None)
+    if first is None or first.dtype == x.dtype:
+        return ""
+    return (
+        f"inputs are {x.dtype}, the model {first.dtype}: x.to({first.dtype}), or convert them in its forward"
+    )
+
+
+def batch_size_mistake(before: int, now: int, error: Exception) -> str:
+    """Why a model may have failed in torch: it takes one size of batch only; empty where that is not the reason.
+
+    Args:
+        before: the size of a batch that the model has answered; 0 where there was none.
+        now: the size of the batch that it failed on.
+        error: what torch raised.
+    """
+    if before in (0, now) or not re.search(
+        r"size of tensor|[Ss]izes of|size mismatch|size\(\)|shape|expand", str(error)
+    ):
+        return ""
+    return (
+        f"the model has answered a batch of {before} samples and fails on one of {now} ({error}): attacks leave out "
+        "samples that are done. Let the model take a batch of any size, or set early_stop=False; attacks of the least "
+        "norm and AutoAttack make batches smaller in any case"
+    )
+
+
+def call_model(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """``model(x)``, with the remedy where torch's own error names none.
+
+    Raises:
+        ValueError: where the answer is no tensor, batch normalisation in train mode gets a single sample, or the call
+            fails and ``x`` has another precision than the model.
+    """
+    try:
+        answer = model(x)
+    except (RuntimeError, ValueError) as error:
+        if "more than 1 value per channel" in str(error):
+            raise ValueError(
+                f"batch normalisation cannot train on a batch of {len(x)}, which has no variance: leave a smaller last "
+                "batch out, DataLoader(..., drop_last=True), or take another batch size"
+            ) from error
+        if isinstance(error, RuntimeError) and (mistake := dtype_mistake(model, x)):
+            raise ValueError(mistake) from error
+        raise
+    if not isinstance(answer, Tensor):
+        raise ValueError(
+            f"the network must return a tensor, got {type(answer).__name__}: wrap it in a module whose forward picks "
+            "the tensor out"
+        )
+    return answer
