@@ -1,5 +1,16 @@
-from .diagnosis import diagnose
-from .report import AttackResult, Example, Finding, Report
-from .worst_case import evaluate
+from .adversarial import load_adversarial
+from .evaluate import evaluate
+from .masking.checks import diagnose
+from .report import Report
+from .results import AttackResult, EvaluationResult, Example, Finding
 
-__all__ = ["AttackResult", "Example", "Finding", "Report", "diagnose", "evaluate"]
+__all__ = [
+    "AttackResult",
+    "EvaluationResult",
+    "Example",
+    "Finding",
+    "Report",
+    "diagnose",
+    "evaluate",
+    "load_adversarial",
+]

@@ -1,4 +1,4 @@
-"""One attack on one batch, and the judgement of what it brought back: nothing is believed that is not looked at."""
+"""One attack on one batch: the attack is run, and every success is verified on the original model."""
 
 from __future__ import annotations
 
@@ -9,96 +9,109 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
-from torch.nn import functional as F
 
-from advnotes.ascend import MaskedGradientWarning
 from advnotes.attacks.attack import Attack
-from advnotes.evaluation.journal import Part
+from advnotes.evaluation.inputs import EvaluationData
+from advnotes.evaluation.masking.measurements import no_gradient
+from advnotes.evaluation.model_info import CheckedModel
+from advnotes.gradients import MaskedGradientWarning
 from advnotes.model_state import Model
-from advnotes.threats import Bounds, Threat
+from advnotes.threats import Threat
 
-__all__ = ["Counted", "Subjects", "Trial"]
+__all__ = ["NO_CLASS", "VOTES", "BatchAttacker", "BatchResult"]
 
+#: How many answers of a model that draws at random decide its class: that of most of them.
+VOTES = 21
 
-class Counted:
-    """A model that counts how many samples went forward through it."""
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.passes = 0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The model's answer."""
-        self.passes += len(x)
-        return self.model(x)
+#: The prediction where logits are not finite. It is no label, so that such a point counts as fooled.
+NO_CLASS = -1
 
 
 @dataclass(frozen=True)
-class Subjects:
-    """Samples in an evaluation's own order.
+class BatchResult:
+    """What one attack did to one batch.
 
     Args:
-        x, y: samples and labels, on the CPU.
-        seeds: one for each sample.
-        threat: what the adversary may do to each.
-        bounds: the range of the input.
-        device: where batches go.
+        rows: which samples, by their place in the canonical order.
+        predictions: the model's class of each sample under attack; see :data:`NO_CLASS`.
+        fooled: whether the attack succeeded, verified.
+        claimed: whether it seemed to succeed.
+        distances: the norm of each perturbation.
+        kept_rows: which of ``rows`` have their perturbed input kept.
+        points: those inputs.
+        seconds: the time that it took.
+        passes: how many samples went forward through the model.
+        zero_gradient: whether gradients were zero or not finite on samples that were not fooled.
+        skipped: why the attack cannot be used on this model; empty where it can.
     """
 
-    x: Float[Tensor, "batch ..."]
-    y: Int[Tensor, " batch"]
-    seeds: Int[Tensor, " batch"]
-    threat: Threat
-    bounds: Bounds
-    device: torch.device
+    rows: Int[Tensor, " batch"]
+    predictions: Int[Tensor, " batch"]
+    fooled: Bool[Tensor, " batch"]
+    claimed: Bool[Tensor, " batch"]
+    distances: Float[Tensor, " batch"]
+    kept_rows: Int[Tensor, " kept"]
+    points: Shaped[Tensor, "kept ..."]
+    seconds: float
+    passes: int
+    zero_gradient: bool
+    skipped: str = ""
 
-    def batch(self, rows: Int[Tensor, " rows"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Some samples, their labels and their seeds, on the device."""
-        x, y, seeds = (values[rows].to(self.device) for values in (self.x, self.y, self.seeds))
-        return x, y, seeds
+    @staticmethod
+    def skip(rows: Tensor, x: Tensor, seconds: float, passes: int, why: str) -> BatchResult:
+        """A batch that stays as it was, since the attack cannot be used."""
+        none = torch.zeros(len(rows), dtype=torch.bool)
+        distances = torch.zeros(len(rows), dtype=torch.float64)
+        kept = rows[:0], x[:0].cpu()
+        return BatchResult(
+            rows, torch.full_like(rows, NO_CLASS), none, none, distances, *kept, seconds, passes, True, why
+        )
 
 
 @dataclass
-class Trial:
-    """How attacks are run and judged.
+class BatchAttacker:
+    """Runs attacks on batches and verifies every success on the original model.
 
     Args:
-        model: the untouched one, which judges.
-        quick: what attacks ask: the same, or a copy that takes less time.
-        subjects: the samples.
-        votes: how many answers of the model make one: more than one where it draws at random.
+        model: the original one, which decides.
+        fast_model: what attacks are run on: the same, or a copy that takes less time.
+        data: the samples.
+        votes: how many answers of the model decide a class: more than one where it draws at random.
         keep: how many perturbed inputs of a batch to keep; None is all that fooled.
-        gradients: whether the model has gradients. Where it has none, an attack that wants them is left out.
+        skip_gradient_attacks: leave out an attack that finds the model without gradients, instead of raising.
+        known_batch: a number of samples for which the model is known to answer.
     """
 
     model: Model
-    quick: Model
-    subjects: Subjects
+    fast_model: Model
+    data: EvaluationData
     votes: int = 1
     keep: int | None = 8
-    gradients: bool = True
+    skip_gradient_attacks: bool = False
+    known_batch: int | None = None
 
     def predict(self, x: Float[Tensor, "batch ..."]) -> Int[Tensor, " batch"]:
-        """The class that the untouched model says: that of most of its answers, where it gives several."""
-        with torch.no_grad():
-            if self.votes == 1:
-                return self.model(x).argmax(dim=1)
-            counts: Tensor | int = 0
-            for _ in range(self.votes):
-                logits = self.model(x)
-                counts = counts + F.one_hot(logits.argmax(dim=1), logits.shape[1])
-        assert isinstance(counts, Tensor)
-        return counts.argmax(dim=1)
+        """The class by the original model, :data:`NO_CLASS` where its logits are not finite.
+
+        Where the model draws at random: the class of most of ``votes`` answers.
+        """
+        model = CheckedModel(self.model, self.known_batch)
+        if self.votes == 1:
+            return _class_of(model, x)
+        answers = torch.stack([_class_of(model, x) for _ in range(self.votes)])
+        counts = (answers[:, None] == answers).sum(dim=0)  # how many answers are the same as each
+        most = counts == counts.amax(dim=0)
+        return answers.masked_fill(~most, torch.iinfo(answers.dtype).max).amin(dim=0)
 
     def run(
         self, name: str, attack: Attack, threat: Threat, rows: Int[Tensor, " rows"], salt: int = 0
-    ) -> Part:
-        """Attack some samples and judge the result.
+    ) -> BatchResult:
+        """Attack some samples and verify the result.
 
         Args:
-            name: what the attack is called.
+            name: of the attack.
             attack: made for all samples.
             threat: what it may do to each of all samples.
             rows: which samples.
@@ -108,60 +121,75 @@ class Trial:
             RuntimeError: where the attack leaves the threat or the bounds, or returns something else than inputs.
         """
         began = time.perf_counter()
-        x, y, seeds = self.subjects.batch(rows)
-        own, threat = attack.rows(rows), threat.rows(rows)
-        counted = Counted(self.quick if attack.fast else self.model)
-        with seeded(seeds, self.subjects.device), blind_spots() as spots:
-            # Draws of its own for each attack, so that they do not all begin at the same points.
+        x, y, seeds = self.data.batch(rows)
+        attack, threat = attack.rows(rows), threat.rows(rows)
+        counted = CheckedModel(self.fast_model if attack.fast else self.model, self.known_batch)
+        with seeded(seeds, self.data.device), record_masking_warnings() as masked:
+            # Other draws for each attack, so that they do not all begin at the same points.
             seeds = seeds + salt
             try:
-                point = own(counted, x, y, seeds)
+                point = attack(counted, x, y, seeds)
             except (ValueError, RuntimeError) as error:
-                if self.gradients or isinstance(error, torch.cuda.OutOfMemoryError):
+                why = no_gradient(error) if self.skip_gradient_attacks else None
+                if why is None:
                     raise
-                return _refusal(rows, x, time.perf_counter() - began, counted.passes, error)
-            distance = self._distance(name, point, x, threat)
-            said = self.predict(point)
-            claimed = said != y
+                return BatchResult.skip(rows, x, time.perf_counter() - began, counted.passes, why)
+            distances = self._distances(name, point, x, threat)
+            predictions = self.predict(point)
+            claimed = predictions != y
             if counted.model is not self.model or self.votes > 1:
-                with torch.no_grad():
-                    claimed = counted(point).argmax(dim=1) != y
-            # What only the copy takes for a success is attacked once more, on the model itself.
-            undone = (claimed & (said == y)).nonzero().squeeze(1)
+                claimed = _class_of(counted, point) != y
+            # Where only the copy is fooled, the model itself is attacked.
+            undone = (claimed & (predictions == y)).nonzero().squeeze(1)
             if len(undone) and counted.model is not self.model:
                 counted.model = self.model
-                again = own.rows(undone)(counted, x[undone], y[undone], seeds[undone])
-                distance[undone] = self._distance(name, again, x[undone], threat.rows(undone))
+                again = attack.rows(undone)(counted, x[undone], y[undone], seeds[undone])
+                distances[undone] = self._distances(name, again, x[undone], threat.rows(undone))
                 point = point.index_copy(0, undone, again)
-                said[undone] = self.predict(again)
-        fooled = said != y
+                predictions[undone] = self.predict(again)
+        fooled = predictions != y
         kept = fooled.nonzero().squeeze(1).cpu()[: self.keep]
-        return Part(
+        return BatchResult(
             rows=rows,
-            said=said.cpu(),
+            predictions=predictions.cpu(),
             fooled=fooled.cpu(),
             claimed=claimed.cpu(),
-            distance=distance.double().cpu(),
-            kept=rows[kept],
-            inputs=point.cpu()[kept],
+            distances=distances.double().cpu(),
+            kept_rows=rows[kept],
+            points=point.cpu()[kept],
             seconds=time.perf_counter() - began,
             passes=counted.passes,
-            blind=bool(spots),
+            zero_gradient=bool(masked),
         )
 
-    def _distance(self, name: str, point: object, x: Tensor, threat: Threat) -> Tensor:
-        """The norm of each perturbation; an attack that cheats is an error that names it."""
+    def run_in_halves(
+        self, name: str, attack: Attack, threat: Threat, rows: Int[Tensor, " rows"], salt: int
+    ) -> Iterator[BatchResult]:
+        """As :meth:`run`, in halves where the GPU has no room for the batch."""
+        try:
+            part = self.run(name, attack, threat, rows, salt)
+        except torch.cuda.OutOfMemoryError:
+            if len(rows) == 1:
+                raise
+            torch.cuda.empty_cache()
+            for half in rows.split(-(-len(rows) // 2)):
+                yield from self.run_in_halves(name, attack, threat, half, salt)
+        else:
+            yield part
+
+    def _distances(self, name: str, point: object, x: Tensor, threat: Threat) -> Tensor:
+        """The norm of each perturbation; an attack that leaves its threat is an error that names it."""
         if not isinstance(point, Tensor) or point.shape != x.shape or point.dtype != x.dtype:
-            said = (
+            returned = (
                 f"{point.dtype} of shape {tuple(point.shape)}"
                 if isinstance(point, Tensor)
                 else type(point).__name__
             )
             raise RuntimeError(
-                f"the attack {name} returned {said} for inputs in {x.dtype} of shape {tuple(x.shape)}: an attack "
+                f"the attack {name} returned {returned} for inputs in {x.dtype} of shape {tuple(x.shape)}: an attack "
                 "returns inputs like those that it gets"
             )
-        lowest, highest = self.subjects.bounds
+        lowest, highest = self.data.bounds
         # Every coordinate may have been rounded once, and a norm adds that up.
         unit = torch.finfo(x.dtype).eps * max(abs(lowest), abs(highest))
         if not bool(
@@ -171,23 +199,29 @@ class Trial:
                 f"the attack {name} left the range of the input, [{lowest:g}, {highest:g}]: it returned values from "
                 f"{float(point.min()):.4g} to {float(point.max()):.4g}. Clip them to its bounds."
             )
-        distance = threat.norm((point - x).double())
+        distances = threat.norm((point - x).double())
         rounding = threat.norm(torch.full_like(x[:1], unit, dtype=torch.float64))
         eps = torch.as_tensor(threat.eps, dtype=torch.float64, device=x.device)
-        over = distance - (eps * (1 + 1e-5) + rounding)
+        over = distances - (eps * (1 + 1e-5) + rounding)
         if bool((over > 0).any()):
             worst = int(over.argmax())
             raise RuntimeError(
                 f"the attack {name} left the threat: a perturbation has {type(threat).__name__} norm "
-                f"{float(distance[worst]):.6g}, and eps is {float(eps.expand_as(over)[worst]):.6g}. Give it the threat "
-                "of the evaluation, or mend its projection."
+                f"{float(distances[worst]):.6g}, and eps is {float(eps.expand_as(over)[worst]):.6g}. Give it the "
+                "threat of the evaluation, or mend its projection."
             )
-        return distance.minimum(eps)
+        return distances.minimum(eps)
+
+
+def _class_of(model: Model, x: Tensor) -> Int[Tensor, " batch"]:
+    with torch.no_grad():
+        logits = model(x)
+    return logits.argmax(dim=1).masked_fill(~logits.isfinite().all(dim=1), NO_CLASS)
 
 
 @contextmanager
 def seeded(seeds: Int[Tensor, " batch"], device: torch.device) -> Iterator[None]:
-    """The global generators begin at what the samples are, for models that draw, and are put back afterwards."""
+    """Seed the global generators by the samples, for models that draw, and put them back afterwards."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(int(seeds[0]) & (2**63 - 1))
@@ -195,32 +229,14 @@ def seeded(seeds: Int[Tensor, " batch"], device: torch.device) -> Iterator[None]
 
 
 @contextmanager
-def blind_spots() -> Iterator[list[str]]:
-    """Collect what attacks say of gradients that lead nowhere, instead of a warning for each batch."""
-    spots: list[str] = []
+def record_masking_warnings() -> Iterator[list[str]]:
+    """Collect the attacks' warnings of masked gradients, instead of showing one for each batch."""
+    recorded: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MaskedGradientWarning)
-        yield spots
+        yield recorded
     for warning in caught:
         if issubclass(warning.category, MaskedGradientWarning):
-            spots.append(str(warning.message))
+            recorded.append(str(warning.message))
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def _refusal(rows: Tensor, x: Tensor, seconds: float, passes: int, error: Exception) -> Part:
-    """A batch that stays as it was, since the attack cannot be used."""
-    none = torch.zeros(len(rows), dtype=torch.bool)
-    return Part(
-        rows=rows,
-        said=torch.full_like(rows, -1),
-        fooled=none,
-        claimed=none,
-        distance=torch.zeros(len(rows), dtype=torch.float64),
-        kept=rows[:0],
-        inputs=x[:0].cpu(),
-        seconds=seconds,
-        passes=passes,
-        blind=True,
-        refused=str(error).splitlines()[0] if str(error) else type(error).__name__,
-    )

@@ -1,4 +1,4 @@
-"""What a command line names: a threat, a model, data."""
+"""What the arguments of the command line name: a threat, a model, data, attacks, a precision."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import sysconfig
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -17,15 +18,17 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+import advnotes
+from advnotes.attacks.attack import Attack
 from advnotes.threats import L1, L2, Linf, Threat
 
-__all__ = ["data_of", "model_of", "threat_of"]
+__all__ = ["load_attacks", "load_data", "load_model", "parse_precision", "parse_threat", "user_error"]
 
 NORMS: dict[str, type[Threat]] = {"linf": Linf, "l2": L2, "l1": L1}
 FILES = (".npz", ".safetensors", ".pt", ".pth")
 
 
-def threat_of(text: str) -> Threat:
+def parse_threat(text: str) -> Threat:
     """The threat of ``linf:8/255``, ``l2:0.5`` or ``l1:12``.
 
     Raises:
@@ -44,21 +47,53 @@ def threat_of(text: str) -> Threat:
     return kind(eps)
 
 
-def model_of(text: str) -> Callable[[Tensor], Tensor]:
-    """The model of ``MODULE:NAME``, in eval mode: a module, a function of inputs, or what makes one of these.
+def parse_precision(text: str | None) -> torch.dtype | None:
+    """The precision of ``bfloat16``, or none.
 
     Raises:
-        ValueError: where there is no such thing.
+        ValueError: where it is another.
+    """
+    if text not in (None, "bfloat16"):
+        raise ValueError(f"--precision is bfloat16, or is left out, got {text!r}")
+    return torch.bfloat16 if text else None
+
+
+def load_model(text: str) -> Callable[[Tensor], Tensor]:
+    """The model of ``MODULE:NAME``, in eval mode: a module, a function of inputs, or what makes one without arguments.
+
+    Raises:
+        ValueError: where there is no such thing, or it makes models from arguments.
     """
     found = _named(text)
-    if not isinstance(found, nn.Module) and callable(found) and not _wants_arguments(found):
-        found = found()
+    if not isinstance(found, nn.Module) and callable(found):
+        required = _required(found)
+        if len(required) > 1 or (required and (inspect.isclass(found) or required[0].kind is required[0].KEYWORD_ONLY)):
+            names = ", ".join(parameter.name for parameter in required)
+            raise ValueError(
+                f"{text} wants arguments ({names}): name a model, or what makes one without arguments, such as a "
+                f"function that returns {text.rpartition(':')[2]}(...)"
+            )
+        if not required:
+            found = found()
     if not callable(found):
         raise ValueError(f"{text} is {type(found).__name__}, neither a model nor what makes one")
     return found.eval() if isinstance(found, nn.Module) else found
 
 
-def data_of(text: str, size: int | None = None) -> object:
+def load_attacks(text: str) -> str | list[Attack]:
+    """The name of a suite, or the attacks of ``MODULE:NAME``: a list, one attack, or a function that makes these.
+
+    Raises:
+        ValueError: where there is no such thing.
+    """
+    if ":" not in text:
+        return text
+    found = _named(text)
+    found = found() if inspect.isroutine(found) else found
+    return [found] if isinstance(found, Attack) else found
+
+
+def load_data(text: str, size: int | None = None) -> object:
     """The data of a file with ``x`` and ``y``, of ``MODULE:NAME``, or of a set of :mod:`advnotes.data`: ``mnist:test``.
 
     Bytes in a file are pixels from 0 to 255, and become numbers from 0 to 1.
@@ -72,9 +107,15 @@ def data_of(text: str, size: int | None = None) -> object:
     name, _, split = text.partition(":")
     from advnotes import data
 
-    sets = ("mnist", "digits", "fashion_mnist", "cifar10", "svhn")
+    sets: dict[str, Callable[..., Any]] = {
+        "mnist": data.mnist,
+        "digits": data.digits,
+        "fashion_mnist": data.fashion_mnist,
+        "cifar10": data.cifar10,
+        "svhn": data.svhn,
+    }
     if name in sets and not Path(f"{name}.py").exists():
-        return getattr(data, name)(split or "test", size)
+        return sets[name](split or "test", size)
     if ":" not in text:
         raise ValueError(
             f"data are MODULE:NAME, a file ({', '.join(FILES)}) with x and y, or a set with its split such as "
@@ -82,6 +123,22 @@ def data_of(text: str, size: int | None = None) -> object:
         )
     found = _named(text)
     return found() if inspect.isroutine(found) or inspect.isclass(found) else found
+
+
+def user_error(error: Exception) -> str | None:
+    """The error in one line, where it comes from the user's own code; None where it comes from advnotes."""
+    package = Path(advnotes.__file__).parent
+    libraries = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
+    own = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        file = Path(traceback.tb_frame.f_code.co_filename)
+        if file.is_relative_to(package):
+            own = None
+        elif file.is_file() and not any(file.is_relative_to(library) for library in libraries):
+            own = f"{type(error).__name__} in {file.name}, line {traceback.tb_lineno}: {error}"
+        traceback = traceback.tb_next
+    return own
 
 
 def _file(path: Path) -> tuple[Tensor, Tensor]:
@@ -151,10 +208,11 @@ def _module(where: str) -> ModuleType:
         raise
 
 
-def _wants_arguments(thing: Callable[..., Any]) -> bool:
+def _required(thing: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters that a call must give."""
     try:
         parameters = inspect.signature(thing).parameters.values()
     except (TypeError, ValueError):
-        return False
+        return []
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return any(p.default is p.empty and p.kind not in kinds for p in parameters)
+    return [p for p in parameters if p.default is p.empty and p.kind not in kinds]

@@ -1,4 +1,4 @@
-"""The processes that share an evaluation: who does which batches, and how all come to know what was found."""
+"""The processes of a distributed run: split the work, gather the results, run something on the main process only."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import torch
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["Crew"]
+__all__ = ["ProcessGroup"]
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-class Crew:
-    """One process, or all of those that ``torchrun`` or ``accelerate launch`` have started.
+class ProcessGroup:
+    """One process, or all of those that ``torchrun`` or ``accelerate launch`` started.
 
     Args:
-        accelerator: where to run, if it is not to be found out.
+        accelerator: where to run; None finds it out.
 
     Raises:
         ValueError: where accelerate was set up for another number of processes than were started.
@@ -34,63 +34,62 @@ class Crew:
 
             # Without a GPU accelerate joins the processes of torchrun only where it is told to use the CPU.
             accelerator = Accelerator(cpu=not (torch.cuda.is_available() or torch.xpu.is_available()))
-        self.world = 1 if accelerator is None else accelerator.num_processes
+        self.world_size = 1 if accelerator is None else accelerator.num_processes
         self.rank = 0 if accelerator is None else accelerator.process_index
         self.device = None if accelerator is None else accelerator.device
-        if self.world != started:
+        if self.world_size != started:
             raise ValueError(
-                f"{started} processes were started, but accelerate was set up for {self.world}: without GPUs make it "
-                "with Accelerator(cpu=True) before anything else does, or leave accelerator= out"
+                f"{started} processes were started, but accelerate was set up for {self.world_size}: without GPUs make "
+                "it with Accelerator(cpu=True) before anything else does, or leave accelerator= out"
             )
 
     @property
-    def main(self) -> bool:
-        """Whether this is the process that reads, writes and talks."""
+    def is_main(self) -> bool:
+        """Whether this process reads and writes files and prints."""
         return self.rank == 0
 
-    def share(self, items: list[Item]) -> list[Item]:
-        """What this process does of some work."""
-        return items[self.rank :: self.world]
+    def shard(self, items: list[Item]) -> list[Item]:
+        """The items that this process works on."""
+        return items[self.rank :: self.world_size]
 
-    def all(self, work: Callable[[], Iterable[Item]]) -> list[Item]:
-        """What the processes make, put together in all of them; where one fails, all do."""
-        made, error = [], None
+    def gather(self, work: Callable[[], Iterable[Item]]) -> list[Item]:
+        """Run ``work`` in every process and return the results of all, in all; an error in one is raised in all."""
+        if self.world_size == 1:
+            return list(work())
+        from accelerate.utils import gather_object
+
+        made: list[Item] = []
+        error: Exception | None = None
         try:
             made = list(work())
         except Exception as problem:
-            if self.world == 1:
-                raise
             error = problem
-        if self.world == 1:
-            return made
-        from accelerate.utils import gather_object
+        gathered = gather_object([(made, error)])
+        _raise_first(error, [problem for _, problem in gathered if problem is not None])
+        return [item for part, _ in gathered for item in part]
 
-        told = gather_object([(made, error)])
-        _raise(error, [problem for _, problem in told if problem is not None])
-        return [item for share, _ in told for item in share]
-
-    def first(self, make: Callable[[], Made]) -> Made:
-        """What the main process makes, told to all; where it fails, all do."""
-        if self.world == 1:
+    def on_main(self, make: Callable[[], Made]) -> Made:
+        """Run ``make`` in the main process and return its result in all; its error is raised in all."""
+        if self.world_size == 1:
             return make()
         from accelerate.utils import broadcast_object_list
 
-        told: list[Any] = [None, None]
-        error = None
-        if self.main:
+        message: list[Any] = [None, None]
+        error: Exception | None = None
+        if self.is_main:
             try:
-                told[0] = make()
+                message[0] = make()
             except Exception as problem:
-                told[1] = error = problem
-        broadcast_object_list(told)
-        _raise(error, [] if told[1] is None else [told[1]])
-        made: Made = told[0]
+                message[1] = error = problem
+        broadcast_object_list(message)
+        _raise_first(error, [] if message[1] is None else [message[1]])
+        made: Made = message[0]
         return made
 
 
-def _raise(own: Exception | None, all_errors: list[Exception]) -> None:
-    """Raise this process's own error, with its traceback, or else the first of the others."""
-    if own is not None:
-        raise own
-    if all_errors:
-        raise all_errors[0]
+def _raise_first(local: Exception | None, errors: list[Exception]) -> None:
+    """Raise the error of this process, with its traceback, or else the first of the other processes."""
+    if local is not None:
+        raise local
+    if errors:
+        raise errors[0]

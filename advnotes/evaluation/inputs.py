@@ -1,57 +1,98 @@
-"""The samples of an evaluation: read from whatever holds them, checked, and put into an order of their own."""
+"""The data of an evaluation: read from whatever holds them, checked, and put into a canonical order."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from advnotes.checks import ROUNDING, check_count, check_floating, check_labels, check_range, clip_rounding
+from advnotes.evaluation.distributed import ProcessGroup
 from advnotes.seeds import content_seeds
 from advnotes.threats import Bounds, Threat
 
-__all__ = ["check_labels", "check_samples", "check_threat", "digest", "read", "seeds_of", "settled"]
+__all__ = ["EvaluationData", "check_label_range", "check_radius", "data_hash", "prepare", "read_data"]
 
-#: Rows that are hashed at a time.
+#: Rows that are read or hashed at a time.
 ROWS = 256
 
 
-def read(data: object, size: int | None = None) -> tuple[Tensor, Tensor]:
-    """Samples and labels in memory: the first ``size`` of them, or all.
+@dataclass(frozen=True)
+class EvaluationData:
+    """Samples in their canonical order, which depends on what they are and not on how they came.
 
     Args:
-        data: ``(x, y)``, a dataset of samples and labels, or a DataLoader, generator or other iterable of batches of
-            them.
+        x, y: samples and labels, on the CPU.
+        seeds: one for each sample.
+        threat: what the adversary may do to each.
+        bounds: the range of the input.
+        device: where batches go.
+        order: the row of each sample in the data as they came.
+    """
+
+    x: Float[Tensor, "batch ..."]
+    y: Int[Tensor, " batch"]
+    seeds: Int[Tensor, " batch"]
+    threat: Threat
+    bounds: Bounds
+    device: torch.device
+    order: Int[Tensor, " batch"]
+
+    def batch(self, rows: Int[Tensor, " rows"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Some samples, their labels and their seeds, on the device."""
+        x, y, seeds = (values[rows].to(self.device) for values in (self.x, self.y, self.seeds))
+        return x, y, seeds
+
+    def as_given(self, values: Tensor) -> Tensor:
+        """Values of all samples, from the canonical order into that of the data as they came."""
+        back = torch.empty_like(values)
+        back[self.order.to(values.device)] = values
+        return back
+
+    @property
+    def eps(self) -> float | tuple[float, ...]:
+        """The radius, or each sample's in the order of the data as they came."""
+        eps = torch.as_tensor(self.threat.eps, dtype=torch.float64).cpu()
+        return tuple(self.as_given(eps).tolist()) if eps.ndim else float(eps)
+
+
+def prepare(
+    x: Tensor, y: Tensor, threat: Threat, bounds: Bounds, seed: int, device: torch.device, group: ProcessGroup
+) -> EvaluationData:
+    """Samples that were read and checked, in their canonical order."""
+    order = canonical_order(x, y, threat)
+    x, y, threat = x[order], y[order], threat.rows(order)
+    # Each process may have been given another order.
+    order = group.on_main(lambda: order)
+    return EvaluationData(x, y, seeds_of(x, y, seed), threat, bounds, device, order)
+
+
+def read_data(data: object, size: int | None, bounds: Bounds) -> tuple[Tensor, Tensor]:
+    """Samples and labels in memory, checked: the first ``size`` of them, or all.
+
+    Args:
+        data: ``(x, y)`` as tensors or arrays, a dataset of samples and labels, or a DataLoader, generator or other
+            iterable of batches of them.
         size: how many; nothing is read beyond them.
+        bounds: the range of the samples. What misses it by rounding is clipped.
 
     Raises:
-        ValueError: where a batch is something else, batches do not fit each other, or there are no samples.
+        ValueError: where a batch is something else, batches do not fit each other, samples are not finite numbers
+            within ``bounds``, or there are none.
     """
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-        raise ValueError(f"size is a number of samples from 1, got {size!r}")
-    if isinstance(data, Tensor):
-        raise ValueError(
-            "data is a tensor without labels: pass (x, y), or a DataLoader, dataset or iterable of batches (x, y)"
-        )
-    if _is_pair(data):
-        batches: Iterable[Any] = [data]
-    elif isinstance(data, Dataset) and not isinstance(data, DataLoader):
-        batches = DataLoader(data, batch_size=ROWS)
-    elif isinstance(data, Iterable):
-        batches = data
-    else:
-        raise ValueError(
-            f"data is (x, y), a DataLoader, a dataset or an iterable of batches (x, y), got {type(data).__name__}"
-        )
+    if size is not None:
+        size = check_count("size", size)
     inputs: list[Tensor] = []
     labels: list[Tensor] = []
     count = 0
-    for number, batch in enumerate(batches):
+    for number, batch in enumerate(_batches(data)):
         x, y = _batch(batch, number)
         if inputs and (x.shape[1:] != inputs[0].shape[1:] or x.dtype != inputs[0].dtype):
             raise ValueError(
@@ -68,35 +109,76 @@ def read(data: object, size: int | None = None) -> tuple[Tensor, Tensor]:
         raise ValueError(
             "there are no samples: data is empty (a generator or iterator that has been read before?)"
         )
-    return torch.cat(inputs), torch.cat(labels)
+    x = torch.cat(inputs)
+    _check_samples(x, bounds)
+    return clip_rounding(x, bounds), torch.cat(labels)
 
 
-def check_samples(x: Tensor, bounds: Bounds) -> None:
-    """Refuse inputs that are not numbers within ``bounds``; the first bad one is named.
+def _batches(data: object) -> Iterator[Any]:
+    """The batches of whatever holds the data."""
+    if isinstance(data, Tensor):
+        raise ValueError(
+            "data is a tensor without labels: pass (x, y), or a DataLoader, dataset or iterable of batches (x, y)"
+        )
+    # One (x, y), and not a list of two batches.
+    if (
+        isinstance(data, (tuple, list))
+        and len(data) == 2
+        and any(isinstance(part, (Tensor, np.ndarray)) for part in data)
+    ):
+        yield data
+        return
+    if isinstance(data, Dataset) and not isinstance(data, DataLoader):
+        data = DataLoader(data, batch_size=ROWS)
+    if not isinstance(data, Iterable):
+        raise ValueError(
+            f"data is (x, y), a DataLoader, a dataset or an iterable of batches (x, y), got {type(data).__name__}"
+        )
+    try:
+        yield from data
+    except TypeError as error:
+        if "default_collate" not in str(error):
+            raise
+        raise ValueError(
+            f"the samples of {type(data).__name__} cannot be put into a batch ({str(error).splitlines()[0]}): let the "
+            "dataset give tensors; for PIL images give it transform=torchvision.transforms.ToTensor()"
+        ) from error
 
-    Raises:
-        ValueError: see above.
-    """
-    if len(bounds) != 2 or not bounds[0] < bounds[1]:
-        raise ValueError(f"bounds must be (lowest, highest) with lowest < highest, got {bounds}")
+
+def _batch(batch: object, number: int) -> tuple[Tensor, Tensor]:
+    """One batch as samples and int64 labels."""
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        raise ValueError(
+            f"batch {number} is a {type(batch).__name__}, expected samples and labels, (x, y): give the DataLoader a "
+            "collate_fn that returns the two"
+        )
+    try:
+        x, y = (torch.as_tensor(part) for part in batch)
+    except (TypeError, ValueError, RuntimeError) as error:
+        names = " and ".join(type(part).__name__ for part in batch)
+        raise ValueError(
+            f"samples and labels must be tensors or arrays of numbers, got {names} in batch {number}: {error}"
+        ) from error
+    check_floating(x)
+    if x.ndim < 2:
+        raise ValueError(f"samples come in batches, [batch, ...], got the shape {tuple(x.shape)}")
+    check_labels(y, len(x), f" in batch {number}")
+    return x, y.long()
+
+
+def _check_samples(x: Tensor, bounds: Bounds) -> None:
+    """Refuse inputs that are not finite numbers within ``bounds``; the first bad sample is named."""
     lowest, highest = bounds
-    flat = x.flatten(1)
-    bad = _first(~flat.isfinite().all(dim=1))
+    slack = ROUNDING * (highest - lowest)
+    bad = _first(~((x >= lowest - slack) & (x <= highest + slack)).flatten(1).all(dim=1))
     if bad is not None:
-        raise ValueError(
-            f"sample {bad} has values that are not finite: mend or leave out such samples before the evaluation"
-        )
-    least, most = flat.amin(dim=1), flat.amax(dim=1)
-    bad = _first((least < lowest) | (most > highest))
-    if bad is not None:
-        raise ValueError(
-            f"sample {bad} has values from {float(least[bad]):.4g} to {float(most[bad]):.4g}, outside the range "
-            f"[{lowest:g}, {highest:g}]: keep images in their natural range and put the normalisation into the model "
-            "(advnotes.nets.Normalize), or say bounds=(lowest, highest)"
-        )
+        try:
+            check_range(x[bad], bounds, "say bounds=(lowest, highest)")
+        except ValueError as error:
+            raise ValueError(f"sample {bad}: {error}") from None
 
 
-def check_labels(y: Tensor, classes: int) -> None:
+def check_label_range(y: Tensor, classes: int) -> None:
     """Refuse labels that the model has no logit for; the first bad one is named.
 
     Raises:
@@ -110,7 +192,7 @@ def check_labels(y: Tensor, classes: int) -> None:
         )
 
 
-def check_threat(threat: object, count: int) -> None:
+def check_radius(threat: object, count: int) -> None:
     """Refuse a threat without a finite radius for every sample.
 
     Raises:
@@ -131,17 +213,15 @@ def seeds_of(x: Tensor, y: Tensor, seed: int) -> Int[Tensor, " batch"]:
     return torch.cat([content_seeds(x[part], y[part], seed) for part in parts])
 
 
-def settled(x: Tensor, y: Tensor, threat: Threat) -> Int[Tensor, " batch"]:
-    """An order that depends on what the samples are and not on how they came: the indices of the first, second, ...
-
-    Batches made in this order are the same for whatever shuffled the data, so that they can be found again.
-    """
+def canonical_order(x: Tensor, y: Tensor, threat: Threat) -> Int[Tensor, " batch"]:
+    """Permutation that depends on the samples' content only, so that shuffled data give the same batches."""
     eps = torch.as_tensor(threat.eps, dtype=torch.float64).expand(len(x)).cpu().numpy()
     return torch.from_numpy(np.lexsort((eps, seeds_of(x, y, 0).numpy())))
 
 
-def digest(x: Tensor, y: Tensor, threat: Threat) -> str:
-    """The SHA-256 of samples in their :func:`settled` order, their labels, and their radii where each has its own."""
+def data_hash(data: EvaluationData) -> str:
+    """The SHA-256 of the samples, their labels, and their radii where each has its own."""
+    x, y, threat = data.x, data.y, data.threat
     whole = hashlib.sha256(f"{x.dtype} {tuple(x.shape)}".encode())
     for first in range(0, len(x), ROWS):
         part = slice(first, first + ROWS)
@@ -150,38 +230,6 @@ def digest(x: Tensor, y: Tensor, threat: Threat) -> str:
     if isinstance(threat.eps, Tensor) and threat.eps.ndim:
         whole.update(threat.eps.detach().double().cpu().numpy().tobytes())
     return whole.hexdigest()
-
-
-def _is_pair(data: object) -> bool:
-    """Whether it is one ``(x, y)``, and not a list of two batches."""
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        return False
-    return any(hasattr(part, "shape") for part in data)
-
-
-def _batch(batch: object, number: int) -> tuple[Tensor, Tensor]:
-    """One batch as samples and int64 labels."""
-    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        raise ValueError(
-            f"batch {number} is a {type(batch).__name__}, expected samples and labels, (x, y): give the DataLoader a "
-            "collate_fn that returns the two"
-        )
-    x, y = batch
-    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
-        raise ValueError(
-            f"samples and labels must be tensors, got {type(x).__name__} and {type(y).__name__} in batch {number}: "
-            "torch.as_tensor(...)?"
-        )
-    if not x.is_floating_point():
-        raise ValueError(f"samples must be floating point, got {x.dtype} in batch {number}: x.float() / 255?")
-    if x.ndim < 2:
-        raise ValueError(f"samples come in batches, [batch, ...], got the shape {tuple(x.shape)}")
-    if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool or y.shape != (len(x),):
-        raise ValueError(
-            f"labels must be class numbers of shape ({len(x)},), got {y.dtype} of shape {tuple(y.shape)} in batch "
-            f"{number}: for one-hot labels, y.argmax(dim=1)"
-        )
-    return x, y.long()
 
 
 def _first(bad: Tensor) -> int | None:

@@ -1,100 +1,111 @@
-"""The model of an evaluation: whether it can be evaluated, and what it and the attacks on it are called."""
+"""The model of an evaluation: whether it can be evaluated, what it is called, and how it is called."""
 
 from __future__ import annotations
 
-import dataclasses
-import re
 from collections import Counter
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from advnotes.checks import check_logits
-from advnotes.identity import identify, modules
-from advnotes.identity.objects import numbers
+from advnotes.identity import modules
 from advnotes.model_state import Model
 
 __all__ = [
-    "called",
-    "check_answers",
-    "check_finite",
+    "CheckedModel",
+    "PaddedModel",
+    "check_first_logits",
     "check_model",
-    "choices",
-    "size",
+    "count_parameters",
+    "describe_model",
 ]
 
 
 def check_model(model: object) -> None:
-    """Refuse a model that would be attacked as it is not used, or that is broken.
+    """Refuse a model that is not in the state in which it is used, or that is broken.
 
     Raises:
-        ValueError: where it is none, is in train mode, or has weights that are not finite; it says which.
+        ValueError: where it is no model, is in train mode, or has weights that are not finite; it says which.
     """
     if not callable(model):
+        estimator = hasattr(model, "predict_proba") or hasattr(model, "predict")
         raise ValueError(
             f"the model maps inputs to logits, got {type(model).__name__}, which cannot be called"
+            + (": for a scikit-learn estimator pass advnotes.attacks.black_box(estimator)" if estimator else "")
         )
     if isinstance(model, type):
         raise ValueError(f"the model is the class {model.__name__}: make one of it, {model.__name__}(...)")
-    for called_so, top in modules(model).items():
-        for name, module in top.named_modules():
-            if module.training:
-                where = f"its layer {name}" if name else "it"
-                raise ValueError(
-                    f"the {_it(called_so)} is in train mode ({where}, a {type(module).__name__}), in which batch norm "
-                    "and dropout do not do what they do in use: call model.eval() first. What is to draw at test time "
-                    "does so itself, as F.dropout(x, training=True)."
-                )
-        for name, values in [*top.named_parameters(), *top.named_buffers()]:
-            if values.is_floating_point() and not bool(values.isfinite().all()):
-                bad = int((~values.isfinite()).sum())
-                raise ValueError(
-                    f"{name} of the {_it(called_so)} has {bad} of {values.numel()} values that are not finite: did its "
-                    "training diverge, or did its weights not load?"
-                )
+    for variable_name, top in modules(model).items():
+        name = "model" if variable_name == "model" else f"model {variable_name!r}, which the function calls,"
+        if isinstance(top, torch.fx.GraphModule) and "eval" in vars(top):  # as torch.export makes it
+            _check_exported(top, name)
+        else:
+            _check_mode(top, name)
+        _check_weights(top, name)
 
 
-def check_answers(logits: object, y: Tensor) -> None:
+def _check_mode(top: nn.Module, name: str) -> None:
+    for layer, module in top.named_modules():
+        if module.training:
+            where = f"its layer {layer}" if layer else "it"
+            raise ValueError(
+                f"the {name} is in train mode ({where}, a {type(module).__name__}), in which batch norm and dropout do "
+                "not do what they do in use: call model.eval() first. What is to draw at test time does so itself, as "
+                "F.dropout(x, training=True)."
+            )
+
+
+def _check_exported(program: torch.fx.GraphModule, name: str) -> None:
+    """An exported program has its mode in its graph, and no eval()."""
+    places = {"aten.dropout": 2, "aten.feature_dropout": 2, "aten.batch_norm": 5}
+    for node in program.graph.nodes:
+        place = places.get(str(node.target).removesuffix(".default"))
+        if place is not None and len(node.args) > place and node.args[place] is True:
+            raise ValueError(
+                f"the {name} was exported in train mode ({node.name}), in which batch norm and dropout do not do what "
+                "they do in use: torch.export.export(net.eval(), ...)"
+            )
+
+
+def _check_weights(top: nn.Module, name: str) -> None:
+    for weight, values in [*top.named_parameters(), *top.named_buffers()]:
+        if values.is_floating_point() and not bool(values.isfinite().all()):
+            bad = int((~values.isfinite()).sum())
+            raise ValueError(
+                f"{weight} of the {name} has {bad} of {values.numel()} values that are not finite: did its training "
+                "diverge, or did its weights not load?"
+            )
+
+
+def check_first_logits(model: Model, logits: object, y: Tensor) -> None:
     """Refuse answers to a first batch that are not logits.
 
     Raises:
         ValueError: where the shape is wrong, or they are probabilities.
     """
+    if isinstance(logits, nn.Module):
+        name = getattr(model, "__qualname__", type(model).__name__)
+        raise ValueError(
+            f"{name} returns a network, a {type(logits).__name__}, and no logits: it makes models. Pass the model that "
+            f"it makes from its arguments, or a function without arguments that makes it"
+        )
     check_logits(logits, torch.zeros_like(y))
     assert isinstance(logits, Tensor)
     shares = (logits >= 0).all() & (logits <= 1).all() & ((logits.sum(dim=1) - 1).abs() < 1e-3).all()
     if bool(shares):
         raise ValueError(
             "the model returns probabilities: every row lies in [0, 1] and sums to 1. Attacks want logits: return what "
-            "goes into the softmax. Where only the probabilities can be had, return their logarithm, "
-            "p.clamp_min(1e-30).log(); where they are full, that hides gradients."
+            "goes into the softmax. If you have only the probabilities, return their logarithm, "
+            "p.clamp_min(1e-30).log(); where a probability is exactly 1, that hides gradients."
         )
 
 
-def check_finite(logits: Tensor, rows: Tensor) -> None:
-    """Refuse logits that are not finite.
-
-    Args:
-        logits: of some samples.
-        rows: the samples' indices.
-
-    Raises:
-        ValueError: where some are not finite; it names the first sample in the data.
-    """
-    bad = rows[~logits.isfinite().all(dim=1).cpu()]
-    if len(bad):
-        raise ValueError(
-            f"the logits of sample {int(bad.min())} are not finite: a logarithm of 0 or a division by 0 in the model? "
-            "For a class that never occurs return -1e4, say, instead of -inf"
-        )
-
-
-def called(model: Model) -> str:
-    """What kind of model it is: its class, and the layers that it is made of."""
+def describe_model(model: Model) -> str:
+    """Class name and layer counts, such as "Sequential (2 Conv2d, ReLU)"."""
     if not isinstance(model, nn.Module):
         name = getattr(model, "__qualname__", type(model).__name__)
-        inside = ", ".join(called(module) for module in modules(model).values())
+        inside = ", ".join(describe_model(module) for module in modules(model).values())
         return f"{name} of {inside}" if inside else str(name)
     leaves = [module for module in model.modules() if not list(module.children())]
     kinds = Counter(type(leaf).__name__ for leaf in leaves)
@@ -102,33 +113,54 @@ def called(model: Model) -> str:
     return f"{type(model).__name__} ({layers})" if leaves != [model] else type(model).__name__
 
 
-def size(model: Model) -> int:
-    """How many numbers a model has learnt."""
+def count_parameters(model: Model) -> int:
+    """How many parameters a model has."""
     parameters = {p for module in modules(model).values() for p in module.parameters()}
     return sum(parameter.numel() for parameter in parameters)
 
 
-def choices(thing: Any) -> str:
-    """A dataclass, such as an attack, as text for a report. Other ones may read the same: see ``identity``."""
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        fields = ", ".join(
-            f"{item.name}={choices(getattr(thing, item.name))}" for item in dataclasses.fields(thing)
-        )
-        return f"{type(thing).__name__}({fields})"
-    if isinstance(thing, nn.Module):
-        return f"{type(thing).__name__} {identify(thing).digest[:16]}"
-    if isinstance(thing, Tensor):
-        if thing.ndim == 0:
-            return repr(thing.item())
-        return f"{tuple(thing.shape)} numbers {numbers(thing)[:16]}"
-    if isinstance(thing, (tuple, list)):
-        return "(" + ", ".join(choices(item) for item in thing) + ")"
-    if isinstance(thing, (set, frozenset)):
-        return "{" + ", ".join(sorted(map(choices, thing))) + "}"
-    if callable(thing) and hasattr(thing, "__qualname__"):
-        return str(thing.__qualname__)
-    return re.sub(r"0x[0-9a-fA-F]+", "", repr(thing))  # the same in every process
+class PaddedModel:
+    """A model that is always called with ``batch_size`` rows: the last one is repeated, and the copies' logits go."""
+
+    def __init__(self, model: Model, batch_size: int) -> None:
+        self.model, self.batch_size = model, batch_size
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The logits of any number of rows."""
+        return torch.cat(list(self._parts(x)))
+
+    def _parts(self, x: Tensor) -> Iterable[Tensor]:
+        for part in x.split(self.batch_size):
+            missing = self.batch_size - len(part)
+            padded = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
+            yield self.model(padded)[: len(part)]
 
 
-def _it(called_so: str) -> str:
-    return "model" if called_so == "model" else f"model {called_so!r}, which the function calls,"
+class CheckedModel:
+    """A model that counts the samples that go forward through it, and whose logits are checked at each call."""
+
+    def __init__(self, model: Model, batch_size: int | None = None) -> None:
+        self.model, self.batch_size = model, batch_size
+        self.passes = 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The model's logits.
+
+        Raises:
+            RuntimeError: where the model fails at another batch size than the one at which it was first called.
+            ValueError: where it does not return one row of logits for each sample.
+        """
+        self.passes += len(x)
+        try:
+            logits = self.model(x)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except (RuntimeError, AssertionError) as error:
+            if self.batch_size in (None, len(x)):
+                raise
+            raise RuntimeError(
+                f"the model answers a batch of {self.batch_size}, and fails for one of {len(x)}: {error}. Where it was "
+                f"made for one batch size, say batch_size={self.batch_size}, pad_batches=True"
+            ) from error
+        check_logits(logits, x.new_zeros(len(x), dtype=torch.int64))
+        return logits

@@ -1,32 +1,21 @@
-"""What an evaluation found, in a form that can be kept, compared and shown."""
+"""What an evaluation found: pure data, without files and without words for a reader."""
 
 from __future__ import annotations
 
-import base64
-import dataclasses
-import json
-import os
+from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from advnotes.attacks.attack import Attack
 from advnotes.metrics.accuracy import Proportion
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+__all__ = ["AttackResult", "EvaluationResult", "Example", "Finding", "Severity"]
 
-__all__ = ["AttackResult", "Example", "Finding", "Report", "Severity"]
-
-#: How much a finding weighs: "masking" says that robust accuracy cannot be trusted as it stands, "warning" that
-#: something wants a look, "note" that a reader should know.
+#: How much a finding weighs: "masking" says that the robust accuracy cannot be trusted as it is, "warning" that
+#: something should be looked at, "note" that a reader should know.
 Severity = Literal["masking", "warning", "note"]
-
-SCHEMA = "advnotes.report/1"
 
 
 @dataclass(frozen=True)
@@ -39,7 +28,7 @@ class Finding:
         evidence: what was measured, with its numbers.
         meaning: what that says about the robust accuracy.
         done: what the evaluation did about it.
-        remedies: attacks that get through nevertheless; the evaluation adds them to its own. Not saved.
+        remedies: attacks that work nevertheless; the evaluation adds them to its own. Not saved.
     """
 
     name: str
@@ -52,16 +41,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class AttackResult:
-    """What one attack of the ensemble did.
+    """What one attack of the suite did.
 
     Args:
         name: unique in its report.
-        tried: the samples that were still standing when its turn came.
-        fooled: those that it fooled, each verified.
-        seconds: on the clock, of all processes together.
+        tried: the samples that were still robust when its turn came.
+        fooled: the samples that it fooled, each verified.
+        seconds: the time it took, of all processes together.
         passes: how many samples went forward through the model.
-        unverified: those that it seemed to fool, but not the untouched model in the precision of the data.
-        settings: every choice of the attack.
+        unverified: the samples that it seemed to fool, but not on the original model in the precision of the data.
+        settings: every setting of the attack, as text.
     """
 
     name: str
@@ -75,13 +64,13 @@ class AttackResult:
 
 @dataclass(frozen=True)
 class Example:
-    """A sample and what an attack made of it.
+    """A sample that was fooled.
 
     Args:
-        index: its place in the data.
+        index: its row in the data.
         label: its class.
-        prediction: what the model says of ``x``.
-        attacked: what the model says of ``x_adv``.
+        prediction: the model's class of ``x``.
+        adversarial_prediction: the model's class of ``x_adv``; -1 where its logits are not finite there.
         attack: the name of the attack.
         x, x_adv: the input without and with the perturbation, of the shape of one sample, on the CPU.
     """
@@ -89,44 +78,47 @@ class Example:
     index: int
     label: int
     prediction: int
-    attacked: int
+    adversarial_prediction: int
     attack: str
     x: Tensor = field(compare=False, repr=False)
     x_adv: Tensor = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
-class Report:
-    """What :func:`~advnotes.evaluation.evaluate` found. Two are equal where the model, the data and every verdict are.
+class EvaluationResult:
+    """The data of a :class:`~advnotes.evaluation.Report`. Two are equal where the model, data and verdicts are.
 
     Args:
-        model: the model's class or name, and what it consists of.
-        parameters: how many numbers it has learnt.
+        model: the model's name, or its class and layers.
+        parameters: how many parameters it has.
         model_hash: SHA-256 of the model's parameters, buffers, settings and code.
-        data_hash: SHA-256 of the samples, labels and radii, in whatever order they came.
+        data_hash: SHA-256 of the samples, labels and radii, whatever their order.
         shape: of one input.
         classes: how many logits the model returns.
         bounds: the range of the input.
-        norm: the threat's: "Linf", "L2" or "L1".
-        eps: its radius in the unit of the input, or one for each sample.
-        seed: what all randomness came from.
+        norm: of the threat: "Linf", "L2" or "L1".
+        eps: the radius of the threat in the unit of the input, or one for each sample.
+        seed: of all randomness.
         labels: the class of each sample.
-        predictions: what the model says of each sample without an attack.
-        attacked: what it says of each sample under attack: where the sample was fooled, at the point that fooled it;
-            otherwise as without.
-        fooled_by: for each sample the index in ``attacks`` of the one that fooled it; -1 where none did or needed to.
-        attacks: in the order in which they ran, each on what those before had left.
-        curve: radii in ascending order with the share of samples that no attack was seen to fool within them. Where
+        predictions: the model's class of each sample without an attack.
+        adversarial_predictions: the model's class under attack: where the sample was fooled, at the point that fooled
+            it (-1 where the logits are not finite there); otherwise as without an attack.
+        fooled_by: for each sample the index in ``attacks`` of the one that fooled it; -1 where none did, or where the
+            sample is misclassified without an attack.
+        attacks: in the order in which they ran, each on the samples that were still robust.
+        curve: radii in ascending order, with the share of samples that no attack was found to fool within them. Where
             each sample has its own eps, the radii are multiples of it.
         curve_attack: how the curve was measured, in words.
-        findings: what the diagnosis noticed; empty where nothing was or it was left out (``diagnosed``).
+        findings: what the diagnosis noticed; empty where it noticed nothing or did not run (``diagnosed``).
         diagnosed: whether the diagnosis ran.
         notes: what a reader should know about how this was measured.
         examples: a few of the samples that were fooled.
+        options: the arguments of ``evaluate`` that decide the result and are not the defaults, as text, by name;
+            ``attacks`` is there where a list of attacks was given.
         environment: versions and device.
         date: when it ended, in UTC.
-        seconds: how long all of it took on the clock, the time before an interruption not included.
-        adversarial: every input after the attacks, where they were asked to be kept. Not saved.
+        seconds: how long it took, without the time before an interruption.
+        adversarial: every input after the attacks, where ``keep=True`` asked for them. Not saved with the report.
     """
 
     model: str
@@ -141,7 +133,7 @@ class Report:
     seed: int
     labels: tuple[int, ...] = field(repr=False)
     predictions: tuple[int, ...] = field(repr=False)
-    attacked: tuple[int, ...] = field(repr=False)
+    adversarial_predictions: tuple[int, ...] = field(repr=False)
     fooled_by: tuple[int, ...] = field(repr=False)
     attacks: tuple[AttackResult, ...]
     curve: tuple[tuple[float, Proportion], ...] = ()
@@ -150,6 +142,7 @@ class Report:
     diagnosed: bool = True
     notes: tuple[str, ...] = ()
     examples: tuple[Example, ...] = field(default=(), repr=False)
+    options: dict[str, str] = field(default_factory=dict, compare=False)
     environment: str = field(default="", compare=False)
     date: str = field(default="", compare=False)
     seconds: float = field(default=0.0, compare=False)
@@ -161,154 +154,54 @@ class Report:
         return len(self.labels)
 
     @property
-    def right(self) -> tuple[bool, ...]:
-        """Whether each sample is in its class without an attack."""
-        return tuple(said == label for said, label in zip(self.predictions, self.labels, strict=True))
+    def correct_mask(self) -> tuple[bool, ...]:
+        """True where the prediction without an attack is right."""
+        return tuple(p == label for p, label in zip(self.predictions, self.labels, strict=True))
 
     @property
-    def standing(self) -> tuple[bool, ...]:
-        """Whether each sample is in its class and no attack was found to move it out."""
-        return tuple(right and attack < 0 for right, attack in zip(self.right, self.fooled_by, strict=True))
+    def robust_mask(self) -> tuple[bool, ...]:
+        """True where the prediction without an attack is right and no attack succeeded."""
+        return tuple(right and by < 0 for right, by in zip(self.correct_mask, self.fooled_by, strict=True))
 
     @property
     def clean(self) -> Proportion:
-        """The share of samples in their class without an attack."""
-        return Proportion(sum(self.right), self.size)
+        """The accuracy without an attack."""
+        return Proportion(sum(self.correct_mask), self.size)
 
     @property
     def robust(self) -> Proportion:
-        """The share of samples that no attack moved out of their class, which is no lower than the true one."""
-        return Proportion(sum(self.standing), self.size)
+        """The robust accuracy: the share of samples that no attack moved out of their class; the true one is lower."""
+        return Proportion(sum(self.robust_mask), self.size)
 
     @property
     def per_class(self) -> dict[int, tuple[Proportion, Proportion]]:
-        """The clean and the robust share of each class that occurs."""
-        totals: dict[int, list[int]] = {}
-        for label, right, standing in zip(self.labels, self.right, self.standing, strict=True):
-            counts = totals.setdefault(label, [0, 0, 0])
-            for i, one in enumerate((True, right, standing)):
-                counts[i] += one
+        """The clean and the robust accuracy of each class that occurs."""
+        total, right, robust = (
+            Counter(label for label, counts in zip(self.labels, mask, strict=True) if counts)
+            for mask in ((True,) * self.size, self.correct_mask, self.robust_mask)
+        )
         return {
-            label: (Proportion(right, total), Proportion(standing, total))
-            for label, (total, right, standing) in sorted(totals.items())
+            label: (Proportion(right[label], count), Proportion(robust[label], count))
+            for label, count in sorted(total.items())
         }
 
     @property
     def masking(self) -> tuple[Finding, ...]:
-        """The findings that say that the robust accuracy cannot be trusted as it stands."""
+        """The findings that say that the robust accuracy cannot be trusted as it is."""
         return tuple(finding for finding in self.findings if finding.severity == "masking")
+
+    @property
+    def radius(self) -> str:
+        """The radius in words, such as "8/255"."""
+        if not isinstance(self.eps, tuple):
+            return _radius(self.eps, self.bounds)
+        low, high = (_radius(end, self.bounds) for end in (min(self.eps), max(self.eps)))
+        return f"each sample's own, from {low} to {high}"
 
     @property
     def threat(self) -> str:
         """The threat in words, such as "Linf, eps = 8/255"."""
-        if not isinstance(self.eps, tuple):
-            return f"{self.norm}, eps = {_radius(self.eps, self.bounds)}"
-        low, high = (_radius(end, self.bounds) for end in (min(self.eps), max(self.eps)))
-        return f"{self.norm}, eps of each sample's own, from {low} to {high}"
-
-    def to_json(self) -> str:
-        """All of it but ``adversarial``, as JSON. Shares have their intervals beside them, for other programs."""
-        tree: dict[str, Any] = {"schema": SCHEMA}
-        for item in dataclasses.fields(self):
-            if item.name != "adversarial":
-                tree[item.name] = _plain(getattr(self, item.name))
-        derived = {"clean": self.clean, "robust": self.robust}
-        tree |= {name: _plain(value) for name, value in derived.items()}
-        return json.dumps(tree, indent=1, allow_nan=False)
-
-    @staticmethod
-    def from_json(text: str) -> Report:
-        """The report that :meth:`to_json` wrote.
-
-        Raises:
-            ValueError: where the text is none, or of a schema that this version does not know.
-        """
-        try:
-            tree = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"a report is JSON as Report.to_json() writes it, but {error}") from error
-        schema = tree.get("schema") if isinstance(tree, dict) else None
-        if schema != SCHEMA:
-            raise ValueError(
-                f"expected a report of the schema {SCHEMA!r}, got {schema!r}: was it written by advnotes, or by a "
-                "later version of it?"
-            )
-        try:
-            return _report(tree)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"the report is incomplete or damaged: {error!r}") from error
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report as ``.json``, to be read again, or as ``.html``, one page with all in it, to be looked at.
-
-        The file is there whole or not at all.
-
-        Raises:
-            ValueError: where the suffix is another.
-        """
-        target = Path(path)
-        if target.suffix == ".json":
-            text = self.to_json() + "\n"
-        elif target.suffix in (".html", ".htm"):
-            from advnotes.evaluation.page import page
-
-            text = page(self)
-        else:
-            raise ValueError(f"a report is saved as .json or .html, got {target.name!r}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        try:
-            unfinished.write_text(text, encoding="utf-8", newline="\n")
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        return target
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.model}, {self.parameters:,} parameters, on {self.size:,} samples; {self.threat}",
-            f"clean accuracy   {self.clean}",
-            f"robust accuracy  {self.robust}" + ("  (not to be trusted, see below)" if self.masking else ""),
-        ]
-        lines += [
-            f"  {result.name}: fooled {result.fooled} of {result.tried}"
-            + (f", {result.unverified} more unverified" if result.unverified else "")
-            + f" ({result.seconds:.1f} s)"
-            for result in self.attacks
-        ]
-        lines += [f"{finding.severity}: {finding.name}. {_sentences(finding)}" for finding in self.findings]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
-
-    def __rich__(self) -> RenderableType:
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
-
-        head = Text(f"{self.model}, {self.parameters:,} parameters, {self.size:,} samples; {self.threat}")
-        shares = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        shares.add_row("clean accuracy", str(self.clean))
-        doubt = Text("not to be trusted, see below", style="bold red") if self.masking else Text("")
-        shares.add_row("robust accuracy", Text(str(self.robust), style="bold"), doubt)
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        table.add_column("attack")
-        for column in ("tried", "fooled", "unverified", "passes", "seconds"):
-            table.add_column(column, justify="right")
-        for result in self.attacks:
-            numbers = (result.tried, result.fooled, result.unverified, result.passes)
-            table.add_row(Text(result.name), *(f"{number:,}" for number in numbers), f"{result.seconds:.1f}")
-        styles = {"masking": "bold red", "warning": "yellow", "note": "dim"}
-        said = [
-            Text.assemble(
-                (f"{finding.severity}: {finding.name}. ", styles[finding.severity]), _sentences(finding)
-            )
-            for finding in self.findings
-        ]
-        notes = [Text(f"note: {note}", style="dim") for note in self.notes]
-        return Group(head, shares, table, *said, *notes)
-
-
-def _sentences(finding: Finding) -> str:
-    return " ".join(part for part in (finding.evidence, finding.meaning, finding.done) if part)
+        return f"{self.norm}, eps = {self.radius}"
 
 
 def _radius(eps: float, bounds: tuple[float, float]) -> str:
@@ -319,50 +212,3 @@ def _radius(eps: float, bounds: tuple[float, float]) -> str:
         if abs(hundredths - round(hundredths)) > 1e-6:
             return f"{round(steps)}/255"
     return f"{eps:.6g}"
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it."""
-    if isinstance(value, Proportion):
-        return {
-            "count": value.count,
-            "total": value.total,
-            "value": value.value,
-            "low": value.low,
-            "high": value.high,
-        }
-    if isinstance(value, Tensor):
-        numbers = value.detach().float().cpu().numpy().astype("<f4")
-        return {"shape": list(value.shape), "float32": base64.b64encode(numbers.tobytes()).decode("ascii")}
-    if dataclasses.is_dataclass(value):
-        return {
-            item.name: _plain(getattr(value, item.name))
-            for item in dataclasses.fields(value)
-            if item.name != "remedies"
-        }
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _report(tree: dict[str, Any]) -> Report:
-    made: dict[str, Any] = {
-        item.name: tree[item.name] for item in dataclasses.fields(Report) if item.name != "adversarial"
-    }
-    for name in ("shape", "labels", "predictions", "attacked", "fooled_by", "notes"):
-        made[name] = tuple(made[name])
-    made["bounds"] = (float(made["bounds"][0]), float(made["bounds"][1]))
-    made["eps"] = tuple(made["eps"]) if isinstance(made["eps"], list) else made["eps"]
-    made["attacks"] = tuple(AttackResult(**item) for item in made["attacks"])
-    made["findings"] = tuple(Finding(**item) for item in made["findings"])
-    made["curve"] = tuple((eps, Proportion(at["count"], at["total"])) for eps, at in made["curve"])
-    made["examples"] = tuple(
-        Example(**{**item, "x": _tensor(item["x"]), "x_adv": _tensor(item["x_adv"])})
-        for item in made["examples"]
-    )
-    return Report(**made)
-
-
-def _tensor(plain: dict[str, Any]) -> Tensor:
-    numbers = np.frombuffer(base64.b64decode(plain["float32"]), dtype="<f4").astype(np.float32)
-    return torch.from_numpy(numbers).reshape(plain["shape"])

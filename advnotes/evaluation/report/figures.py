@@ -1,11 +1,11 @@
-"""The figures of the report's page: SVG that takes the page's colours, pictures as PNG; nothing is fetched."""
+"""The figures of the report's page: SVG in the page's colours, and pictures as PNG inside the page."""
 
 import base64
 import io
 from collections.abc import Callable, Sequence
-from html import escape
 
 import numpy as np
+from markupsafe import Markup, escape
 from torch import Tensor
 
 from advnotes.metrics.accuracy import Proportion
@@ -15,7 +15,7 @@ __all__ = ["bars", "classes", "curve", "picture"]
 WIDTH = 400.0  # of every chart's own coordinates: text is about as large on a phone as on a desktop
 
 
-def curve(points: Sequence[tuple[float, Proportion]], eps: float | None, unit: str, alt: str) -> str:
+def curve(points: Sequence[tuple[float, Proportion]], eps: float | None, unit: str, alt: str) -> Markup:
     """Accuracy against eps with its interval, and the radius that the verdict is about."""
     left, right, top, bottom = 44.0, 12.0, 22.0, 44.0
     wide, high = WIDTH - left - right, 170.0
@@ -44,7 +44,7 @@ def curve(points: Sequence[tuple[float, Proportion]], eps: float | None, unit: s
         parts += [
             f'<line x1="{x(eps):.1f}" x2="{x(eps):.1f}" y1="{top}" y2="{y(0.0):.1f}" stroke="var(--soft)" '
             'stroke-dasharray="4 3"/>',
-            f'<text x="{x(eps) + shift:.1f}" y="{top - 8}" text-anchor="{side}">the verdict’s eps</text>',
+            f'<text x="{x(eps) + shift:.1f}" y="{top - 8}" text-anchor="{side}">eps of the verdict</text>',
         ]
     shown: list[float] = []
     for radius, _ in points:
@@ -60,7 +60,7 @@ def curve(points: Sequence[tuple[float, Proportion]], eps: float | None, unit: s
     return _chart(top + high + bottom, alt, parts)
 
 
-def classes(rows: Sequence[tuple[str, Proportion, Proportion]], alt: str) -> str:
+def classes(rows: Sequence[tuple[str, Proportion, Proportion]], alt: str) -> Markup:
     """Clean and robust accuracy of each class, on one line with the robust interval."""
     left, right, top, step = 64.0, 22.0, 30.0, 20.0
     wide, high = WIDTH - left - right, step * len(rows)
@@ -91,7 +91,7 @@ def classes(rows: Sequence[tuple[str, Proportion, Proportion]], alt: str) -> str
     return _chart(top + high + 24, alt, parts)
 
 
-def bars(rows: Sequence[tuple[str, float]], alt: str) -> str:
+def bars(rows: Sequence[tuple[str, float]], alt: str) -> Markup:
     """Seconds of each attack as horizontal bars, each with its name above it and its number behind it."""
     most = max((value for _, value in rows), default=0.0) or 1.0
     parts = []
@@ -105,7 +105,7 @@ def bars(rows: Sequence[tuple[str, float]], alt: str) -> str:
     return _chart(36.0 * len(rows), alt, parts)
 
 
-def picture(values: Tensor, bounds: tuple[float, float], alt: str) -> str:
+def picture(values: Tensor, bounds: tuple[float, float], alt: str) -> Markup:
     """A grey or colour picture, or where there is none a row of its values, as an ``img`` with its data inside."""
     from matplotlib.image import imsave
 
@@ -126,12 +126,14 @@ def picture(values: Tensor, bounds: tuple[float, float], alt: str) -> str:
         metadata={"Software": ""},
     )
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<img alt="{escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
+    return Markup(f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}">')
 
 
-def _chart(height: float, alt: str, parts: Sequence[str]) -> str:
-    view, said = f"0 0 {WIDTH:g} {height:g}", escape(alt, quote=True)
-    return f'<svg class="chart" viewBox="{view}" role="img" aria-label="{said}">{"".join(parts)}</svg>'
+def _chart(height: float, alt: str, parts: Sequence[str]) -> Markup:
+    view = f"0 0 {WIDTH:g} {height:g}"
+    return Markup(
+        f'<svg class="chart" viewBox="{view}" role="img" aria-label="{escape(alt)}">{"".join(parts)}</svg>'
+    )
 
 
 def _grid(left: float, wide: float, y: Callable[[float], float]) -> str:
