@@ -82,7 +82,9 @@ def evaluate_command(
     ] = None,
     pad_batches: Annotated[
         bool,
-        typer.Option("--pad-batches", help="Fill every batch up, for a model that was made for one --batch-size."),
+        typer.Option(
+            "--pad-batches", help="Fill every batch up, for a model that was made for one --batch-size."
+        ),
     ] = False,
     device: Annotated[str | None, typer.Option(help="Such as cuda; left out, where the model is.")] = None,
     precision: Annotated[

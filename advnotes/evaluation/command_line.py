@@ -67,7 +67,9 @@ def load_model(text: str) -> Callable[[Tensor], Tensor]:
     found = _named(text)
     if not isinstance(found, nn.Module) and callable(found):
         required = _required(found)
-        if len(required) > 1 or (required and (inspect.isclass(found) or required[0].kind is required[0].KEYWORD_ONLY)):
+        if len(required) > 1 or (
+            required and (inspect.isclass(found) or required[0].kind is required[0].KEYWORD_ONLY)
+        ):
             names = ", ".join(parameter.name for parameter in required)
             raise ValueError(
                 f"{text} wants arguments ({names}): name a model, or what makes one without arguments, such as a "

@@ -32,7 +32,11 @@ def check_model(model: object) -> None:
         estimator = hasattr(model, "predict_proba") or hasattr(model, "predict")
         raise ValueError(
             f"the model maps inputs to logits, got {type(model).__name__}, which cannot be called"
-            + (": for a scikit-learn estimator pass advnotes.attacks.black_box(estimator)" if estimator else "")
+            + (
+                ": for a scikit-learn estimator pass advnotes.attacks.black_box(estimator)"
+                if estimator
+                else ""
+            )
         )
     if isinstance(model, type):
         raise ValueError(f"the model is the class {model.__name__}: make one of it, {model.__name__}(...)")

@@ -121,9 +121,7 @@ class EvaluationRunner:
         passes = batches * sum(attack.estimated_passes for attack in attacks)
         self.attacker.fast_model = prepared(self.attacker.model, x, passes=passes, precision=precision)
 
-    def resume_from(
-        self, folder: str | os.PathLike[str], model: Identity, settings: dict[str, str]
-    ) -> None:
+    def resume_from(self, folder: str | os.PathLike[str], model: Identity, settings: dict[str, str]) -> None:
         """Keep results in a folder, and reuse those that are there, unless Python hides what model or threat are."""
         threat = identify(self.data.threat, "threat")
         if self.refuses(model, "the model") or self.refuses(threat, "the threat"):
@@ -150,9 +148,7 @@ class EvaluationRunner:
                 warnings.warn(why, stacklevel=4)
         return bool(why)
 
-    def run(
-        self, attacks: dict[str, Attack], predictions: Int[Tensor, " batch"]
-    ) -> list[AttackResult]:
+    def run(self, attacks: dict[str, Attack], predictions: Int[Tensor, " batch"]) -> list[AttackResult]:
         """One attack after the other, each on the samples that are still robust."""
         self.state = SampleState(predictions)
         correct: Bool[Tensor, " batch"] = predictions == self.data.y

@@ -11,7 +11,18 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from advnotes.attacks import APGD, EOT, FAB, PGD, AutoAttack, DeepFool, Square, TargetedAPGD, TargetedFAB, Transfer
+from advnotes.attacks import (
+    APGD,
+    EOT,
+    FAB,
+    PGD,
+    AutoAttack,
+    DeepFool,
+    Square,
+    TargetedAPGD,
+    TargetedFAB,
+    Transfer,
+)
 from advnotes.attacks.attack import Attack
 from advnotes.attacks.parts.wrapper import Wrapper
 from advnotes.evaluation.inputs import check_radius
@@ -225,7 +236,9 @@ def _checked(attack: object, threat: Threat, bounds: Bounds, count: int) -> Atta
     if isinstance(attack_threat, Threat):
         check_radius(attack_threat, count)
     if isinstance(attack_threat, Threat) and type(attack_threat) is type(threat):
-        larger = torch.as_tensor(attack_threat.eps).double() > torch.as_tensor(threat.eps).double() * (1 + 1e-6)
+        larger = torch.as_tensor(attack_threat.eps).double() > torch.as_tensor(threat.eps).double() * (
+            1 + 1e-6
+        )
         if bool(larger.any()):
             raise ValueError(
                 f"{name} may move inputs by {attack_threat}, further than the threat of the evaluation allows, "

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from advnotes import cli
 from advnotes.evaluation import Report
-from advnotes.evaluation.sources import data_of, model_of, threat_of
+from advnotes.evaluation.command_line import load_data, load_model, parse_threat
 from advnotes.threats import L1, L2, Linf
 
 MODULE = """
@@ -161,22 +161,22 @@ def test_an_interruption_says_how_to_go_on(
 
 
 def test_threats() -> None:
-    assert threat_of("linf:8/255") == Linf(8 / 255)
-    assert threat_of("L-inf: 0.3") == Linf(0.3)
-    assert threat_of("l2:1/2") == L2(0.5)
-    assert threat_of("l1:12") == L1(12.0)
+    assert parse_threat("linf:8/255") == Linf(8 / 255)
+    assert parse_threat("L-inf: 0.3") == Linf(0.3)
+    assert parse_threat("l2:1/2") == L2(0.5)
+    assert parse_threat("l1:12") == L1(12.0)
 
 
 @pytest.mark.parametrize("name", ["mine:net", "mine:made", "mine:Net", "mine:function", "other_name.py:net"])
 def test_models(name: str, here: Path) -> None:
-    model = model_of(name)
+    model = load_model(name)
     x = torch.rand(3, 4)
     assert torch.equal(model(x), x[:, :3])
     assert not getattr(model, "training", False)
 
 
 def test_data(here: Path) -> None:
-    model_of("mine:net")
+    load_model("mine:net")
     mine = sys.modules["mine"]
     x, y = mine.pair
     grey = (255 * x).byte()
@@ -188,22 +188,22 @@ def test_data(here: Path) -> None:
     torch.save(mine.net, "pickled.pt")
     np.savez("names.npz", images=x.numpy())
     for source in ("a.npz", "a.safetensors", "a.pt", "pair.pt", "mine:pair"):
-        found = data_of(source)
+        found = load_data(source)
         assert isinstance(found, tuple)
         assert torch.equal(found[0], x)
         assert torch.equal(found[1], y)
-    found = data_of("bytes.npz")
+    found = load_data("bytes.npz")
     assert isinstance(found, tuple)
     assert torch.equal(found[0], grey.float() / 255)
-    assert data_of("mine:dataset") is mine.dataset
-    assert isinstance(data_of("mine:loader"), torch.utils.data.DataLoader)
-    digits = data_of("mnist:test", 7)
+    assert load_data("mine:dataset") is mine.dataset
+    assert isinstance(load_data("mine:loader"), torch.utils.data.DataLoader)
+    digits = load_data("mnist:test", 7)
     assert isinstance(digits, tuple)
     assert digits[0].shape == (7, 1, 28, 28)
     with pytest.raises(ValueError, match=r"names\.npz must hold x and y.*holds images"):
-        data_of("names.npz")
+        load_data("names.npz")
     with pytest.raises(ValueError, match=r"pickled\.pt cannot be read"):
-        data_of("pickled.pt")
+        load_data("pickled.pt")
 
 
 def test_without_the_books_tools_evaluate_works_and_the_others_say_what_to_install(here: Path) -> None:

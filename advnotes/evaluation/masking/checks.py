@@ -164,9 +164,7 @@ def _check_attacks(case: Case, threat: Threat, gradients: bool, steady: bool) ->
         margin = fooled(dataclasses.replace(pgd, loss=margin_loss))
         best = many | margin
         if _leads(margin, many, LOSS_LEAD):
-            evidence = (
-                f"PGD-{STEPS} leaves {_left(many)} right with the cross-entropy and {_left(margin)} with the margin."
-            )
+            evidence = f"PGD-{STEPS} leaves {_left(many)} right with the cross-entropy and {_left(margin)} with the margin."
             yield findings.saturated_loss(case, threat, evidence, measurements.saturated(case))
         if _leads(one, many):
             yield findings.one_step_wins(case, threat, _left(one), _left(many))

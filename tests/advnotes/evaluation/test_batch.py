@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from advnotes.ascend import MaskedGradientWarning
 from advnotes.attacks import NormAttack, Square
-from advnotes.evaluation.trial import Counted, Subjects, Trial, blind_spots, seeded
+from advnotes.evaluation.batch import BatchAttacker, record_masking_warnings, seeded
+from advnotes.evaluation.inputs import EvaluationData
+from advnotes.evaluation.model_info import CheckedModel
 from advnotes.threats import L1, L2, Linf, Threat
 from tests.advnotes.evaluation import models
 
@@ -20,11 +22,11 @@ X, Y = models.points(20)
 ALL, CPU = torch.arange(20), torch.device("cpu")
 
 
-def trial(model: Any = None, quick: Any = None, threat: Threat | None = None, **options: Any) -> Trial:
+def trial(model: Any = None, quick: Any = None, threat: Threat | None = None, **options: Any) -> BatchAttacker:
     model = model or models.Linear()
     bounds = options.pop("bounds", (0.0, 1.0))
-    subjects = Subjects(options.pop("x", X), Y, torch.arange(20), threat or Linf(0.05), bounds, CPU)
-    return Trial(model, quick or model, subjects, **options)
+    subjects = EvaluationData(options.pop("x", X), Y, torch.arange(20), threat or Linf(0.05), bounds, CPU)
+    return BatchAttacker(model, quick or model, subjects, **options)
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,11 @@ def test_verdicts_are_the_closed_form_s(rows: Tensor) -> None:
     stands = model.withstands(X, Y, 0.05)
     assert torch.equal(part.fooled, ~stands[rows])
     assert torch.equal(part.claimed, part.fooled)
-    assert torch.equal(part.said != Y[rows], part.fooled)
+    assert torch.equal(part.predictions != Y[rows], part.fooled)
     assert torch.equal(part.rows, rows)
-    assert part.distance.dtype == torch.float64
-    assert (part.distance <= 0.05).all()
-    assert (part.passes, part.blind, part.refused) == (6 * len(rows), False, "")
+    assert part.distances.dtype == torch.float64
+    assert (part.distances <= 0.05).all()
+    assert (part.passes, part.zero_gradient, part.skipped) == (6 * len(rows), False, "")
 
 
 @pytest.mark.parametrize(("keep", "count"), [(None, 20), (0, 0), (3, 3), (50, 20)])
@@ -62,13 +64,13 @@ def test_so_many_inputs_that_fooled_are_kept(keep: int | None, count: int) -> No
     fools_half = goes(lambda x: x)
     kept = trial(model, keep=keep).run("none", fools_half, fools_half.threat, ALL)
     wrong = (model(X).argmax(dim=1) != Y).nonzero().squeeze(1)
-    assert torch.equal(kept.kept, wrong[:keep])
+    assert torch.equal(kept.kept_rows, wrong[:keep])
     flipped = trial(lambda x: -model(x), keep=keep)
     part = flipped.run("PGD", models.climb(Linf(0.5)), Linf(0.5), ALL)
     assert part.fooled.all()
-    assert torch.equal(part.kept, ALL[:count])
-    assert part.inputs.shape == (count, 6)
-    assert (flipped.predict(part.inputs) != Y[:count]).all()
+    assert torch.equal(part.kept_rows, ALL[:count])
+    assert part.points.shape == (count, 6)
+    assert (flipped.predict(part.points) != Y[:count]).all()
 
 
 @pytest.mark.parametrize("threat", [Linf(0.05), L2(0.2), L1(0.4)])
@@ -81,8 +83,8 @@ def test_rounding_is_no_cheating_and_what_is_beyond_it_is(threat: Threat) -> Non
 
     judge = trial(lambda x: x[:, :2], x=x, threat=threat, bounds=(-1.0, 2.0))
     part = judge.run("edge", goes(towards(1.0), threat), threat, ALL)
-    assert (part.distance <= threat.eps).all(), "a distance is never reported as more than eps"
-    assert (part.distance > 0.99 * threat.eps).all()
+    assert (part.distances <= threat.eps).all(), "a distance is never reported as more than eps"
+    assert (part.distances > 0.99 * threat.eps).all()
     with pytest.raises(RuntimeError, match=rf"the attack far left the threat.*{type(threat).__name__} norm"):
         judge.run("far", goes(towards(1.01), threat), threat, ALL)
 
@@ -160,10 +162,10 @@ def test_only_a_model_without_gradients_has_attacks_left_out() -> None:
     with pytest.raises(ValueError, match="in a differentiable way"):
         trial(compares).run("PGD", attack, attack.threat, ALL)
     part = trial(compares, gradients=False).run("PGD", attack, attack.threat, ALL)
-    assert part.refused.startswith("the loss does not depend on the input")
-    assert (part.said == -1).all()
+    assert part.skipped.startswith("the loss does not depend on the input")
+    assert (part.predictions == -1).all()
     assert not (part.fooled | part.claimed).any()
-    assert len(part.kept) == len(part.inputs) == 0
+    assert len(part.kept_rows) == len(part.points) == 0
     large = models.Large(Linf(0.05))
     with pytest.raises(torch.cuda.OutOfMemoryError):
         trial(gradients=False).run("Large", large, large.threat, ALL)
@@ -188,13 +190,13 @@ def test_a_copy_proposes_and_the_model_decides_within_each_radius() -> None:
 
     part = trial(judged, quick=timid, threat=attack.threat).run("PGD", attack, attack.threat, rows)
     assert torch.equal(part.fooled, ~model.withstands(X, Y, eps)[rows])
-    assert (part.distance <= eps[rows]).all()
+    assert (part.distances <= eps[rows]).all()
     assert asked[0] == 20
     assert 0 < asked[1] < 20, "what the copy and the model agree on is not attacked again"
 
 
 def test_a_counted_model_counts_samples() -> None:
-    counted = Counted(models.Linear())
+    counted = CheckedModel(models.Linear())
     for size in (3, 20):
         assert torch.equal(counted(X[:size]), models.Linear()(X[:size]))
     assert counted.passes == 23
@@ -233,7 +235,7 @@ def test_the_global_generator_comes_back_after_an_error_too() -> None:
 def test_masked_gradients_are_collected_and_other_warnings_go_on() -> None:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        with blind_spots() as spots:
+        with record_masking_warnings() as spots:
             warnings.warn("3 of 5 samples gave no gradient", MaskedGradientWarning, stacklevel=1)
             warnings.warn("mind this", UserWarning, stacklevel=1)
     assert spots == ["3 of 5 samples gave no gradient"]

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from advnotes.attacks import FGSM, PGD
 from advnotes.evaluation import Report, evaluate
-from advnotes.evaluation.journal import HEADER, Journal, Part
+from advnotes.evaluation.batch import BatchResult
+from advnotes.evaluation.checkpoint import HEADER, Checkpoint
 from advnotes.threats import L2, Linf
 
 X = torch.rand(30, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -156,7 +157,7 @@ def test_a_damaged_header_costs_nothing_else(content: bytes, tmp_path: Path) -> 
 
 def test_a_part_comes_back_as_it_went(tmp_path: Path) -> None:
     rows = torch.tensor([4, 2, 9])
-    part = Part(
+    part = BatchResult(
         rows=rows,
         said=torch.tensor([1, 0, 2]),
         fooled=torch.tensor([True, False, True]),
@@ -169,8 +170,8 @@ def test_a_part_comes_back_as_it_went(tmp_path: Path) -> None:
         blind=True,
         refused="no gradient: 'é'",
     )
-    journal = Journal(tmp_path, {"seed": "0"})
-    journal.begin()
+    journal = Checkpoint(tmp_path, {"seed": "0"})
+    journal.open()
     journal.write("FGSM()", part)
     (again,) = journal.read("FGSM()")
     assert journal.read("PGD()") == []

@@ -19,7 +19,7 @@ from advnotes import zoo
 from advnotes.attacks import BIM, EOT, FGSM, PGD, Square, Transfer
 from advnotes.data import mnist
 from advnotes.evaluation import Report, evaluate
-from advnotes.evaluation.campaign import VOTES
+from advnotes.evaluation.batch import VOTES
 from advnotes.losses import cross_entropy, margin_loss
 from advnotes.threats import L1, L2, Linf
 from tests.advnotes.evaluation import models
@@ -50,8 +50,8 @@ def quickly(
 def test_the_verdicts_are_those_of_the_closed_form(eps: float) -> None:
     model = models.Linear()
     report = quickly(model, threat=Linf(eps))
-    assert report.standing == tuple(model.withstands(X, Y, eps).tolist())
-    assert report.right == tuple(model.withstands(X, Y, 0.0).tolist())
+    assert report.robust_mask == tuple(model.withstands(X, Y, eps).tolist())
+    assert report.correct_mask == tuple(model.withstands(X, Y, 0.0).tolist())
     assert 0 < report.robust.count < report.clean.count < report.size
 
 
@@ -59,7 +59,7 @@ def test_each_sample_has_its_own_radius_in_every_batch() -> None:
     eps = torch.linspace(0, 0.15, len(X))
     model = models.Linear()
     report = quickly(model, threat=Linf(eps), batch_size=7, curve=True)
-    assert report.standing == tuple(model.withstands(X, Y, eps).tolist())
+    assert report.robust_mask == tuple(model.withstands(X, Y, eps).tolist())
     assert report.eps == tuple(eps.double().tolist())
     assert dict(report.curve)[1.0] == report.robust, "the radii are multiples of each sample's own"
 
@@ -72,7 +72,7 @@ def test_neither_the_order_nor_the_batch_size_changes_a_verdict(order: list[int]
     rows = torch.tensor(order)
     report = quickly(data=(X[rows], Y[rows]), attacks=attacks, batch_size=batch_size)
     assert report.fooled_by == tuple(whole.fooled_by[row] for row in order)
-    assert report.attacked == tuple(whole.attacked[row] for row in order)
+    assert report.adversarial_predictions == tuple(whole.adversarial_predictions[row] for row in order)
     assert report.data_hash == whole.data_hash
     assert report.attacks == whole.attacks
     assert {example.index for example in whole.examples} == {
@@ -160,14 +160,14 @@ def test_kept_inputs_are_what_fooled_the_model() -> None:
     report = quickly(model, keep=True, batch_size=6)
     assert report.adversarial is not None
     said = model(report.adversarial).argmax(dim=1)
-    assert tuple(said.tolist()) == report.attacked
+    assert tuple(said.tolist()) == report.adversarial_predictions
     assert float((report.adversarial - X).abs().max()) <= 0.05 + 1e-6
     fell = torch.tensor(report.fooled_by) >= 0
     assert torch.equal(report.adversarial[~fell], X[~fell])
     for example in report.examples:
         assert torch.equal(example.x_adv, report.adversarial[example.index])
         assert torch.equal(example.x, X[example.index])
-        assert (example.label, example.attacked) == (int(Y[example.index]), report.attacked[example.index])
+        assert (example.label, example.adversarial_prediction) == (int(Y[example.index]), report.adversarial_predictions[example.index])
 
 
 # What it believes
@@ -182,7 +182,7 @@ def test_a_model_that_draws_is_judged_by_many_answers() -> None:
     assert report.attacks[0].unverified > 0, "a lucky draw is no success"
     exact = models.Linear()
     sure = exact.withstands(X, Y, 0.05 + 0.02)
-    assert all(torch.tensor(report.standing)[sure])
+    assert all(torch.tensor(report.robust_mask)[sure])
 
 
 @pytest.mark.parametrize(
@@ -257,9 +257,9 @@ class Copy:
 def test_what_only_a_copy_takes_for_a_success_is_tried_again_on_the_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("advnotes.evaluation.campaign.prepared", lambda model, x, **options: Copy(model))
+    monkeypatch.setattr("advnotes.evaluation.runner.prepared", lambda model, x, **options: Copy(model))
     report = quickly(batch_size=9)
-    assert report.standing == quickly_without_copy().standing
+    assert report.robust_mask == quickly_without_copy().robust_mask
     assert report.attacks[0].unverified == report.robust.count, "and what is left is said"
     own = quickly(attacks=[PGD(Linf(0.05), steps=5, loss=margin_loss, fast=False)])
     assert own.attacks[0].unverified == 0, "an attack that asks for the model gets the model"
@@ -274,7 +274,7 @@ def quickly_without_copy() -> Report:
 def test_the_copy_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr(
-        "advnotes.evaluation.campaign.prepared", lambda model, x, **options: made.append(options) or model
+        "advnotes.evaluation.runner.prepared", lambda model, x, **options: made.append(options) or model
     )
     quickly(batch_size=3, attacks=[FGSM(Linf(0.05)), models.climb(Linf(0.05))], precision=torch.bfloat16)
     (options,) = made
@@ -296,7 +296,7 @@ def test_half_precision_never_decides() -> None:
         progress=False,
     )
     assert report.adversarial is not None
-    assert tuple(network(report.adversarial).argmax(dim=1).tolist()) == report.attacked
+    assert tuple(network(report.adversarial).argmax(dim=1).tolist()) == report.adversarial_predictions
     with pytest.raises(ValueError, match="precision must be None"):
         evaluate(network, (x, y), Linf(0.07), precision=torch.float16)
 
@@ -345,7 +345,7 @@ def test_float64_and_inference_mode() -> None:
     model = models.Linear().double()
     with torch.inference_mode():
         report = quickly(model, data=(X.double(), Y))
-    assert report.standing == tuple(models.Linear().withstands(X, Y, 0.05).tolist())
+    assert report.robust_mask == tuple(models.Linear().withstands(X, Y, 0.05).tolist())
 
 
 def test_a_function_of_a_module_is_a_model() -> None:
@@ -465,4 +465,4 @@ def test_attacks_are_named_by_what_sets_them_apart_and_run_once() -> None:
 def test_named_ensembles_run_on_two_classes(attacks: str) -> None:
     x, y = X[10:13], Y[10:13]
     report = quickly(data=(x, y), attacks=attacks)
-    assert report.standing == tuple(models.Linear().withstands(x, y, 0.05).tolist())
+    assert report.robust_mask == tuple(models.Linear().withstands(x, y, 0.05).tolist())

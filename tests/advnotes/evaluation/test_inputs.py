@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from advnotes.evaluation import samples
+from advnotes.evaluation import inputs
 from advnotes.seeds import content_seeds
 from advnotes.threats import L2, Linf
 from tests.advnotes.evaluation import models
@@ -21,7 +21,7 @@ from tests.advnotes.evaluation import models
 X, Y = models.points(20)
 
 #: As without the tests' type checker, which would answer first.
-read, check_threat = inspect.unwrap(samples.read), inspect.unwrap(samples.check_threat)
+read, check_threat = inspect.unwrap(inputs.read), inspect.unwrap(inputs.check_radius)
 
 
 class Stream(IterableDataset[tuple[Tensor, Tensor]]):
@@ -155,14 +155,14 @@ def test_values_outside_the_range_are_refused_and_the_first_sample_named(
     x: Tensor, bounds: tuple[float, float], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        samples.check_samples(x, bounds)
+        inputs.check_samples(x, bounds)
 
 
 def test_the_ends_of_the_range_belong_to_it() -> None:
     x = with_value([3], 1.0)
     x[5, 0] = 0.0
-    samples.check_samples(x, (0.0, 1.0))
-    samples.check_samples(2 * x - 1, (-1.0, 1.0))
+    inputs.check_samples(x, (0.0, 1.0))
+    inputs.check_samples(2 * x - 1, (-1.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_labels_without_a_logit_are_refused_and_the_first_named(
     y = Y.clone()
     y[[6, 15]] = label
     with pytest.raises(ValueError, match=message):
-        samples.check_labels(y, classes)
-    samples.check_labels(Y, classes)
+        inputs.check_label_range(y, classes)
+    inputs.check_label_range(Y, classes)
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_labels_without_a_logit_are_refused_and_the_first_named(
 def test_a_threat_without_a_radius_for_every_sample_is_refused(threat: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_threat(threat, 20)
-    samples.check_threat(Linf(torch.zeros(20)), 20)
-    samples.check_threat(Linf(torch.tensor(0.1)), 20)
+    inputs.check_radius(Linf(torch.zeros(20)), 20)
+    inputs.check_radius(Linf(torch.tensor(0.1)), 20)
 
 
 @given(st.permutations(range(20)))
@@ -208,44 +208,44 @@ def test_the_order_is_of_the_samples_and_not_of_how_they_came(order: list[int]) 
     x, y, eps = X.clone(), Y.clone(), torch.linspace(0, 1, 20)
     x[:4], y[:4] = x[0].clone(), 1
     threat, rows = Linf(eps), torch.tensor(order)
-    one = samples.settled(x, y, threat)
-    other = rows[samples.settled(x[rows], y[rows], threat.rows(rows))]
+    one = inputs.canonical_order(x, y, threat)
+    other = rows[inputs.canonical_order(x[rows], y[rows], threat.rows(rows))]
     assert sorted(one.tolist()) == list(range(20))
     assert torch.equal(one, other)
 
 
 def test_the_digest_is_of_every_bit() -> None:
     fixed, own = Linf(0.1), Linf(torch.full((20,), 0.1))
-    digests = [samples.digest(X, Y, fixed), samples.digest(X, Y, own)]
-    assert samples.digest(X.clone(), Y.clone(), Linf(0.2)) == digests[0], "one radius is none of the data"
+    digests = [inputs.digest(X, Y, fixed), inputs.digest(X, Y, own)]
+    assert inputs.digest(X.clone(), Y.clone(), Linf(0.2)) == digests[0], "one radius is none of the data"
     nudged, relabelled, radii = X.clone(), Y.clone(), torch.full((20,), 0.1)
     nudged[19, 5] = torch.nextafter(nudged[19, 5], torch.tensor(1.0))
     relabelled[19] = 1 - relabelled[19]
     radii[19] *= 2
     digests += [
-        samples.digest(nudged, Y, fixed),
-        samples.digest(X, relabelled, fixed),
-        samples.digest(X, Y, Linf(radii)),
-        samples.digest(X.double(), Y, fixed),
-        samples.digest(X.view(20, 2, 3), Y, fixed),
-        samples.digest(X[:19], Y[:19], fixed),
+        inputs.digest(nudged, Y, fixed),
+        inputs.digest(X, relabelled, fixed),
+        inputs.digest(X, Y, Linf(radii)),
+        inputs.digest(X.double(), Y, fixed),
+        inputs.digest(X.view(20, 2, 3), Y, fixed),
+        inputs.digest(X[:19], Y[:19], fixed),
     ]
     assert len(set(digests)) == len(digests)
 
 
 def test_the_digest_reaches_the_last_of_many_samples() -> None:
-    x = torch.zeros(2 * samples.ROWS + 9, 3)
+    x = torch.zeros(2 * inputs.ROWS + 9, 3)
     y = torch.zeros(len(x), dtype=torch.int64)
-    before = samples.digest(x, y, Linf(0.1))
+    before = inputs.digest(x, y, Linf(0.1))
     x[-1, -1] = 1
-    assert samples.digest(x, y, Linf(0.1)) != before
+    assert inputs.digest(x, y, Linf(0.1)) != before
 
 
 def test_many_samples_have_the_seeds_and_the_order_of_all_at_once() -> None:
-    x = torch.rand(2 * samples.ROWS + 9, 3, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(2 * inputs.ROWS + 9, 3, generator=torch.Generator().manual_seed(0))
     y = torch.arange(len(x)) % 3
-    assert torch.equal(samples.seeds_of(x, y, 5), content_seeds(x, y, 5))
-    assert not torch.equal(samples.seeds_of(x, y, 5), samples.seeds_of(x, y, 6))
-    order = samples.settled(x, y, Linf(0.1))
-    ordered = samples.seeds_of(x, y, 0)[order]
+    assert torch.equal(inputs.seeds_of(x, y, 5), content_seeds(x, y, 5))
+    assert not torch.equal(inputs.seeds_of(x, y, 5), inputs.seeds_of(x, y, 6))
+    order = inputs.canonical_order(x, y, Linf(0.1))
+    ordered = inputs.seeds_of(x, y, 0)[order]
     assert torch.equal(ordered, ordered.sort().values)

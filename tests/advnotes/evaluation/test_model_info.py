@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from advnotes.attacks import EOT, PGD, Transfer
-from advnotes.evaluation import subject
+from advnotes.evaluation import model_info, suite
 from advnotes.identity import modules
 from advnotes.losses import margin_loss
 from advnotes.threats import Linf
@@ -36,28 +36,28 @@ def test_choices_say_every_choice() -> None:
         Transfer(PGD(Linf(0.1)), models.Linear()),
         Transfer(PGD(Linf(0.1)), models.Linear(2.0)),
     ]
-    words = [subject.choices(attack) for attack in attacks]
+    words = [suite.config_text(attack) for attack in attacks]
     assert len(set(words)) == len(words)
     assert "loss=margin_loss" in words[4]
-    assert words[0] == subject.choices(PGD(Linf(0.1)))
+    assert words[0] == suite.config_text(PGD(Linf(0.1)))
 
 
 def test_a_model_is_called_by_its_layers() -> None:
-    assert subject.called(network()) == "Sequential (Conv2d, BatchNorm2d, Flatten, Linear)"
-    assert subject.called(nn.Linear(2, 2)) == "Linear"
-    assert subject.size(network()) == 20 + 4 + 27
+    assert model_info.describe_model(network()) == "Sequential (Conv2d, BatchNorm2d, Flatten, Linear)"
+    assert model_info.describe_model(nn.Linear(2, 2)) == "Linear"
+    assert model_info.count_parameters(network()) == 20 + 4 + 27
     net = network()
     wrapped = lambda x: net(x).relu()  # noqa: E731
-    assert subject.called(wrapped).endswith("<lambda> of Sequential (Conv2d, BatchNorm2d, Flatten, Linear)")
+    assert model_info.describe_model(wrapped).endswith("<lambda> of Sequential (Conv2d, BatchNorm2d, Flatten, Linear)")
     assert modules(net.forward) == {"model": net}
 
 
 def test_a_function_around_a_model_in_train_mode_is_refused_by_name() -> None:
     net = network().train()
     with pytest.raises(ValueError, match=r"model 'net', which the function calls, is in train mode"):
-        subject.check_model(lambda x: net(x))
+        model_info.check_model(lambda x: net(x))
     with pytest.raises(ValueError, match="is in train mode"):
-        subject.check_model(functools.partial(torch.func.functional_call, net, {}))
+        model_info.check_model(functools.partial(torch.func.functional_call, net, {}))
 
 
 def broken(change: Callable[[nn.Sequential], None]) -> nn.Module:
@@ -109,7 +109,7 @@ def calls_a_global_one(x: torch.Tensor) -> torch.Tensor:
 )
 def test_a_model_that_cannot_be_evaluated_is_refused(model: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        subject.check_model(model)
+        model_info.check_model(model)
 
 
 def test_weights_of_a_model_that_a_function_calls_are_looked_at_too() -> None:
@@ -117,13 +117,13 @@ def test_weights_of_a_model_that_a_function_calls_are_looked_at_too() -> None:
     with pytest.raises(
         ValueError, match=r"3\.weight of the model 'net', which the function calls, has 1 of 24"
     ):
-        subject.check_model(lambda x: net(x))
+        model_info.check_model(lambda x: net(x))
 
 
 def test_models_that_can_be_evaluated_are_not_refused() -> None:
     net = network()
     frozen = network().requires_grad_(False).double()
     for model in (net, frozen, net.forward, lambda x: net(x), lambda x: x.flatten(1), models.Noisy().eval()):
-        subject.check_model(model)
+        model_info.check_model(model)
     net.register_buffer("count", torch.tensor(3))  # whole numbers are finite
-    subject.check_model(net)
+    model_info.check_model(net)

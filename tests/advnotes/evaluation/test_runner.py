@@ -12,9 +12,10 @@ from advnotes import zoo
 from advnotes.attacks import FAB, FGSM, PGD, DeepFool, Square
 from advnotes.data import mnist
 from advnotes.evaluation import evaluate, subject
-from advnotes.evaluation.campaign import VOTES, Campaign
-from advnotes.evaluation.crew import Crew
-from advnotes.evaluation.trial import Subjects, Trial
+from advnotes.evaluation.batch import VOTES, BatchAttacker
+from advnotes.evaluation.runner import EvaluationRunner
+from advnotes.evaluation.distributed import ProcessGroup
+from advnotes.evaluation.inputs import EvaluationData
 from advnotes.losses import margin_loss
 from advnotes.threats import Linf, Threat
 from tests.advnotes.evaluation import models
@@ -29,8 +30,8 @@ def campaign(
     order = torch.arange(20).flip(0) if order is None else order
     threat = (threat or Linf(0.05)).rows(order)
     model = model or models.Linear()
-    subjects = Subjects(X[order], Y[order], order.clone(), threat, (0.0, 1.0), torch.device("cpu"))
-    return Campaign(Trial(model, model, subjects, keep=None), Crew(), order, batch_size, progress=False)
+    subjects = EvaluationData(X[order], Y[order], order.clone(), threat, (0.0, 1.0), torch.device("cpu"))
+    return Campaign(BatchAttacker(model, model, subjects, keep=None), Crew(), order, batch_size, progress=False)
 
 
 @pytest.mark.parametrize("name", ["mnist_natural", "mnist_robust"])
@@ -45,15 +46,15 @@ def test_half_precision_finds_the_same_verdicts_and_float32_has_said_them(name: 
     settings: dict[str, Any] = dict(diagnose=False, curve=False, progress=False, keep=True)
     full = evaluate(network, (x, y), threat, attacks, **settings)
     half = evaluate(network, (x, y), threat, attacks, precision=torch.bfloat16, **settings)
-    assert full.right == half.right == (True,) * 20
-    assert full.standing == half.standing == tuple((~falls).tolist())
+    assert full.correct_mask == half.correct_mask == (True,) * 20
+    assert full.robust_mask == half.robust_mask == tuple((~falls).tolist())
     assert half.adversarial is not None
     with torch.no_grad():
         said = network(half.adversarial).argmax(dim=1)
-    assert tuple(said.tolist()) == half.attacked
-    fell = torch.tensor(half.right) & ~torch.tensor(half.standing)
+    assert tuple(said.tolist()) == half.adversarial_predictions
+    fell = torch.tensor(half.correct_mask) & ~torch.tensor(half.robust_mask)
     assert (said != y)[fell].all()
-    assert (said == y)[torch.tensor(half.standing)].all()
+    assert (said == y)[torch.tensor(half.robust_mask)].all()
     assert half.adversarial.dtype == torch.float32
     assert (threat.norm(half.adversarial - x) <= torch.as_tensor(threat.eps) * (1 + 1e-5)).all()
 

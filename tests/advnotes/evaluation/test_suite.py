@@ -26,7 +26,7 @@ from advnotes.attacks import (
     TargetedFAB,
     Transfer,
 )
-from advnotes.evaluation import ensemble, evaluate, subject
+from advnotes.evaluation import evaluate, model_info, suite
 from advnotes.losses import dlr, margin_loss
 from advnotes.threats import L2, Linf
 from tests.advnotes.evaluation import models
@@ -34,7 +34,7 @@ from tests.advnotes.evaluation import models
 THREAT, BOUNDS = Linf(0.05), (0.0, 1.0)
 
 #: As without the tests' type checker, which would answer first.
-asked = inspect.unwrap(ensemble.asked)
+asked = inspect.unwrap(suite.parse_attacks)
 
 
 def kinds(attacks: list[Attack]) -> list[type[Attack]]:
@@ -46,9 +46,9 @@ def kinds(attacks: list[Attack]) -> list[type[Attack]]:
 def test_the_members_of_an_ensemble_fit_the_number_of_classes(
     classes: int, bounds: tuple[float, float]
 ) -> None:
-    standard = ensemble.chosen("standard", THREAT, classes, bounds)
-    plus = ensemble.chosen("plus", THREAT, classes, bounds)
-    quick = ensemble.chosen("quick", THREAT, classes, bounds)
+    standard = suite.build_suite("standard", THREAT, classes, bounds)
+    plus = suite.build_suite("plus", THREAT, classes, bounds)
+    quick = suite.build_suite("quick", THREAT, classes, bounds)
     assert kinds(standard) == [APGD, TargetedAPGD, TargetedFAB, Square]
     assert kinds(plus) == [APGD, APGD, FAB, Square, TargetedAPGD, TargetedFAB]
     assert kinds(quick) == [APGD, TargetedAPGD, Square]
@@ -82,9 +82,9 @@ SAID: dict[int, dict[str, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("classes", SAID)
-@pytest.mark.parametrize("name", ensemble.ENSEMBLES)
+@pytest.mark.parametrize("name", suite.SUITES)
 def test_what_few_classes_leave_out_is_said(name: str, classes: int) -> None:
-    said = ensemble.remarks(name, THREAT, classes)
+    said = suite.deviations(name, THREAT, classes)
     assert len(said) == len(SAID[classes][name])
     for line, wanted in zip(said, SAID[classes][name], strict=True):
         assert re.search(wanted, line)
@@ -92,14 +92,14 @@ def test_what_few_classes_leave_out_is_said(name: str, classes: int) -> None:
 
 def test_the_same_is_said_of_attacks_that_are_given_and_of_wrapped_ones_and_once() -> None:
     targeted, whole = TargetedAPGD(THREAT), AutoAttack(THREAT)
-    said = ensemble.remarks([targeted], THREAT, 3)
-    assert said == ensemble.remarks("quick", THREAT, 3)
+    said = suite.deviations([targeted], THREAT, 3)
+    assert said == suite.deviations("quick", THREAT, 3)
     assert (
-        ensemble.remarks([targeted, EOT(targeted), Transfer(EOT(targeted), models.Linear())], THREAT, 3)
+        suite.deviations([targeted, EOT(targeted), Transfer(EOT(targeted), models.Linear())], THREAT, 3)
         == said
     )
-    assert ensemble.remarks([EOT(whole), targeted], THREAT, 3) == ensemble.remarks("standard", THREAT, 3)
-    assert ensemble.remarks([PGD(THREAT), FAB(THREAT), Square(THREAT)], THREAT, 2) == ()
+    assert suite.deviations([EOT(whole), targeted], THREAT, 3) == suite.deviations("standard", THREAT, 3)
+    assert suite.deviations([PGD(THREAT), FAB(THREAT), Square(THREAT)], THREAT, 2) == ()
 
 
 def test_the_report_says_what_few_classes_leave_out() -> None:
@@ -107,13 +107,13 @@ def test_the_report_says_what_few_classes_leave_out() -> None:
     attack = TargetedAPGD(THREAT, steps=3)
     settings: dict[str, Any] = dict(diagnose=False, curve=False, progress=False)
     report = evaluate(models.Linear(), (x, y), THREAT, [attack, EOT(attack, samples=2)], **settings)
-    assert report.notes == ensemble.remarks([attack], THREAT, 2), "and says it once"
+    assert report.notes == suite.deviations([attack], THREAT, 2), "and says it once"
     assert "margin instead of targeted DLR" in report.notes[0]
     assert report.notes[0] in str(report)
 
 
 def test_an_ensemble_in_a_list_is_its_members_and_runs_with_its_own_settings() -> None:
-    found = ensemble.chosen([AutoAttack(THREAT, steps=7, queries=9), BIM(THREAT)], THREAT, 3, BOUNDS)
+    found = suite.build_suite([AutoAttack(THREAT, steps=7, queries=9), BIM(THREAT)], THREAT, 3, BOUNDS)
     assert kinds(found) == [APGD, TargetedAPGD, TargetedFAB, Square, BIM]
     assert [getattr(attack, "steps", None) for attack in found[:3]] == [7, 7, 7]
     assert found[3].queries == 9
@@ -122,17 +122,17 @@ def test_an_ensemble_in_a_list_is_its_members_and_runs_with_its_own_settings() -
 
 def test_ready_stops_early_wherever_that_changes_no_verdict() -> None:
     source, wide = models.Linear(), (-1.0, 1.0)
-    assert ensemble.ready(PGD(THREAT), wide) == PGD(THREAT, bounds=wide, early_stop=True)
+    assert suite.configure(PGD(THREAT), wide) == PGD(THREAT, bounds=wide, early_stop=True)
     last = PGD(THREAT, best=False)
-    assert ensemble.ready(last, wide) == PGD(THREAT, best=False, bounds=wide), "which sees no step"
+    assert suite.configure(last, wide) == PGD(THREAT, best=False, bounds=wide), "which sees no step"
     travels = Transfer(PGD(THREAT), source)
-    assert ensemble.ready(travels, wide) is travels, "which would stop where the source is fooled"
-    averaged = ensemble.ready(EOT(PGD(THREAT), samples=3), wide)
+    assert suite.configure(travels, wide) is travels, "which would stop where the source is fooled"
+    averaged = suite.configure(EOT(PGD(THREAT), samples=3), wide)
     assert averaged == EOT(PGD(THREAT, bounds=wide, early_stop=True), samples=3)
-    inside = ensemble.ready(EOT(travels), wide)
+    inside = suite.configure(EOT(travels), wide)
     assert isinstance(inside, EOT)
     assert inside.attack is travels
-    assert ensemble.ready(FGSM(THREAT), wide).bounds == wide
+    assert suite.configure(FGSM(THREAT), wide).bounds == wide
 
 
 def test_attacks_are_named_by_their_choices_where_kinds_repeat() -> None:
@@ -152,7 +152,7 @@ def test_attacks_are_named_by_their_choices_where_kinds_repeat() -> None:
         Transfer(PGD(THREAT), source),
         Transfer(PGD(THREAT), other),
     ]
-    named = ensemble.named(attacks)
+    named = suite.unique_names(attacks)
     names = list(named)
     assert names[0] == "PGD (steps=5, loss=cross_entropy)"
     assert names[1] == "PGD (steps=9, loss=margin_loss)"
@@ -163,13 +163,13 @@ def test_attacks_are_named_by_their_choices_where_kinds_repeat() -> None:
     assert names[11].startswith("Transfer of PGD (sources=Linear ")
     assert len(named) == len(attacks) - 1
     assert named["PGD (steps=5, loss=cross_entropy)"] == attacks[0]
-    assert ensemble.named([]) == {}
-    assert list(ensemble.named(attacks[:1])) == ["PGD"]
+    assert suite.unique_names([]) == {}
+    assert list(suite.unique_names(attacks[:1])) == ["PGD"]
 
 
 def test_attacks_that_differ_in_the_threat_alone_are_numbered() -> None:
     threats = [Linf(0.05), Linf(0.02), Linf(0.01)]
-    named = ensemble.named([FGSM(threat) for threat in threats])
+    named = suite.unique_names([FGSM(threat) for threat in threats])
     assert list(named) == ["FGSM", "FGSM (2)", "FGSM (3)"]
     assert [attack.threat for attack in named.values()] == threats
 
@@ -229,10 +229,10 @@ RADII = torch.tensor([0.05, 0.02])
     ],
 )
 def test_attacks_that_only_read_alike_are_all_kept_by_names_of_their_own(one: Attack, other: Attack) -> None:
-    named = ensemble.named([one, other, one])
+    named = suite.unique_names([one, other, one])
     assert [*map(id, named.values())] == [id(one), id(other)], "the first of two equal ones stays"
     first, second = named
-    if subject.choices(one) == subject.choices(other):
+    if suite.config_text(one) == suite.config_text(other):
         assert second == f"{first} (2)"
 
 
@@ -251,12 +251,12 @@ def test_attacks_that_only_read_alike_are_all_kept_by_names_of_their_own(one: At
 )
 def test_equal_attacks_are_run_once(make: Any) -> None:
     first, second = make(), make()
-    assert [*map(id, ensemble.named([first, second]).values())] == [id(first)]
+    assert [*map(id, suite.unique_names([first, second]).values())] == [id(first)]
 
 
 def test_a_name_that_says_the_difference_keeps_it() -> None:
     attacks = [PGD(THREAT, steps=5, loss=times(1)), PGD(THREAT, steps=9), PGD(THREAT, steps=5, loss=times(2))]
-    names = list(ensemble.named(attacks))
+    names = list(suite.unique_names(attacks))
     assert names[0].startswith("PGD (steps=5, loss=times")
     assert names[1] == "PGD (steps=9, loss=cross_entropy)"
     assert names[2] == f"{names[0]} (2)"
@@ -279,10 +279,10 @@ def test_both_of_two_losses_run_and_the_report_tells_them_apart() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4, 10])
-@pytest.mark.parametrize("name", ensemble.ENSEMBLES)
+@pytest.mark.parametrize("name", suite.SUITES)
 def test_every_member_of_an_ensemble_has_a_name_of_its_own(name: str, classes: int) -> None:
-    members = ensemble.chosen(name, THREAT, classes, BOUNDS)
-    named = ensemble.named([*members, *members])
+    members = suite.build_suite(name, THREAT, classes, BOUNDS)
+    named = suite.unique_names([*members, *members])
     assert list(named.values()) == members
     if name == "plus":
         dlr_name = "APGD-margin" if classes == 2 else "APGD-DLR"
@@ -317,6 +317,6 @@ def test_what_is_no_attack_for_this_evaluation_is_refused(attacks: Any, message:
 
 def test_what_fits_is_taken_as_it_is() -> None:
     attacks = [PGD(Linf(0.04)), PGD(Linf(torch.full((9,), 0.05))), EOT(BIM(THREAT)), FGSM(L2(3.0))]
-    found = ensemble.asked(attacks, THREAT, BOUNDS, 9)
+    found = suite.parse_attacks(attacks, THREAT, BOUNDS, 9)
     assert all(one is other for one, other in zip(found, attacks, strict=True))
-    assert [ensemble.asked(name, THREAT, BOUNDS, 9) for name in ensemble.ENSEMBLES] == [*ensemble.ENSEMBLES]
+    assert [suite.parse_attacks(name, THREAT, BOUNDS, 9) for name in suite.SUITES] == [*suite.SUITES]

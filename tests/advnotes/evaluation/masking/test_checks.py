@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from advnotes import data, zoo
-from advnotes.evaluation import probes
-from advnotes.evaluation.diagnosis import diagnose
-from advnotes.evaluation.probes import Case
+from advnotes.evaluation.masking import measurements
+from advnotes.evaluation import diagnose
+from advnotes.evaluation.masking.measurements import Case
 from advnotes.losses import cross_entropy, margin_loss
 from advnotes.nets import mlp
 from advnotes.threats import L1, L2, Linf
@@ -137,27 +137,27 @@ def test_slopes_count_what_is_zero_and_what_is_not_finite():
         used = torch.where(torch.arange(8)[:, None] < 2, x.round(), x)  # two samples of eight are flat
         return used[:, :4] @ WEIGHT[:, :4].T  # and a coordinate of five does nothing
 
-    seen = probes.slopes(case(model), margin_loss)
+    seen = measurements.gradient_statistics(case(model), margin_loss)
     assert seen.zero == pytest.approx(0.25)
-    assert seen.broken == 0
+    assert seen.non_finite == 0
     assert seen.coordinates == pytest.approx(0.25 + 0.75 * 0.2)
 
     def root(x: Tensor) -> Tensor:
         return (x - x.detach()).sqrt() @ WEIGHT.T
 
-    assert probes.slopes(case(root), cross_entropy).broken == 1
+    assert measurements.gradient_statistics(case(root), cross_entropy).non_finite == 1
 
 
 def test_disagreement_is_zero_for_a_linear_model_and_one_for_a_gradient_with_another_sign():
-    assert probes.disagreement(case(lambda x: x @ WEIGHT.T))[0] < 1e-2
+    assert measurements.disagreement(case(lambda x: x @ WEIGHT.T))[0] < 1e-2
 
     def turned(x: Tensor) -> Tensor:
         return (2 * x.detach() - x) @ WEIGHT.T
 
-    apart, changes = probes.disagreement(case(turned))
+    apart, changes = measurements.disagreement(case(turned))
     assert apart == pytest.approx(1)
     assert changes
-    assert probes.disagreement(case(lambda x: 0 * x @ WEIGHT.T)) == (0, False)
+    assert measurements.disagreement(case(lambda x: 0 * x @ WEIGHT.T)) == (0, False)
 
 
 def test_changes_of_logits_are_in_units_of_their_spread():
@@ -166,11 +166,11 @@ def test_changes_of_logits_are_in_units_of_their_spread():
     def model(x: Tensor) -> Tensor:  # a spread of 4, shifted by the mean of the batch
         return torch.cat([x * 0, x * 0 + 4], dim=1) + x.mean()
 
-    assert probes.repeat_change(case(model, x)) == 0
-    assert probes.batch_change(case(model, x)) == pytest.approx(0.5 / 4)
+    assert measurements.repeat_change(case(model, x)) == 0
+    assert measurements.batch_change(case(model, x)) == pytest.approx(0.5 / 4)
     calls = iter(range(9))
-    assert probes.repeat_change(case(lambda v: model(v) + next(calls), x)) == pytest.approx(1 / 4)
-    assert probes.input_change(case(lambda v: torch.ones(len(v), 3), x)) == 0
+    assert measurements.repeat_change(case(lambda v: model(v) + next(calls), x)) == pytest.approx(1 / 4)
+    assert measurements.input_change(case(lambda v: torch.ones(len(v), 3), x)) == 0
 
 
 def test_a_jump_is_told_from_a_plateau_that_is_reached_by_walking():
@@ -182,11 +182,11 @@ def test_a_jump_is_told_from_a_plateau_that_is_reached_by_walking():
     def jumps(x: Tensor) -> Tensor:
         return torch.where(x > 0.3, torch.tensor([[0.0, 1.0]]), torch.cat([2 - x, x], dim=1))
 
-    assert probes.jump(case(walks, x), end, walks(end)) < 0.01
-    assert probes.jump(case(jumps, x), end, jumps(end)) > 0.8
+    assert measurements.jump(case(walks, x), end, walks(end)) < 0.01
+    assert measurements.jump(case(jumps, x), end, jumps(end)) > 0.8
 
 
 def test_twins_are_equal_rows():
     logits = torch.tensor([[1.0, 2.0], [1.0, 2.0], [3.0, 0.0], [1.0, 2.0000002]])
-    assert probes.twins(logits) == 0.5
-    assert probes.twins(torch.eye(4)) == 0
+    assert measurements.equal_rows(logits) == 0.5
+    assert measurements.equal_rows(torch.eye(4)) == 0

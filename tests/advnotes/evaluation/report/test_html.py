@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from advnotes.evaluation.page import page
-from advnotes.evaluation.report import AttackResult, Example, Finding
+from advnotes.evaluation.report.html import html_page
+from advnotes.evaluation import AttackResult, Example, Finding
 from advnotes.metrics.accuracy import Proportion
 from tests.advnotes.evaluation.reports import EVIL, report
 
@@ -43,7 +43,7 @@ class Reader(HTMLParser):
 
 
 def test_it_says_what_the_report_holds():
-    text = Reader(page(report())).text
+    text = Reader(html_page(report())).text
     for said in (
         "SmallNet (Conv2d, ReLU, Linear)",
         "50.0% [35.2%, 64.8%]",
@@ -68,7 +68,7 @@ def test_it_says_what_the_report_holds():
 
 
 def test_nothing_is_loaded_and_every_picture_has_words():
-    reader = Reader(page(report()))
+    reader = Reader(html_page(report()))
     for tag, attributes in reader.tags:
         assert tag not in {"script", "link", "iframe", "object", "base", "form"}
         for name, value in attributes.items():
@@ -81,8 +81,8 @@ def test_nothing_is_loaded_and_every_picture_has_words():
             assert len(str(attributes["aria-label"])) > 20
     assert sum(tag == "svg" for tag, _ in reader.tags) == 3
     assert sum(tag == "img" for tag, _ in reader.tags) == 9
-    assert "url(" not in page(report())
-    assert "@import" not in page(report())
+    assert "url(" not in html_page(report())
+    assert "@import" not in html_page(report())
 
 
 def test_strings_from_outside_are_escaped():
@@ -98,7 +98,7 @@ def test_strings_from_outside_are_escaped():
         findings=(Finding(EVIL, "masking", EVIL, EVIL, EVIL),),
         examples=(Example(0, 0, 0, 1, EVIL, torch.zeros(1, 8, 8), torch.ones(1, 8, 8)),),
     )
-    text = page(evil)
+    text = html_page(evil)
     assert "<script" not in text
     assert text.count("&lt;script&gt;") >= 14
     reader = Reader(text)
@@ -107,20 +107,20 @@ def test_strings_from_outside_are_escaped():
 
 
 def test_it_says_when_nothing_was_found_and_when_nothing_was_looked_for():
-    assert "The diagnosis found nothing" in page(report(findings=()))
-    assert "Do not rely" not in page(report(findings=()))
-    assert "was left out" in page(report(findings=(), diagnosed=False))
+    assert "The diagnosis found nothing" in html_page(report(findings=()))
+    assert "Do not rely" not in html_page(report(findings=()))
+    assert "was left out" in html_page(report(findings=(), diagnosed=False))
 
 
 def test_nothing_withstood():
-    text = page(report(fooled_by=(0,) * 40))
+    text = html_page(report(fooled_by=(0,) * 40))
     assert "the number stands" in text
     assert "Do not rely" not in text
 
 
 @pytest.mark.parametrize(("norm", "said"), [("L2", "Euclidean length"), ("L1", "sum to at most")])
 def test_other_norms_and_radii_of_each_sample(norm, said):
-    text = Reader(page(report(norm=norm, eps=tuple([0.5] * 20 + [1.5] * 20)))).text
+    text = Reader(html_page(report(norm=norm, eps=tuple([0.5] * 20 + [1.5] * 20)))).text
     assert said in text
     assert "of each sample's own, from 0.5 to 1.5" in text
     assert "as a multiple of each sample’s eps" in text
@@ -130,15 +130,15 @@ def test_colour_pictures_rows_of_features_and_little_to_show():
     x = torch.rand(3, 4, 4)
     for values in (x, x.flatten(), x[0]):
         shown = report(examples=(Example(0, 0, 0, 1, "PGD", values, values),))
-        assert sum(tag == "img" for tag, _ in Reader(page(shown)).tags) == 3
-    bare = Reader(page(report(curve=(), examples=(), attacks=(), notes=(), fooled_by=(-1,) * 40)))
+        assert sum(tag == "img" for tag, _ in Reader(html_page(shown)).tags) == 3
+    bare = Reader(html_page(report(curve=(), examples=(), attacks=(), notes=(), fooled_by=(-1,) * 40)))
     assert not any(tag == "img" for tag, _ in bare.tags)
     assert "100.0%" in bare.text
 
 
 def test_of_many_classes_the_weakest_are_shown():
     labels = tuple(range(40))
-    text = page(report(labels=labels, predictions=labels, classes=40))
+    text = html_page(report(labels=labels, predictions=labels, classes=40))
     assert "The 20 weakest of 40 classes" in text
     assert ">class 38<" in text  # even ones were fooled
     assert ">class 39<" not in text
@@ -146,14 +146,14 @@ def test_of_many_classes_the_weakest_are_shown():
 
 def test_the_chart_of_times_holds_a_long_name_and_no_time():
     long = AttackResult("PGD (" + "x" * 100 + ")", 40, 20, 0.0, 40)
-    text = page(report(attacks=(long, long)))
+    text = html_page(report(attacks=(long, long)))
     assert "x…</text>" in text
     assert "0.00 s" in text
 
 
 def test_the_interval_at_the_ends_is_drawn_inside_the_chart():
     made = report(curve=((0.0, Proportion(40, 40)), (0.1, Proportion(0, 40))))
-    points = re.search(r'polygon points="([^"]+)"', page(made))
+    points = re.search(r'polygon points="([^"]+)"', html_page(made))
     assert points is not None
     heights = [float(pair.split(",")[1]) for pair in points[1].split()]
     assert min(heights) == 22
@@ -162,6 +162,6 @@ def test_the_interval_at_the_ends_is_drawn_inside_the_chart():
 
 def test_save_writes_the_page(tmp_path):
     made = report()
-    assert made.save(tmp_path / "report.html").read_text(encoding="utf-8") == page(made)
+    assert made.save(tmp_path / "report.html").read_text(encoding="utf-8") == html_page(made)
     again = type(made).from_json(made.to_json())
-    assert page(dataclasses.replace(again, findings=made.findings)) == page(made)
+    assert html_page(dataclasses.replace(again, findings=made.findings)) == html_page(made)

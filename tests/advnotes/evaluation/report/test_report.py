@@ -39,7 +39,7 @@ def report(**changes: Any) -> Report:
         seed=0,
         labels=(0, 0, 1, 1, 2, 2),
         predictions=(0, 0, 1, 0, 2, 2),
-        attacked=(0, 1, 1, 0, 0, 2),
+        adversarial_predictions=(0, 1, 1, 0, 0, 2),
         fooled_by=(-1, 0, -1, -1, 1, -1),
         attacks=(
             AttackResult("APGD-CE", tried=5, fooled=1, seconds=1.5, passes=500),
@@ -63,7 +63,7 @@ def test_shares_are_counted_from_the_verdicts() -> None:
     r = report()
     assert r.clean == Proportion(5, 6)
     assert r.robust == Proportion(3, 6)
-    assert r.standing == (True, False, True, False, False, True)
+    assert r.robust_mask == (True, False, True, False, False, True)
     assert r.per_class == {
         0: (Proportion(2, 2), Proportion(1, 2)),
         1: (Proportion(1, 2), Proportion(1, 2)),
