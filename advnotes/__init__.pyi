@@ -1,10 +1,10 @@
 from . import data, gan, invariance, metrics, nets, plots, robust, zoo
-from .ascend import MaskedGradientWarning
 from .attacks import APGD, BIM, FGSM, PGD, Attack, AutoAttack, NormAttack, Square, Universal
 from .claims import Claims, at_least, at_most, between
 from .evaluation import Report, evaluate
 from .game import Game
 from .gan import GAN, R1GAN, MinimaxGAN
+from .gradients import MaskedGradientWarning
 from .invariance import DANN, Pivot, fresh_adversary
 from .loop import History, NonFiniteLoss, play
 from .losses import cross_entropy, dlr, margin, margin_loss

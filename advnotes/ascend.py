@@ -1,6 +1,5 @@
 """Projected gradient ascent inside a threat: the inner maximisation that attacks and games share."""
 
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -8,24 +7,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from advnotes.gradients import gradient_error, has_no_gradient, value_and_gradient, warn_of_masked_gradients
 from advnotes.threats import Bounds, Threat, per_sample
 
 __all__ = [
     "Ascent",
-    "MaskedGradientWarning",
     "Objective",
     "RowObjective",
     "ascend",
     "best_of_tries",
-    "no_graph",
-    "no_slope",
-    "slope",
-    "warn_of_masking",
+    "gradient_error",
 ]
-
-
-class MaskedGradientWarning(UserWarning):
-    """Some samples gave the attack no gradient to climb, so that it says little about them."""
 
 
 class Ascent(NamedTuple):
@@ -130,17 +122,17 @@ def ascend(
         step_size = per_sample(step_size, x)
     velocity = torch.zeros_like(x) if momentum else None
     reached: Ascent | None = None
-    blind = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    no_gradient = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     # Where every sample ended, once the first has left the batch, and the rows of those that are still in it.
     ended: Ascent | None = None
     rows = torch.arange(len(x), device=x.device) if early_stop else None
 
     for step in range(steps):
-        loss, won, gradient = slope(objective, point)
+        loss, won, gradient = value_and_gradient(objective, point)
         if best:
             if step > 0:
                 reached = _keep(reached, point, loss, won)
-            blind |= no_slope(gradient)
+            no_gradient |= has_no_gradient(gradient)
         if rows is not None and reached is not None and bool(reached.won.any()):
             if not isinstance(objective, RowObjective):
                 raise ValueError(
@@ -152,7 +144,9 @@ def ascend(
             keep = (~reached.won).nonzero().squeeze(1)
             if len(keep) == 0:
                 return ended
-            rows, x, point, gradient, blind = (values[keep] for values in (rows, x, point, gradient, blind))
+            rows, x, point, gradient, no_gradient = (
+                values[keep] for values in (rows, x, point, gradient, no_gradient)
+            )
             velocity = None if velocity is None else velocity[keep]
             step_size = step_size[keep] if isinstance(step_size, Tensor) else step_size
             objective, threat, reached = objective.rows(keep), threat.rows(keep), reached.rows(keep)
@@ -167,10 +161,12 @@ def ascend(
             point = back(threat.steepest(gradient, point, bounds).mul_(step_size).add_(point))
 
     if not best:
-        return Ascent(point, torch.full_like(point.flatten(1)[:, 0], torch.nan), torch.zeros_like(blind))
+        return Ascent(
+            point, torch.full_like(point.flatten(1)[:, 0], torch.nan), torch.zeros_like(no_gradient)
+        )
     with torch.no_grad():
         reached = _keep(reached, point, *objective(point))
-    warn_of_masking(blind, reached.won)
+    warn_of_masked_gradients(no_gradient, reached.won)
     if ended is None or rows is None:
         return reached
     ended.write(rows, reached)
@@ -200,48 +196,6 @@ def best_of_tries(
                 break
         reached.write(rows, reached.rows(rows).better_of(attempt(number, rows)))
     return reached
-
-
-def warn_of_masking(blind: Bool[Tensor, " batch"], won: Bool[Tensor, " batch"]) -> None:
-    """Say how many samples gave a gradient that was zero or not finite (``blind``) and were not won."""
-    missed = int((blind & ~won).sum())
-    if missed:
-        warnings.warn(
-            f"{missed} of {len(blind)} samples gave a gradient that was zero or not finite at some step and were not "
-            "fooled: masked gradients, which do not mean robustness. Try a margin loss, more restarts, or an "
-            "attack without gradients.",
-            MaskedGradientWarning,
-            stacklevel=3,
-        )
-
-
-def no_slope(gradient: Float[Tensor, "batch ..."]) -> Bool[Tensor, " batch"]:
-    """Which samples' gradients are zero or not finite."""
-    largest = gradient.flatten(1).abs().amax(dim=1)
-    return ~((largest > 0) & largest.isfinite())
-
-
-def no_graph(subject: str) -> ValueError:
-    """What to say where autograd finds no way back to the input; ``subject`` is such as "the loss does"."""
-    return ValueError(
-        f"{subject} not depend on the input in a differentiable way (a detach, a rounding or a conversion to NumPy in "
-        "the model?); attack the model without that step, with a differentiable stand-in for it "
-        "(advnotes.attacks.BPDA), or with an attack that takes no gradients (advnotes.attacks.Square)"
-    )
-
-
-def slope(objective: Objective, point: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-    """The loss at a point, whether the adversary has won there, and the loss's gradient; all without a graph."""
-    point = point.detach().requires_grad_()
-    with torch.enable_grad():
-        loss, won = objective(point)
-        # The loss may also have a graph that leads to the model's parameters and not to the point.
-        gradient = (
-            torch.autograd.grad(loss.sum(), point, allow_unused=True)[0] if loss.requires_grad else None
-        )
-    if gradient is None:
-        raise no_graph("the loss does")
-    return loss.detach(), won, gradient
 
 
 def _keep(reached: Ascent | None, point: Tensor, loss: Tensor, won: Tensor | None) -> Ascent:

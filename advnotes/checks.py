@@ -16,6 +16,7 @@ from torch import Tensor, nn
 __all__ = [
     "check_bounds",
     "check_count",
+    "check_counts",
     "check_device",
     "check_finite_logits",
     "check_floating",
@@ -46,6 +47,16 @@ def check_count(name: str, value: object, least: int = 1) -> int:
     if number is None or number < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     return number
+
+
+def check_counts(**counts: object) -> None:
+    """Refuse a count that is no whole number of at least 1: how many steps, restarts, queries ...
+
+    Raises:
+        ValueError: see above.
+    """
+    for name, count in counts.items():
+        check_count(name, count)
 
 
 def check_number(

@@ -1,5 +1,5 @@
 from .apgd import APGD, TargetedAPGD
-from .attack import Attack, Classification, Model, NormAttack
+from .attack import Attack, Model, NormAttack
 from .autoattack import AutoAttack
 from .bpda import BPDA
 from .carlini_wagner import CarliniWagner
@@ -8,6 +8,7 @@ from .eot import EOT
 from .fab import FAB, TargetedFAB
 from .fgsm import FGSM
 from .mifgsm import MIFGSM
+from .objective import Classification
 from .only_add import OnlyAdd
 from .patch import Patch
 from .pgd import BIM, PGD

@@ -9,9 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, RowObjective, best_of_tries
-from advnotes.attacks.attack import Classification, NormAttack, check_counts, check_loss
+from advnotes.attacks.attack import NormAttack
+from advnotes.attacks.objective import Classification, check_loss
 from advnotes.attacks.parts.auto_ascend import auto_ascend
-from advnotes.checks import check_logits
+from advnotes.checks import check_counts, check_logits
 from advnotes.losses import Loss, cross_entropy, dlr, margin_loss, targeted_dlr, targeted_margin
 from advnotes.model_state import Model
 from advnotes.seeds import Source, own_seeds
@@ -60,13 +61,17 @@ class APGD(NormAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_counts(self, "steps", "restarts")
+        check_counts(steps=self.steps, restarts=self.restarts)
         check_loss(self.loss, self.targeted)
         if not bool(torch.as_tensor(self.threat.eps).isfinite().all()):
             raise ValueError(
                 f"APGD's steps are measured by eps, which must be finite, got {self.threat.eps}: without a limit "
                 "ask for the nearest adversarial point, with FAB"
             )
+
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return self.steps * self.restarts
 
     @property
     def name(self) -> str:
@@ -130,13 +135,17 @@ class TargetedAPGD(APGD):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_counts(self, "targets")
+        check_counts(targets=self.targets)
         if self.targeted or self.loss is not cross_entropy:
             raise ValueError(
                 "TargetedAPGD chooses the classes to reach and the loss itself: to reach one class that you choose, "
                 "use APGD(threat, targeted=True, loss=margin_loss), or cross_entropy; to leave the true class by "
                 "another loss, APGD(threat, loss=...)"
             )
+
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return self.steps * self.restarts * self.targets
 
     @property
     def name(self) -> str:

@@ -1,23 +1,21 @@
 """What every attack has in common: the call, its checks, and leaving the world as it was."""
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.checks import check_inputs, check_logits
+from advnotes.checks import check_inputs
 from advnotes.fast import Autocast, prepared
-from advnotes.losses import Loss, dlr
 from advnotes.model_state import Model, attacked
 from advnotes.seeds import Source, rows_of
 from advnotes.threats import Bounds, Linf, Threat, check_threat
 
-__all__ = ["Attack", "Classification", "Model", "NormAttack"]
+__all__ = ["Attack", "Model", "NormAttack"]
 
 AnyAttack = TypeVar("AnyAttack", bound="Attack")
 SomeAttack = TypeVar("SomeAttack", bound="NormAttack")
@@ -103,14 +101,9 @@ class Attack(ABC):
             # A tensor from inference mode cannot enter a graph; its clone can.
             x = x.clone() if x.is_inference() else x.detach()
             y = y.clone() if y.is_inference() else y
-            copy = self._copy_of(model, x)
+            copy = self.prepare(model, x)
             x_adv = self.perturb(copy, x, y, generator)
-            if (
-                self.precision is None
-                or copy is model
-                or not self.by_sample
-                or not getattr(self, "best", True)
-            ):
+            if self.precision is None or copy is model or not self.by_sample or not self.returns_best:
                 return x_adv
             undone = self._fooled(copy, x_adv, y) & ~self._fooled(model, x_adv, y)
             rows = undone.nonzero().squeeze(1)
@@ -120,18 +113,23 @@ class Attack(ABC):
             return x_adv.index_copy(0, rows, again)
 
     @property
-    def passes(self) -> int:
-        """About how many times a call asks the model about the whole batch: what preparing a copy has to pay for."""
-        own = [getattr(self, name, None) for name in ("steps", "queries", "restarts", "targets")]
-        return math.prod(number for number in own if isinstance(number, int)) if any(own) else 20
+    def estimated_passes(self) -> int:
+        """About how many forward passes over the whole batch a call takes: decides whether a faster copy pays off."""
+        return 20
+
+    @property
+    def returns_best(self) -> bool:
+        """Whether the best of the evaluated points is returned; otherwise the last one, unevaluated."""
+        return True
 
     def rows(self: AnyAttack, rows: Tensor | slice) -> AnyAttack:
         """The same attack for some rows of the batch, where a setting has a value for each sample."""
         return self
 
-    def _copy_of(self, model: Model, x: Tensor) -> Model:
+    def prepare(self, model: Model, x: Tensor) -> Model:
+        """What the attack's passes go through: the model, or a faster copy of it where there is one that pays off."""
         if self.fast:
-            return prepared(model, x, passes=self.passes, precision=self.precision)
+            return prepared(model, x, passes=self.estimated_passes, precision=self.precision)
         return model if self.precision is None else Autocast(model, self.precision)
 
     def _fooled(self, model: Model, x: Tensor, y: Tensor) -> Tensor:
@@ -169,82 +167,9 @@ class NormAttack(Attack):
             )
 
     def scaled(self: SomeAttack, factor: float) -> SomeAttack:
-        """The same attack inside a threat ``factor`` times as large, its step size scaled along."""
-        step_size = getattr(self, "step_size", None)
-        scaled_step = {} if step_size is None else {"step_size": step_size * factor}
-        return dataclasses.replace(self, threat=self.threat.scaled(factor), **scaled_step)
+        """The same attack inside a threat ``factor`` times as large; a step size in units of the input scales too."""
+        return dataclasses.replace(self, threat=self.threat.scaled(factor))
 
     def rows(self: SomeAttack, rows: Tensor | slice) -> SomeAttack:
-        """The same attack for some rows of the batch, where ``eps`` or the step size has a value for each sample."""
-        step_size = getattr(self, "step_size", None)
-        own_steps: dict[str, Any] = {}
-        if isinstance(step_size, Tensor) and step_size.ndim:
-            own_steps["step_size"] = step_size[rows]
-        return dataclasses.replace(self, threat=self.threat.rows(rows), **own_steps)
-
-
-class Classification:
-    """The adversary's aim against a classifier, an objective for :func:`~advnotes.ascend.ascend`.
-
-    Called with a point, it gives each sample's loss (its negative where targeted) and whether the model is fooled.
-
-    Args:
-        model: maps inputs to logits.
-        y: the classes to leave or, with ``targeted``, to reach.
-        loss: ``loss(logits, y)``, one value for each sample, larger where ``y`` is less likely.
-        targeted: whether ``y`` is to be reached.
-
-    Raises:
-        ValueError: where the loss cannot reach a class and is to; when called, where the logits or the loss are not as
-            expected.
-    """
-
-    def __init__(self, model: Model, y: Int[Tensor, " batch"], loss: Loss, targeted: bool = False) -> None:
-        check_loss(loss, targeted)
-        self.model, self.y, self.loss, self.targeted = model, y, loss, targeted
-        self._checked = False
-
-    def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        logits = self.model(point)
-        if not self._checked:
-            check_logits(logits, self.y)
-        value = self.loss(logits, self.y)
-        if value.shape != self.y.shape:
-            raise ValueError(
-                f"loss must return one value for each of the {len(self.y)} samples, got shape {tuple(value.shape)}: "
-                "no mean, no sum"
-            )
-        self._checked = True
-        said = logits.argmax(dim=1)
-        return (-value, said == self.y) if self.targeted else (value, said != self.y)
-
-    def rows(self, rows: Tensor) -> "Classification":
-        """The aim against some of the samples."""
-        part = Classification(self.model, self.y[rows], self.loss, self.targeted)
-        part._checked = self._checked
-        return part
-
-
-def check_counts(settings: object, *names: str) -> None:
-    """Refuse a count below 1: how many steps, restarts, queries ...
-
-    Raises:
-        ValueError: see above.
-    """
-    for name in names:
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")
-
-
-def check_loss(loss: Loss, targeted: bool) -> None:
-    """Refuse a loss that leads away from a class and not towards one.
-
-    Raises:
-        ValueError: see above.
-    """
-    if targeted and loss is dlr:
-        raise ValueError(
-            "expected a loss that leads towards a class, got dlr (equation 6) with targeted=True: it has no gradient "
-            "where the class to reach is the third likeliest. Use loss=margin_loss, its numerator, or "
-            "loss=cross_entropy; to try each likely wrong class by equation 7, use TargetedAPGD(threat)"
-        )
+        """The same attack for some rows of the batch, where ``eps`` has a value for each sample."""
+        return dataclasses.replace(self, threat=self.threat.rows(rows))

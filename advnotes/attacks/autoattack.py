@@ -60,6 +60,10 @@ class AutoAttack(NormAttack):
             )
         self.members(10)  # they refuse what does not fit
 
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return sum(member.estimated_passes for member in self.members(10))
+
     def members(self, classes: int) -> tuple[NormAttack, ...]:
         """The attacks, in their order, against a model of so many classes.
 

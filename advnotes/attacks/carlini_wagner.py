@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advnotes.ascend import slope
-from advnotes.attacks.attack import Classification, NormAttack, check_counts
+from advnotes.attacks.attack import NormAttack
+from advnotes.attacks.objective import Classification
 from advnotes.attacks.parts.boundary import Nearest
+from advnotes.checks import check_counts
+from advnotes.gradients import value_and_gradient
 from advnotes.losses import margin_loss
 from advnotes.model_state import Model
 from advnotes.seeds import Source
@@ -65,12 +67,16 @@ class CarliniWagner(NormAttack):
                 f"CarliniWagner is for L2, got {type(self.threat).__name__}: for the nearest point in Linf or L1 use "
                 "FAB, in Linf also DeepFool"
             )
-        check_counts(self, "steps", "searches")
+        check_counts(steps=self.steps, searches=self.searches)
         for name in ("step_size", "initial_c"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if self.confidence < 0:
             raise ValueError(f"confidence must be at least 0, got {self.confidence}")
+
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return self.steps * self.searches
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
@@ -101,7 +107,7 @@ class CarliniWagner(NormAttack):
         for step in range(self.steps):
             delta = w.tanh() - start_w.tanh()
             point = (nearest.x[rows] + half * delta).clamp(*self.bounds)
-            loss, won, gradient = slope(nearest.objective.rows(rows), point)
+            loss, won, gradient = value_and_gradient(nearest.objective.rows(rows), point)
             assert won is not None  # a classification always says
             nearest.keep(rows, point, loss, won)
             last[rows], reached[rows] = point, reached[rows] | won

@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Classification, NormAttack, check_counts
+from advnotes.attacks.attack import NormAttack
+from advnotes.attacks.objective import Classification
 from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
 from advnotes.attacks.parts.hyperplane import distances
+from advnotes.checks import check_counts
 from advnotes.losses import margin_loss
 from advnotes.model_state import Model
 from advnotes.seeds import Source
@@ -65,13 +67,17 @@ class DeepFool(NormAttack):
                 "DeepFool chooses the classes to reach by itself, the nearest: to reach one that you choose, use "
                 "FAB(threat, targeted=True) or CarliniWagner(threat, targeted=True)"
             )
-        check_counts(self, "steps")
+        check_counts(steps=self.steps)
         if self.overshoot < 0:
             raise ValueError(f"overshoot must be at least 0, got {self.overshoot}")
         if self.candidates is not None and self.candidates < 2:
             raise ValueError(
                 f"candidates must be at least 2, the true class and another one, or None for all; got {self.candidates}"
             )
+
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return self.steps
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None

@@ -10,9 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.attacks.apgd import TargetedAPGD
-from advnotes.attacks.attack import check_counts
 from advnotes.attacks.parts.wrapper import Wrapper
-from advnotes.checks import check_logits
+from advnotes.checks import check_counts, check_logits
 from advnotes.losses import Loss
 from advnotes.model_state import Model
 from advnotes.seeds import Source
@@ -55,12 +54,12 @@ class EOT(Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_counts(self, "samples")
+        check_counts(samples=self.samples)
 
     @property
-    def passes(self) -> int:
+    def estimated_passes(self) -> int:
         """The wrapped attack's, times the draws."""
-        return self.samples * self.attack.passes
+        return self.samples * self.attack.estimated_passes
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None

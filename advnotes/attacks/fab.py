@@ -9,9 +9,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Classification, NormAttack, check_counts
+from advnotes.attacks.attack import NormAttack
+from advnotes.attacks.objective import Classification
 from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
 from advnotes.attacks.parts.hyperplane import distances, shortest_way
+from advnotes.checks import check_counts
 from advnotes.losses import margin, margin_loss
 from advnotes.model_state import Model
 from advnotes.seeds import Source, own_seeds
@@ -68,12 +70,16 @@ class FAB(NormAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_counts(self, "steps", "restarts")
+        check_counts(steps=self.steps, restarts=self.restarts)
         if not (0 <= self.alpha_max <= 1 and self.eta >= 1 and 0 < self.beta < 1):
             raise ValueError(
                 "expected alpha_max in [0, 1], eta of at least 1 and beta in (0, 1), got "
                 f"{self.alpha_max}, {self.eta} and {self.beta}"
             )
+
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return self.steps * self.restarts
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
@@ -167,12 +173,16 @@ class TargetedFAB(FAB):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_counts(self, "targets")
+        check_counts(targets=self.targets)
         if self.targeted:
             raise ValueError(
                 "TargetedFAB chooses the classes to reach by itself, the likeliest wrong ones; to reach one that you "
                 "choose, use FAB(threat, targeted=True)"
             )
+
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return self.steps * self.restarts * self.targets
 
     @property
     def name(self) -> str:

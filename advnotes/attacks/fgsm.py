@@ -6,7 +6,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import ascend
-from advnotes.attacks.attack import Classification, NormAttack, check_loss
+from advnotes.attacks.attack import NormAttack
+from advnotes.attacks.objective import Classification, check_loss
 from advnotes.losses import Loss, cross_entropy
 from advnotes.model_state import Model
 from advnotes.seeds import Source
@@ -36,7 +37,7 @@ class FGSM(NormAttack):
         check_loss(self.loss, self.targeted)
 
     @property
-    def passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:  # noqa: D102
         return 1
 
     def perturb(  # noqa: D102

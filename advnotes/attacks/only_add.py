@@ -6,8 +6,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advnotes.ascend import Ascent, slope
-from advnotes.attacks.attack import Attack, Classification, check_counts, check_loss
+from advnotes.ascend import Ascent
+from advnotes.attacks.attack import Attack
+from advnotes.attacks.objective import Classification, check_loss
+from advnotes.checks import check_counts
+from advnotes.gradients import value_and_gradient
 from advnotes.losses import Loss, margin_loss
 from advnotes.model_state import Model
 from advnotes.seeds import Source
@@ -51,7 +54,7 @@ class OnlyAdd(Attack):
         super().__post_init__()
         if not bool((torch.as_tensor(self.budget) >= 1).all()):
             raise ValueError(f"budget must be a number of features of at least 1, got {self.budget}")
-        check_counts(self, "shortlist")
+        check_counts(shortlist=self.shortlist)
         check_loss(self.loss, self.targeted)
 
     def perturb(  # noqa: D102
@@ -78,7 +81,7 @@ class OnlyAdd(Attack):
     def _add_one(self, objective: Classification, point: Tensor, addable: Tensor) -> Ascent:
         """The points with one feature more."""
         flat, highest = point.flatten(1), self.bounds[1]
-        gradient = slope(objective, point)[2].flatten(1).nan_to_num()
+        gradient = value_and_gradient(objective, point)[2].flatten(1).nan_to_num()
         promise = (gradient * (highest - flat)).masked_fill(~addable | (flat == highest), -torch.inf)
         tried = promise.topk(min(self.shortlist, flat.shape[1]), dim=1)  # [rows, shortlist]
         # Where nothing is left to add, the trial is the point as it is.

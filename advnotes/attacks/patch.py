@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.ascend import slope
-from advnotes.attacks.attack import Attack, Classification, check_loss
+from advnotes.attacks.attack import Attack
+from advnotes.attacks.objective import Classification, check_loss
 from advnotes.checks import check_inputs
+from advnotes.gradients import value_and_gradient
 from advnotes.losses import Loss, cross_entropy
 from advnotes.model_state import Model, attacked
 from advnotes.seeds import Source, own_seeds, uniform
@@ -75,6 +76,10 @@ class Patch(Attack):
                 f"{self.size}, {self.steps}, {self.batch_size}, {self.step_size} and {self.rotation}"
             )
 
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return self.steps
+
     def fit(
         self,
         model: Model,
@@ -99,7 +104,7 @@ class Patch(Attack):
         with torch.inference_mode(False), torch.no_grad(), attacked(model, self.training):
             patch = torch.full(shape, sum(self.bounds) / 2) if start is None else start.detach()
             x = x.clone() if x.is_inference() else x.detach()
-            return self._fit(self._copy_of(model, x), x, y.clone(), own_seeds(generator, x), patch.to(x))
+            return self._fit(self.prepare(model, x), x, y.clone(), own_seeds(generator, x), patch.to(x))
 
     def _fit(self, model: Model, x: Tensor, y: Tensor, seeds: Tensor, patch: Tensor) -> Tensor:
         lowest, highest = self.bounds
@@ -110,7 +115,9 @@ class Patch(Attack):
                 waiting = torch.cat([waiting, uniform(x, 1, seeds, stream=-step - 1).squeeze(1).argsort()])
             rows, waiting = waiting[: self.batch_size], waiting[self.batch_size :]
             aim = Classification(model, y[rows], self.loss, self.targeted)
-            gradient = slope(_Stuck(self, aim, x[rows], seeds[rows], step + 1), patch[None])[2][0]
+            gradient = value_and_gradient(_Stuck(self, aim, x[rows], seeds[rows], step + 1), patch[None])[2][
+                0
+            ]
             gradient = gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
             mean = 0.9 * mean + 0.1 * gradient
             square = 0.999 * square + 0.001 * gradient**2
@@ -181,7 +188,7 @@ class Patch(Attack):
 
 
 class _Stuck:
-    """The mean aim over a batch as a function of one patch, an objective for :func:`~advnotes.ascend.slope`."""
+    """The mean aim over a batch as a function of one patch, whose value and gradient are taken."""
 
     def __init__(self, attack: Patch, aim: Classification, x: Tensor, seeds: Tensor, stream: int) -> None:
         self.attack, self.aim, self.x, self.seeds, self.stream = attack, aim, x, seeds, stream

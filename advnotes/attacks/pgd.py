@@ -1,18 +1,24 @@
 """Projected gradient descent, the iterated attack, with and without a random start."""
 
+import dataclasses
 from dataclasses import KW_ONLY, dataclass
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, ascend, best_of_tries
-from advnotes.attacks.attack import Classification, NormAttack, check_counts, check_loss
+from advnotes.attacks.attack import NormAttack
+from advnotes.attacks.objective import Classification, check_loss
+from advnotes.checks import check_counts
 from advnotes.losses import Loss, cross_entropy
 from advnotes.model_state import Model
 from advnotes.seeds import Source, rows_of
 
 __all__ = ["BIM", "PGD"]
+
+SomePGD = TypeVar("SomePGD", bound="PGD")
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class PGD(NormAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_counts(self, "steps", "restarts")
+        check_counts(steps=self.steps, restarts=self.restarts)
         check_loss(self.loss, self.targeted)
         if self.step_size is not None and not bool((torch.as_tensor(self.step_size) > 0).all()):
             raise ValueError(f"step_size must be positive, got {self.step_size}")
@@ -64,6 +70,24 @@ class PGD(NormAttack):
             )
         if self.restarts > 1 and not self.best:
             raise ValueError("the best of several restarts is only known with best=True")
+
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return self.steps * self.restarts
+
+    @property
+    def returns_best(self) -> bool:  # noqa: D102
+        return self.best
+
+    def scaled(self: SomePGD, factor: float) -> SomePGD:  # noqa: D102
+        step_size = None if self.step_size is None else self.step_size * factor
+        return dataclasses.replace(super().scaled(factor), step_size=step_size)
+
+    def rows(self: SomePGD, rows: Tensor | slice) -> SomePGD:
+        """The same attack for some rows of the batch, where ``eps`` or the step size has a value for each sample."""
+        own = isinstance(self.step_size, Tensor) and self.step_size.ndim > 0
+        step_size = self.step_size[rows] if own else self.step_size
+        return dataclasses.replace(super().rows(rows), step_size=step_size)
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None

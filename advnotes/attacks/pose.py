@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, ascend, best_of_tries
-from advnotes.attacks.attack import Attack, Classification, check_counts, check_loss
-from advnotes.checks import check_inputs
+from advnotes.attacks.attack import Attack
+from advnotes.attacks.objective import Classification, check_loss
+from advnotes.checks import check_counts, check_inputs
 from advnotes.losses import Loss, cross_entropy
 from advnotes.model_state import Model, attacked
 from advnotes.seeds import Source, own_seeds, uniform
@@ -129,7 +130,7 @@ class PlanePose(Attack):
         check_inputs(x, y, self.bounds)
         with torch.inference_mode(False), torch.no_grad(), attacked(model, self.training):
             x = x.clone() if x.is_inference() else x.detach()
-            posing = self._posing(self._copy_of(model, x), x, y.clone())
+            posing = self._posing(self.prepare(model, x), x, y.clone())
             return posing.pose(self.search(posing, generator).point)
 
     def perturb(  # noqa: D102
@@ -198,6 +199,10 @@ class Pose(PlanePose):
                 f"{self.steps}, {self.restarts} and {self.step_size}"
             )
 
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return self.steps * self.restarts
+
     def search(self, posing: Posing, generator: Source) -> Ascent:  # noqa: D102
         cube = torch.zeros_like(posing.limits)
         seeds = own_seeds(generator, cube)
@@ -232,7 +237,7 @@ class RandomPose(PlanePose):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_counts(self, "tries")
+        check_counts(tries=self.tries)
 
     def search(self, posing: Posing, generator: Source) -> Ascent:  # noqa: D102
         cube = torch.zeros_like(posing.limits)

@@ -9,9 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, best_of_tries
-from advnotes.attacks.attack import Classification, NormAttack, check_counts, check_loss
+from advnotes.attacks.attack import NormAttack
+from advnotes.attacks.objective import Classification, check_loss
 from advnotes.attacks.parts.bumps import Bumps
 from advnotes.attacks.parts.squares import Corners, Size
+from advnotes.checks import check_counts
 from advnotes.losses import Loss, margin_loss
 from advnotes.model_state import Model
 from advnotes.seeds import Source, own_seeds, uniform
@@ -61,12 +63,16 @@ class Square(NormAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_counts(self, "queries", "restarts")
+        check_counts(queries=self.queries, restarts=self.restarts)
         check_loss(self.loss, self.targeted)
         if not 0 < self.share <= 1:
             raise ValueError(
                 f"share must lie in (0, 1], got {self.share}: it is the part of the pixels in a square"
             )
+
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return self.queries * self.restarts
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None

@@ -56,7 +56,7 @@ class Transfer(Wrapper):
         return (self.sources,) if callable(self.sources) else tuple(self.sources)
 
     @property
-    def passes(self) -> int:
+    def estimated_passes(self) -> int:
         """None: the attacked model is not asked."""
         return 0
 
@@ -66,11 +66,11 @@ class Transfer(Wrapper):
         with ExitStack() as stack:
             for source in self.models:
                 stack.enter_context(attacked(source, self.training))
-            copies = [self.attack._copy_of(source, x) for source in self.models]
+            copies = [self.attack.prepare(source, x) for source in self.models]
             return self.attack.perturb(copies[0] if len(copies) == 1 else Mean(copies), x, y, generator)
 
-    def _copy_of(self, model: Model, x: Tensor) -> Model:
-        # Preparing a copy of the attacked model would ask it; the copies that are worth having are the sources'.
+    def prepare(self, model: Model, x: Tensor) -> Model:
+        """The model itself: preparing a copy would ask it, and the copies that are worth having are the sources'."""
         return model
 
 

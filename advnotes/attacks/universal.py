@@ -1,21 +1,25 @@
 """One perturbation for all inputs."""
 
+import dataclasses
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.ascend import no_slope, slope, warn_of_masking
-from advnotes.attacks.attack import Classification, NormAttack, check_counts, check_loss
-from advnotes.checks import check_inputs
+from advnotes.attacks.attack import NormAttack
+from advnotes.attacks.objective import Classification, check_loss
+from advnotes.checks import check_counts, check_inputs
+from advnotes.gradients import has_no_gradient, value_and_gradient, warn_of_masked_gradients
 from advnotes.losses import Loss, cross_entropy
 from advnotes.model_state import Model, attacked, device_of
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import Linf, blocked
 
 __all__ = ["Universal"]
+
+SomeUniversal = TypeVar("SomeUniversal", bound="Universal")
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,19 @@ class Universal(NormAttack):
             raise ValueError(
                 f"one perturbation has one finite radius, got eps={self.threat.eps!r}: give the threat a number"
             )
-        check_counts(self, "steps", "starts", "batch_size")
+        check_counts(steps=self.steps, starts=self.starts, batch_size=self.batch_size)
         check_loss(self.loss, self.targeted)
         for name in ("step_size", "cap"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+    @property
+    def estimated_passes(self) -> int:  # noqa: D102
+        return self.steps
+
+    def scaled(self: SomeUniversal, factor: float) -> SomeUniversal:  # noqa: D102
+        step_size = None if self.step_size is None else self.step_size * factor
+        return dataclasses.replace(super().scaled(factor), step_size=step_size)
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
@@ -104,7 +116,7 @@ class Universal(NormAttack):
         check_inputs(x, y, self.bounds)
         with torch.inference_mode(False), torch.no_grad(), attacked(model, self.training):
             device = device_of(model, x)
-            copy = self._copy_of(model, x[: self.batch_size].to(device))
+            copy = self.prepare(model, x[: self.batch_size].to(device))
             return self._best(copy, x, y, generator, device)
 
     def _best(self, model: Model, x: Tensor, y: Tensor, generator: Source, device: torch.device) -> Tensor:
@@ -151,7 +163,7 @@ class _Images:
     def gradient(self, deltas: Float[Tensor, "starts ..."], rows: Tensor) -> Float[Tensor, "starts ..."]:
         """The mean over some images of the loss's gradient, for each perturbation."""
         points, objective = self.moved(deltas, rows)
-        _, _, gradient = slope(objective, points)
+        _, _, gradient = value_and_gradient(objective, points)
         # Image by image, so that one without a finite gradient spares the others.
         gradient = gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         if not isinstance(self.attack.threat, Linf):
@@ -164,15 +176,15 @@ class _Images:
         parts = []
         for rows in torch.arange(len(self.x), device=self.x.device).split(self.size):
             points, objective = self.moved(deltas, rows)
-            loss, fooled, gradient = slope(objective, points)
+            loss, fooled, gradient = value_and_gradient(objective, points)
             assert fooled is not None  # a classification says who is fooled
-            part = torch.stack([loss, fooled.to(loss), no_slope(gradient).to(loss)])
+            part = torch.stack([loss, fooled.to(loss), has_no_gradient(gradient).to(loss)])
             parts.append(part.unflatten(1, (len(deltas), len(rows))))
         losses, won, blind = torch.cat(parts, dim=2)
         best = max(
             range(len(deltas)), key=lambda start: (float(won[start].sum()), float(losses[start].mean()))
         )
-        warn_of_masking(blind[best].bool(), won[best].bool())
+        warn_of_masked_gradients(blind[best].bool(), won[best].bool())
         return deltas[best]
 
     def _loss(self, logits: Tensor, y: Tensor) -> Tensor:

@@ -60,8 +60,9 @@ class Perturber(NormAttack):
         with attacked(self.network, self.training):
             return self.perturbed(x)
 
-    def _copy_of(self, model: Model, x: Tensor) -> Model:
-        return model  # which is not asked, so that preparing a faster one would be in vain
+    def prepare(self, model: Model, x: Tensor) -> Model:
+        """The model itself, which is not asked, so that preparing a faster copy would be in vain."""
+        return model
 
     def perturbed(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """The inputs with their perturbations, in the network's own mode and with its graph."""

@@ -9,8 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from advnotes.ascend import ascend
-from advnotes.attacks.attack import Classification, NormAttack
+from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.fgsm import FGSM
+from advnotes.attacks.objective import Classification
 from advnotes.attacks.pgd import PGD
 from advnotes.checks import check_inputs
 from advnotes.loop.history import State
@@ -41,7 +42,7 @@ class OneStep(NormAttack):
     random_start: bool = True
 
     @property
-    def passes(self) -> int:
+    def estimated_passes(self) -> int:
         return 1
 
     def perturb(

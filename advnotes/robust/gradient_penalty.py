@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.ascend import no_graph
 from advnotes.game import Game
+from advnotes.gradients import not_differentiable
 from advnotes.losses import Loss, cross_entropy
 from advnotes.threats import Threat, check_threat
 
@@ -70,5 +70,5 @@ class GradientPenalty(Game):
         if loss.requires_grad:
             (slope,) = torch.autograd.grad(loss.sum(), point, create_graph=self.training, allow_unused=True)
         if slope is None:
-            raise no_graph("the loss does")
+            raise not_differentiable("the loss does")
         return slope

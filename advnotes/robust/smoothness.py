@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from advnotes.ascend import slope
+from advnotes.gradients import value_and_gradient
 from advnotes.losses import kl, kl_slope
 from advnotes.model_state import Model
 from advnotes.robust.passes import Repeat
@@ -96,7 +96,7 @@ def virtual_adversary(
         return (moved * kl_slope(p, moved.detach())).sum(dim=1), None
 
     for _ in range(steps):
-        gradient = slope(climb, x.detach() + xi * d)[2]
+        gradient = value_and_gradient(climb, x.detach() + xi * d)[2]
         d = ball.steepest(gradient.nan_to_num(0.0, 0.0, 0.0) * inside)
     delta = d * L2(eps).radius(d)
     with repeat():

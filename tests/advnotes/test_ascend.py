@@ -5,7 +5,8 @@ import warnings
 import pytest
 import torch
 
-from advnotes.ascend import Ascent, MaskedGradientWarning, ascend
+from advnotes.ascend import Ascent, ascend
+from advnotes.gradients import MaskedGradientWarning
 from advnotes.threats import L2, Linf
 
 

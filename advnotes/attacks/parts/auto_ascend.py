@@ -4,7 +4,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from advnotes.ascend import Ascent, RowObjective, no_slope, slope, warn_of_masking
+from advnotes.ascend import (
+    Ascent,
+    RowObjective,
+    has_no_gradient,
+    value_and_gradient,
+    warn_of_masked_gradients,
+)
 from advnotes.attacks.parts.paces import Pace, pace_for
 from advnotes.threats import Bounds, Threat, per_sample
 
@@ -44,7 +50,9 @@ def auto_ascend(
 
     for step in range(steps + 1):
         # After the last step the loss alone is wanted.
-        loss, won, gradient = slope(objective, point) if step < steps else (*objective(point), nothing)
+        loss, won, gradient = (
+            value_and_gradient(objective, point) if step < steps else (*objective(point), nothing)
+        )
         now = Ascent(point, loss, torch.zeros_like(blind) if won is None else won)
         better = best.beaten_by(now)
         best = best.better_of(now)
@@ -52,7 +60,7 @@ def auto_ascend(
             ended = Ascent(*(values.clone() for values in best))
         if step == steps:
             break
-        blind = blind | no_slope(gradient)
+        blind = blind | has_no_gradient(gradient)
         best_gradient = torch.where(per_sample(better, x), gradient, best_gradient)
         if early_stop and bool(best.won.any()):
             ended.write(rows, best)
@@ -72,7 +80,7 @@ def auto_ascend(
         gradient = gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         point, before = stepped(pace, step == 0, point, before, gradient, x, threat, bounds), point
 
-    warn_of_masking(blind, best.won)
+    warn_of_masked_gradients(blind, best.won)
     ended.write(rows, best)
     return ended
 

@@ -6,8 +6,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advnotes.ascend import no_graph, no_slope, warn_of_masking
-from advnotes.attacks.attack import Classification
+from advnotes.attacks.objective import Classification
+from advnotes.gradients import (
+    has_no_gradient,
+    named_gradient_errors,
+    not_differentiable,
+    warn_of_masked_gradients,
+)
 from advnotes.threats import Threat, per_sample
 
 __all__ = ["Nearest", "leads", "likeliest_wrong", "slopes"]
@@ -29,17 +34,18 @@ def slopes(
         ValueError: where the values do not depend on the point in a differentiable way.
     """
     point = point.detach().requires_grad_()
-    with torch.enable_grad():
-        values = function(point)
-        columns = values.sum(dim=0).unbind()
-    gradients = [
-        torch.autograd.grad(column, point, retain_graph=number + 1 < len(columns), allow_unused=True)[0]
-        if column.requires_grad
-        else None
-        for number, column in enumerate(columns)
-    ]
+    with named_gradient_errors():
+        with torch.enable_grad():
+            values = function(point)
+            columns = values.sum(dim=0).unbind()
+        gradients = [
+            torch.autograd.grad(column, point, retain_graph=number + 1 < len(columns), allow_unused=True)[0]
+            if column.requires_grad
+            else None
+            for number, column in enumerate(columns)
+        ]
     if any(gradient is None for gradient in gradients):
-        raise no_graph("the logits do")
+        raise not_differentiable("the logits do")
     stacked = torch.stack([gradient.flatten(1) for gradient in gradients if gradient is not None], dim=1)
     return values.detach(), stacked
 
@@ -123,7 +129,7 @@ class Nearest:
         self, rows: Int[Tensor, " rows"], gradients: Float[Tensor, "rows ..."]
     ) -> Float[Tensor, "rows ..."]:
         """The gradients of some samples with zeros for what is not finite; remembers who has shown none."""
-        self.blind[rows] |= no_slope(gradients)
+        self.blind[rows] |= has_no_gradient(gradients)
         return gradients.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
 
     def refine(self, steps: int) -> None:
@@ -173,7 +179,7 @@ class Nearest:
             loss, won = self.objective.rows(missed)(moved)
             # Inside by construction, whatever the last bit of its norm says.
             self.keep(missed, moved, loss, won, inside=torch.ones_like(won))
-        warn_of_masking(self.blind, won=self.inside | (self.highest_loss > 0))
+        warn_of_masked_gradients(self.blind, won=self.inside | (self.highest_loss > 0))
         return torch.where(per_sample(self.inside, last), self.point, self.highest)
 
     def _eps(self, threat: Threat) -> Tensor:

@@ -44,9 +44,9 @@ class Wrapper(Attack):
         super().__post_init__()
 
     @property
-    def passes(self) -> int:
+    def estimated_passes(self) -> int:
         """As many as the wrapped attack's."""
-        return self.attack.passes
+        return self.attack.estimated_passes
 
     def rows(self: SomeWrapper, rows: Tensor | slice) -> SomeWrapper:
         """With the wrapped attack's settings for these rows."""

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from advnotes.ascend import MaskedGradientWarning
 from advnotes.attacks import (
     APGD,
     BIM,
@@ -27,6 +26,7 @@ from advnotes.attacks import (
 )
 from advnotes.checks import check_inputs
 from advnotes.fast import prepared
+from advnotes.gradients import MaskedGradientWarning
 from advnotes.losses import cross_entropy, dlr, margin_loss
 from advnotes.threats import L1, L2, Linf
 
@@ -214,7 +214,7 @@ def test_nothing_else_changes_where_a_faster_copy_is_attacked():
         return cross_entropy(logits, y)
 
     attack, limit = PGD(Linf(0.1), loss=loss), 0
-    assert prepared(model.eval(), x, passes=attack.passes) is not model
+    assert prepared(model.eval(), x, passes=attack.estimated_passes) is not model
     attack(model.train(), x, y, torch.arange(200))
     assert state(model) == before
     asked.clear()

@@ -146,7 +146,7 @@ def test_asks_for_what_the_wrapped_attack_does(points):
 
 def test_rows_and_passes_are_the_wrapped_attacks():
     eot = EOT(PGD(Linf(torch.tensor([0.1, 0.2, 0.3])), steps=5, restarts=2), samples=3)
-    assert eot.passes == 3 * 10
+    assert eot.estimated_passes == 3 * 10
     rows = eot.rows(torch.tensor([2, 0]))
     assert rows.samples == 3
     torch.testing.assert_close(rows.attack.threat.eps, torch.tensor([0.3, 0.1]))

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from advnotes.ascend import MaskedGradientWarning
 from advnotes.attacks import Universal
+from advnotes.gradients import MaskedGradientWarning
 from advnotes.metrics import fooling_rate
 from advnotes.threats import L1, L2, Linf
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advnotes.ascend import MaskedGradientWarning
+from advnotes.gradients import MaskedGradientWarning
 from advnotes.attacks import NormAttack, Square
 from advnotes.evaluation.batch import BatchAttacker, record_masking_warnings, seeded
 from advnotes.evaluation.inputs import EvaluationData
