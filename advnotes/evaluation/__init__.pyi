@@ -1,7 +1,6 @@
-from .adversarial import load_adversarial
 from .evaluate import evaluate
 from .masking.checks import diagnose
-from .report import Report
+from .report import Report, load_adversarial
 from .results import AttackResult, EvaluationResult, Example, Finding
 
 __all__ = [

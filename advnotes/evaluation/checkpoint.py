@@ -55,7 +55,7 @@ class Checkpoint:
             ValueError: where the folder belongs to another evaluation, or holds other things.
 
         Warns:
-            UserWarning: where the header is damaged. It is written again: the parts say to which evaluation they belong.
+            UserWarning: where the header is damaged. It is written again, and the parts are kept.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for unfinished in self.folder.glob(".*.partial"):  # of a run that was killed while it wrote

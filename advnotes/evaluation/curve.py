@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool
+from torch import Tensor
 
 from advnotes.attacks import APGD, EOT, PGD, Square
 from advnotes.attacks.attack import Attack

@@ -7,20 +7,20 @@ import os
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from advnotes.attacks.attack import Attack
 from advnotes.checks import check_bounds, check_count, check_device
-from advnotes.evaluation import inputs, model_info, suite
+from advnotes.evaluation import assemble, inputs, model_info, suite
 from advnotes.evaluation.batch import VOTES, BatchAttacker
 from advnotes.evaluation.curve import curve_radii, measure_curve
 from advnotes.evaluation.distributed import ProcessGroup
+from advnotes.evaluation.names import unique_names
 from advnotes.evaluation.probe import probe
 from advnotes.evaluation.report import Report
-from advnotes.evaluation.results import Example
 from advnotes.evaluation.runner import EvaluationRunner
 from advnotes.identity import identify, modules
 from advnotes.model_state import Model, attacked
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 __all__ = ["evaluate"]
-
-#: Examples in a report: so many samples, and at most so many numbers of input in all.
-EXAMPLES, NUMBERS = 8, 2**19
 
 
 def evaluate(
@@ -148,7 +145,7 @@ def evaluate(
             called,
             samples,
             votes=VOTES if randomised else 1,
-            keep=None if keep else EXAMPLES,
+            keep=None if keep else assemble.EXAMPLES,
             known_batch=min(len(x), batch_size),
         )
         runner = EvaluationRunner(attacker, group, batch_size, progress=progress, has_gradient=has_gradient)
@@ -161,7 +158,7 @@ def evaluate(
         findings = runner.diagnose() if diagnose else []
         members = suite.build_suite(wanted, samples.threat, classes, bounds, randomised)
         remedies = [suite.configure(r, bounds, randomised) for finding in findings for r in finding.remedies]
-        named = suite.unique_names([*members, *remedies])
+        named = unique_names([*members, *remedies])
         runner.notes += suite.deviations(wanted, samples.threat, classes, randomised)
         for cost in suite.costs(list(named.values()), classes):
             runner.say(f"note: {cost}")
@@ -173,7 +170,7 @@ def evaluate(
             runner.resume_from(folder, identity, settings)
         results = runner.run(named, predictions)
         points, how = measure_curve(runner, factors, predictions == samples.y)
-        options = _options(attacks, batch_size if pad_batches else None, diagnose, curve, precision)
+        options = assemble.options(attacks, batch_size if pad_batches else None, diagnose, curve, precision)
         return Report(
             model=name or model_info.describe_model(model),
             parameters=model_info.count_parameters(model),
@@ -187,80 +184,14 @@ def evaluate(
             findings=tuple(findings),
             diagnosed=diagnose,
             notes=(*runner.notes, *runner.attack_notes.lines()),
-            examples=_examples(runner, predictions, list(named)),
+            examples=assemble.examples(runner, predictions, list(named)),
             options=options,
             environment=stamp(),
             date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             seconds=time.perf_counter() - began,
-            adversarial=_adversarial(runner) if keep else None,
-            **_verdicts(runner, predictions),
+            adversarial=assemble.adversarial(runner) if keep else None,
+            **assemble.verdicts(runner, predictions),
         )
-
-
-def _verdicts(runner: EvaluationRunner, predictions: Tensor) -> dict[str, Any]:
-    """The threat, and what is known of each sample, in the order in which they came."""
-    data, state = runner.data, runner.state
-    columns = {
-        "labels": data.y,
-        "predictions": predictions,
-        "adversarial_predictions": state.predictions,
-        "fooled_by": state.fooled_by,
-    }
-    return {
-        "shape": tuple(data.x.shape[1:]),
-        "bounds": data.bounds,
-        "norm": type(data.threat).__name__,
-        "eps": data.eps,
-        **{name: tuple(data.as_given(values).tolist()) for name, values in columns.items()},
-    }
-
-
-def _options(
-    attacks: str | Sequence[Attack],
-    padded: int | None,
-    diagnose: bool,
-    curve: bool | Sequence[float],
-    precision: torch.dtype | None,
-) -> dict[str, str]:
-    """The arguments that decide the result and are not the defaults, as text."""
-    options = {
-        "attacks": attacks if isinstance(attacks, str) else "list",
-        "batch_size": str(padded),
-        "pad_batches": str(padded is not None),
-        "diagnose": str(diagnose),
-        "curve": str(curve if isinstance(curve, bool) else list(curve)),
-        "precision": str(precision),
-    }
-    usual = ("standard", "None", "False", "True", "True", "None")
-    return {
-        name: text for (name, text), default in zip(options.items(), usual, strict=True) if text != default
-    }
-
-
-def _examples(runner: EvaluationRunner, predictions: Tensor, names: list[str]) -> tuple[Example, ...]:
-    """The first few samples that were fooled, in canonical order, which is as good as drawn."""
-    data, state = runner.data, runner.state
-    room = max(1, min(EXAMPLES, NUMBERS // (2 * data.x[0].numel())))
-    return tuple(
-        Example(
-            index=int(data.order[row]),
-            label=int(data.y[row]),
-            prediction=int(predictions[row]),
-            adversarial_prediction=int(state.predictions[row]),
-            attack=names[int(state.fooled_by[row])],
-            x=data.x[row].clone(),
-            x_adv=state.points[row].clone(),
-        )
-        for row in (state.fooled_by >= 0).nonzero().squeeze(1).tolist()[:room]
-    )
-
-
-def _adversarial(runner: EvaluationRunner) -> Tensor:
-    """Every input, where it was fooled at the point that fooled it, in the order in which they came."""
-    points = runner.data.x.clone()
-    for row, point in runner.state.points.items():
-        points[row] = point
-    return runner.data.as_given(points)
 
 
 def _check_same_data(group: ProcessGroup, data_hash: str) -> None:

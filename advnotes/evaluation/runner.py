@@ -20,9 +20,9 @@ from advnotes.evaluation.batch import BatchAttacker, BatchResult, seeded
 from advnotes.evaluation.checkpoint import Checkpoint
 from advnotes.evaluation.distributed import ProcessGroup
 from advnotes.evaluation.masking.checks import diagnose
+from advnotes.evaluation.names import config_text
 from advnotes.evaluation.results import AttackResult, Finding
 from advnotes.evaluation.state import AttackNotes, SampleState, summarise
-from advnotes.evaluation.suite import config_text
 from advnotes.fast import prepared
 from advnotes.identity import Identity, identify, versions
 from advnotes.threats import Threat

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from advnotes.attacks.attack import Attack
 from advnotes.evaluation.batch import NO_CLASS, BatchResult
+from advnotes.evaluation.names import config_text
 from advnotes.evaluation.results import AttackResult
-from advnotes.evaluation.suite import config_text
 
 __all__ = ["AttackNotes", "SampleState", "summarise"]
 

@@ -116,33 +116,30 @@ def diagnose(
 def _check_answers(case: Case, threat: Threat) -> Iterator[Finding]:
     """Is there one answer for each input, and does it depend on the input?"""
     if (change := measurements.repeat_change(case)) > SAME:
-        yield findings.randomness(case, threat, change)
+        yield findings.RANDOMNESS.found(case, threat, change=change)
     elif (change := measurements.batch_change(case)) > SAME:
-        yield findings.batch_dependence(change)
+        yield findings.BATCH_DEPENDENCE.found(case, threat, change=change)
     change = measurements.input_change(case)
     if change <= torch.finfo(case.x.dtype).eps:
-        yield findings.input_ignored(case, change)
+        yield findings.INPUT_IGNORED.found(case, threat, count=len(case.x), change=change)
 
 
 def _check_gradients(case: Case, threat: Threat, differences: bool) -> Iterator[Finding]:
     """Are there gradients, and are they those of the function that the model computes?"""
     if (why := measurements.why_no_gradient(case)) is not None:
-        yield findings.no_gradient(case, threat, why)
+        yield findings.NO_GRADIENT.found(case, threat, why=why)
         return
     margin, entropy = (measurements.gradient_statistics(case, loss) for loss in (margin_loss, cross_entropy))
     difference, changes = measurements.disagreement(case) if differences else (0.0, True)
     if margin.non_finite > ZERO:
-        yield findings.non_finite_gradients(case, threat, margin)
+        yield findings.NON_FINITE_GRADIENTS.found(case, threat, seen=margin)
     if margin.zero > ZERO:
-        yield findings.zero_gradients(case, threat, margin, changes)
+        yield findings.ZERO_GRADIENTS.found(case, threat, seen=margin, does="does" if changes else "does not")
     elif difference > DIFFERENCE:
-        yield findings.wrong_gradients(case, threat, difference)
+        yield findings.WRONG_GRADIENTS.found(case, threat, difference=difference)
     if entropy.zero - margin.zero > ZERO:
-        evidence = (
-            f"{entropy.zero:.0%} of the gradients of the cross-entropy are exactly zero, {margin.zero:.0%} of those of "
-            "the margin."
-        )
-        yield findings.saturated_loss(case, threat, evidence, measurements.saturated(case))
+        zero = f"{entropy.zero:.0%} of the gradients of the cross-entropy are exactly zero"
+        yield _saturated(case, threat, f"{zero}, {margin.zero:.0%} of those of the margin.")
 
 
 def _check_attacks(case: Case, threat: Threat, gradients: bool, steady: bool) -> Iterator[Finding]:
@@ -164,16 +161,16 @@ def _check_attacks(case: Case, threat: Threat, gradients: bool, steady: bool) ->
         margin = fooled(dataclasses.replace(pgd, loss=margin_loss))
         best = many | margin
         if _leads(margin, many, LOSS_LEAD):
-            evidence = f"PGD-{STEPS} leaves {_left(many)} right with the cross-entropy and {_left(margin)} with the margin."
-            yield findings.saturated_loss(case, threat, evidence, measurements.saturated(case))
+            left = f"{_left(many)} right with the cross-entropy and {_left(margin)} with the margin."
+            yield _saturated(case, threat, f"PGD-{STEPS} leaves {left}")
         if _leads(one, many):
-            yield findings.one_step_wins(case, threat, _left(one), _left(many))
+            yield findings.ONE_STEP_WINS.found(case, threat, one=_left(one), many=_left(many))
         same = measurements.equal_rows(logits)
         if same > EQUAL_ROWS and (jump := measurements.jump(case, points, logits)) > JUMP:
-            yield findings.replaced_answers(case, threat, same, jump)
+            yield findings.REPLACED_ANSWERS.found(case, threat, same=same, jump=jump)
     black = fooled(Square(ball, queries=QUERIES, bounds=bounds, early_stop=True))
     if gradients and _leads(black, best):
-        yield findings.black_box_wins(case, threat, _left(black), _left(best))
+        yield findings.BLACK_BOX_WINS.found(case, threat, black=_left(black), white=_left(best))
     whole = Linf(bounds[1] - bounds[0])
     attack = (
         PGD(whole, steps=2 * STEPS, loss=margin_loss, bounds=bounds, early_stop=steady, best=steady)
@@ -182,7 +179,14 @@ def _check_attacks(case: Case, threat: Threat, gradients: bool, steady: bool) ->
     )
     survive = ~fooled(attack)
     if survive.double().mean().item() > SURVIVE and int(survive.sum()) >= LEAD_AT_LEAST:
-        yield findings.unbounded_attack_fails(case, threat, attack, _left(~survive))
+        yield findings.UNBOUNDED_ATTACK_FAILS.found(
+            case, threat, left=_left(~survive), attack=type(attack).__name__, eps=whole.eps
+        )
+
+
+def _saturated(case: Case, threat: Threat, comparison: str) -> Finding:
+    saturated = measurements.saturated(case)
+    return findings.SATURATED_LOSS.found(case, threat, comparison=comparison, saturated=saturated)
 
 
 def _left(fooled: Bool[Tensor, " batch"]) -> str:

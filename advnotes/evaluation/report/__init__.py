@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from advnotes.evaluation.report.html import html_page
 from advnotes.evaluation.report.json import from_json, to_json
@@ -19,7 +21,7 @@ from advnotes.evaluation.results import EvaluationResult
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["Report"]
+__all__ = ["Report", "load_adversarial"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,28 @@ class Report(EvaluationResult):
 
     def __rich__(self) -> RenderableType:
         return rich_report(self)
+
+
+def load_adversarial(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor]:
+    """The inputs after the attacks, and their labels, as :meth:`Report.save_adversarial` wrote them.
+
+    They are data as ``evaluate`` and ``accuracy`` take them, to be tried on another model.
+
+    Raises:
+        ValueError: where there is no such file, or it holds something else.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"there is no file {path}")
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not {"x", "y", "fooled"} <= set(tensors):
+        raise ValueError(
+            f"{path} must hold x, y and fooled, as Report.save_adversarial writes them; it holds "
+            f"{', '.join(tensors) or 'nothing'}"
+        )
+    return tensors["x"], tensors["y"]
 
 
 def _write(target: Path, write: Callable[[Path], object]) -> Path:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from advnotes.metrics.accuracy import Proportion
 
-__all__ = ["bars", "classes", "curve", "picture"]
+__all__ = ["classes", "curve", "picture"]
 
 WIDTH = 400.0  # of every chart's own coordinates: text is about as large on a phone as on a desktop
 
@@ -91,20 +91,6 @@ def classes(rows: Sequence[tuple[str, Proportion, Proportion]], alt: str) -> Mar
     return _chart(top + high + 24, alt, parts)
 
 
-def bars(rows: Sequence[tuple[str, float]], alt: str) -> Markup:
-    """Seconds of each attack as horizontal bars, each with its name above it and its number behind it."""
-    most = max((value for _, value in rows), default=0.0) or 1.0
-    parts = []
-    for number, (name, value) in enumerate(rows):
-        y, length = 36.0 * number, max(1.5, (WIDTH - 70) * value / most)
-        parts.append(
-            f'<text x="0" y="{y + 12}">{escape(_short(name))}</text>'
-            f'<rect x="0" y="{y + 17}" width="{length:.1f}" height="10" rx="2" fill="var(--adversarial)"/>'
-            f'<text x="{length + 6:.1f}" y="{y + 26}">{value:.2f} s</text>'
-        )
-    return _chart(36.0 * len(rows), alt, parts)
-
-
 def picture(values: Tensor, bounds: tuple[float, float], alt: str) -> Markup:
     """A grey or colour picture, or where there is none a row of its values, as an ``img`` with its data inside."""
     from matplotlib.image import imsave
@@ -142,7 +128,3 @@ def _grid(left: float, wide: float, y: Callable[[float], float]) -> str:
         f'<text x="{left - 6}" y="{y(share) + 4:.1f}" text-anchor="end">{share:.0%}</text>'
         for share in (0.0, 0.25, 0.5, 0.75, 1.0)
     )
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 58 else name[:57] + "…"

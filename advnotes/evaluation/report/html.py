@@ -64,7 +64,6 @@ def html_page(report: EvaluationResult) -> str:
              f"{1000 * a.seconds / a.tried:.1f}" if a.tried else "–")
             for a in report.attacks
         ],
-        times=figures.bars([(a.name, a.seconds) for a in report.attacks], "Seconds of each attack."),
         python_call=python_call(report),
         command="" if own_radii else command_line(report),
     )  # fmt: skip

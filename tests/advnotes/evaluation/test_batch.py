@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advnotes.gradients import MaskedGradientWarning
 from advnotes.attacks import NormAttack, Square
 from advnotes.evaluation.batch import BatchAttacker, record_masking_warnings, seeded
 from advnotes.evaluation.inputs import EvaluationData
 from advnotes.evaluation.model_info import CheckedModel
+from advnotes.gradients import MaskedGradientWarning
 from advnotes.threats import L1, L2, Linf, Threat
 from tests.advnotes.evaluation import models
 

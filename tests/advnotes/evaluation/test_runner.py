@@ -13,8 +13,6 @@ from advnotes.attacks import FAB, FGSM, PGD, DeepFool, Square
 from advnotes.data import mnist
 from advnotes.evaluation import evaluate, subject
 from advnotes.evaluation.batch import VOTES, BatchAttacker
-from advnotes.evaluation.runner import EvaluationRunner
-from advnotes.evaluation.distributed import ProcessGroup
 from advnotes.evaluation.inputs import EvaluationData
 from advnotes.losses import margin_loss
 from advnotes.threats import Linf, Threat

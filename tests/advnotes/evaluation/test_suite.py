@@ -26,7 +26,7 @@ from advnotes.attacks import (
     TargetedFAB,
     Transfer,
 )
-from advnotes.evaluation import evaluate, model_info, suite
+from advnotes.evaluation import evaluate, suite
 from advnotes.losses import dlr, margin_loss
 from advnotes.threats import L2, Linf
 from tests.advnotes.evaluation import models

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from advnotes import data, zoo
-from advnotes.evaluation.masking import measurements
 from advnotes.evaluation import diagnose
+from advnotes.evaluation.masking import measurements
 from advnotes.evaluation.masking.measurements import Case
 from advnotes.losses import cross_entropy, margin_loss
 from advnotes.nets import mlp

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from advnotes.evaluation.report.html import html_page
 from advnotes.evaluation import AttackResult, Example, Finding
+from advnotes.evaluation.report.html import html_page
 from advnotes.metrics.accuracy import Proportion
 from tests.advnotes.evaluation.reports import EVIL, report
 
