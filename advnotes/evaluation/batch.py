@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from advnotes.attacks.attack import Attack
+from advnotes.attacks.parts.boundary import ManyClassesWarning
 from advnotes.evaluation.inputs import EvaluationData
 from advnotes.evaluation.masking.measurements import no_gradient
 from advnotes.evaluation.model_info import CheckedModel
@@ -234,6 +235,7 @@ def record_masking_warnings() -> Iterator[list[str]]:
     recorded: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MaskedGradientWarning)
+        warnings.simplefilter("ignore", ManyClassesWarning)  # said before the first batch
         yield recorded
     for warning in caught:
         if issubclass(warning.category, MaskedGradientWarning):

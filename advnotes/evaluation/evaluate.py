@@ -159,10 +159,13 @@ def evaluate(
         members = suite.build_suite(wanted, samples.threat, classes, bounds, randomised)
         remedies = [suite.configure(r, bounds, randomised) for finding in findings for r in finding.remedies]
         named = unique_names([*members, *remedies])
-        runner.notes += suite.deviations(wanted, samples.threat, classes, randomised)
-        for cost in suite.costs(list(named.values()), classes):
-            runner.say(f"note: {cost}")
-            runner.notes.append(cost)
+        notes = (
+            *suite.deviations(wanted, samples.threat, classes, randomised),
+            *suite.costs(wanted, classes),
+        )
+        for note in notes:
+            runner.say(f"note: {note}")
+        runner.notes += notes
         runner.prepare(list(named.values()), precision)
         if folder is not None:
             padded = str(batch_size if pad_batches else None)

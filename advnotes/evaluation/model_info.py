@@ -156,7 +156,8 @@ class CheckedModel:
         """
         self.passes += len(x)
         try:
-            logits = self.model(x)
+            # A copy, for a model that writes into its input; with a gradient torch refuses that.
+            logits = self.model(x if x.requires_grad else x.clone())
         except torch.cuda.OutOfMemoryError:
             raise
         except (RuntimeError, AssertionError) as error:

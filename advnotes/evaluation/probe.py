@@ -39,7 +39,7 @@ def probe(model: Model, data: EvaluationData, batch_size: int) -> Probe:
     with torch.random.fork_rng([x.device] if x.device.type == "cuda" else []), torch.no_grad():
         torch.manual_seed(0)
         try:
-            logits = model(x)
+            logits = model(x.clone())
         except RuntimeError as error:
             if mistake := dtype_mistake(model, x):
                 raise ValueError(mistake) from error

@@ -81,7 +81,7 @@ class EvaluationRunner:
             for rows in self.group.shard(list(torch.arange(len(self.data.order)).split(self.batch_size))):
                 x, _, seeds = self.data.batch(rows)
                 with torch.no_grad(), seeded(seeds, x.device):
-                    check_finite_logits(self.attacker.model(x), self.data.order[rows])
+                    check_finite_logits(self.attacker.model(x.clone()), self.data.order[rows])
                     found.append((rows, self.attacker.predict(x).cpu()))
             return found
 

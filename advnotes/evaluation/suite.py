@@ -21,6 +21,7 @@ from advnotes.attacks import (
     Transfer,
 )
 from advnotes.attacks.attack import Attack
+from advnotes.attacks.parts.boundary import MANY_CLASSES
 from advnotes.attacks.parts.wrapper import Wrapper
 from advnotes.evaluation.inputs import check_radius
 from advnotes.evaluation.names import attack_name
@@ -37,9 +38,6 @@ __all__ = [
 ]
 
 SUITES = ("standard", "plus", "quick")
-
-#: From so many classes on, attacks that take a backward pass for each of them are said to be slow before they start.
-MANY_CLASSES = 50
 
 SomeAttack = TypeVar("SomeAttack", bound=Attack)
 
@@ -149,8 +147,13 @@ def deviations(
     return tuple(dict.fromkeys(notes))
 
 
-def costs(attacks: Sequence[Attack], classes: int) -> tuple[str, ...]:
-    """What takes long because the model has many classes, to be said before it starts."""
+def costs(attacks: str | Sequence[Attack], classes: int) -> tuple[str, ...]:
+    """Which of the caller's attacks take long because the model has many classes, to be said before they start.
+
+    Of the suites, :func:`deviations` says it.
+    """
+    if isinstance(attacks, str):
+        return ()
     inner = [_inner(attack) for attack in attacks]
     names = [
         attack_name(attack)

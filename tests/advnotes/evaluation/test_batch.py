@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from advnotes.attacks import NormAttack, Square
+from advnotes.attacks import Square
 from advnotes.evaluation.batch import BatchAttacker, record_masking_warnings, seeded
 from advnotes.evaluation.inputs import EvaluationData
 from advnotes.evaluation.model_info import CheckedModel
@@ -22,32 +21,24 @@ X, Y = models.points(20)
 ALL, CPU = torch.arange(20), torch.device("cpu")
 
 
-def trial(model: Any = None, quick: Any = None, threat: Threat | None = None, **options: Any) -> BatchAttacker:
+def attacker_of(
+    model: Any = None, fast_model: Any = None, threat: Threat | None = None, **options: Any
+) -> BatchAttacker:
     model = model or models.Linear()
-    bounds = options.pop("bounds", (0.0, 1.0))
-    subjects = EvaluationData(options.pop("x", X), Y, torch.arange(20), threat or Linf(0.05), bounds, CPU)
-    return BatchAttacker(model, quick or model, subjects, **options)
+    bounds, x = options.pop("bounds", (0.0, 1.0)), options.pop("x", X)
+    data = EvaluationData(x, Y, torch.arange(20), threat or Linf(0.05), bounds, CPU, torch.arange(20))
+    return BatchAttacker(model, fast_model or model, data, **options)
 
 
-@dataclass(frozen=True)
-class Goes(NormAttack):
-    """Goes to where it is told to, and says nothing."""
-
-    where: Any = None
-
-    def perturb(self, model, x, y, generator):  # type: ignore[no-untyped-def]
-        return self.where(x)
-
-
-def goes(where: Any, threat: Threat | None = None) -> Goes:
-    # Past the attack's own checks of settings: what it returns is looked at by the trial.
-    return Goes(threat or Linf(0.05), where)
+def goes(where: Any, threat: Threat | None = None) -> models.Goes:
+    # Past the attack's own checks of settings: what it returns is looked at by the attacker.
+    return models.Goes(threat or Linf(0.05), where)
 
 
 @pytest.mark.parametrize("rows", [ALL, torch.tensor([3, 17, 8]), torch.tensor([5])])
 def test_verdicts_are_the_closed_form_s(rows: Tensor) -> None:
     model, attack = models.Linear(), models.climb(Linf(0.05))
-    part = trial(model).run("PGD", attack, attack.threat, rows)
+    part = attacker_of(model).run("PGD", attack, attack.threat, rows)
     stands = model.withstands(X, Y, 0.05)
     assert torch.equal(part.fooled, ~stands[rows])
     assert torch.equal(part.claimed, part.fooled)
@@ -62,10 +53,10 @@ def test_verdicts_are_the_closed_form_s(rows: Tensor) -> None:
 def test_so_many_inputs_that_fooled_are_kept(keep: int | None, count: int) -> None:
     model = models.Linear()
     fools_half = goes(lambda x: x)
-    kept = trial(model, keep=keep).run("none", fools_half, fools_half.threat, ALL)
+    kept = attacker_of(model, keep=keep).run("none", fools_half, fools_half.threat, ALL)
     wrong = (model(X).argmax(dim=1) != Y).nonzero().squeeze(1)
     assert torch.equal(kept.kept_rows, wrong[:keep])
-    flipped = trial(lambda x: -model(x), keep=keep)
+    flipped = attacker_of(lambda x: -model(x), keep=keep)
     part = flipped.run("PGD", models.climb(Linf(0.5)), Linf(0.5), ALL)
     assert part.fooled.all()
     assert torch.equal(part.kept_rows, ALL[:count])
@@ -81,7 +72,7 @@ def test_rounding_is_no_cheating_and_what_is_beyond_it_is(threat: Threat) -> Non
     def towards(factor: float) -> Any:
         return lambda x: (x + factor * direction).clamp(-1, 2)
 
-    judge = trial(lambda x: x[:, :2], x=x, threat=threat, bounds=(-1.0, 2.0))
+    judge = attacker_of(lambda x: x[:, :2], x=x, threat=threat, bounds=(-1.0, 2.0))
     part = judge.run("edge", goes(towards(1.0), threat), threat, ALL)
     assert (part.distances <= threat.eps).all(), "a distance is never reported as more than eps"
     assert (part.distances > 0.99 * threat.eps).all()
@@ -92,7 +83,7 @@ def test_rounding_is_no_cheating_and_what_is_beyond_it_is(threat: Threat) -> Non
 def test_a_radius_of_each_sample_is_looked_at_by_itself() -> None:
     eps = torch.full((20,), 0.1)
     eps[13] = 0.02
-    judge = trial(threat=Linf(eps))
+    judge = attacker_of(threat=Linf(eps))
     with pytest.raises(RuntimeError, match=r"Linf norm 0\.05, and eps is 0\.02\. Give it the threat"):
         judge.run("half", goes(lambda x: x + 0.05, Linf(eps)), Linf(eps), ALL)
     rest = ALL[ALL != 13]
@@ -113,27 +104,27 @@ def test_a_radius_of_each_sample_is_looked_at_by_itself() -> None:
     ],
 )
 def test_what_is_no_input_is_an_error_that_names_the_attack(where: Any, message: str) -> None:
-    class Careless(Goes):
+    class Careless(models.Goes):
         def __call__(self, model, x, y, generator=None):  # type: ignore[no-untyped-def]
             return self.where(x)
 
     attack = Careless(Linf(0.05), where)
     with pytest.raises(RuntimeError, match="the attack Careless.*" + message):
-        trial().run("Careless", attack, attack.threat, ALL)
+        attacker_of().run("Careless", attack, attack.threat, ALL)
 
 
 def test_results_depend_on_the_sample_its_seed_and_the_salt_alone() -> None:
     attack = Square(Linf(0.05), queries=4)
-    judge = trial(keep=None)
+    judge = attacker_of(keep=None)
     whole = judge.run("Square", attack, attack.threat, ALL)
     torch.manual_seed(99)
     parts = [judge.run("Square", attack, attack.threat, rows) for rows in ALL.flip(0).split(7)]
     assert 0 < whole.fooled.sum() < 20
-    for field in ("fooled", "said", "distance"):
+    for field in ("fooled", "predictions", "distances"):
         together = torch.cat([getattr(part, field) for part in parts])
         torch.testing.assert_close(together.flip(0), getattr(whole, field))
     salted = judge.run("Square", attack, attack.threat, ALL, salt=12345)
-    assert not torch.equal(salted.distance, whole.distance) or not torch.equal(salted.fooled, whole.fooled)
+    assert not torch.equal(salted.distances, whole.distances) or not torch.equal(salted.fooled, whole.fooled)
 
 
 def test_most_answers_of_a_model_that_draws_decide() -> None:
@@ -148,9 +139,9 @@ def test_most_answers_of_a_model_that_draws_decide() -> None:
             return right if self.turn % 5 > 1 else 1 - right
 
     for votes in (5, 15):
-        assert torch.equal(trial(Coin(), votes=votes).predict(X), Y)
-    assert torch.equal(trial(Coin()).predict(X), 1 - Y), "one answer decides where it is the only one"
-    part = trial(Coin(), votes=5).run("none", goes(lambda x: x), Linf(0.05), ALL)
+        assert torch.equal(attacker_of(Coin(), votes=votes).predict(X), Y)
+    assert torch.equal(attacker_of(Coin()).predict(X), 1 - Y), "one answer decides where it is the only one"
+    part = attacker_of(Coin(), votes=5).run("none", goes(lambda x: x), Linf(0.05), ALL)
     assert not part.fooled.any()
 
 
@@ -160,15 +151,15 @@ def test_only_a_model_without_gradients_has_attacks_left_out() -> None:
 
     attack = models.climb(Linf(0.05))
     with pytest.raises(ValueError, match="in a differentiable way"):
-        trial(compares).run("PGD", attack, attack.threat, ALL)
-    part = trial(compares, gradients=False).run("PGD", attack, attack.threat, ALL)
+        attacker_of(compares).run("PGD", attack, attack.threat, ALL)
+    part = attacker_of(compares, skip_gradient_attacks=True).run("PGD", attack, attack.threat, ALL)
     assert part.skipped.startswith("the loss does not depend on the input")
     assert (part.predictions == -1).all()
     assert not (part.fooled | part.claimed).any()
     assert len(part.kept_rows) == len(part.points) == 0
     large = models.Large(Linf(0.05))
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        trial(gradients=False).run("Large", large, large.threat, ALL)
+        attacker_of(skip_gradient_attacks=True).run("Large", large, large.threat, ALL)
 
 
 def test_a_copy_proposes_and_the_model_decides_within_each_radius() -> None:
@@ -188,7 +179,7 @@ def test_a_copy_proposes_and_the_model_decides_within_each_radius() -> None:
         asked.append(len(x))
         return model(x)
 
-    part = trial(judged, quick=timid, threat=attack.threat).run("PGD", attack, attack.threat, rows)
+    part = attacker_of(judged, fast_model=timid, threat=attack.threat).run("PGD", attack, attack.threat, rows)
     assert torch.equal(part.fooled, ~model.withstands(X, Y, eps)[rows])
     assert (part.distances <= eps[rows]).all()
     assert asked[0] == 20
@@ -228,7 +219,7 @@ def test_the_global_generator_comes_back_after_an_error_too() -> None:
 
     attack = models.climb(Linf(0.05))
     with pytest.raises(ZeroDivisionError):
-        trial(fails).run("PGD", attack, attack.threat, ALL)
+        attacker_of(fails).run("PGD", attack, attack.threat, ALL)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -240,7 +231,7 @@ def test_masked_gradients_are_collected_and_other_warnings_go_on() -> None:
             warnings.warn("mind this", UserWarning, stacklevel=1)
     assert spots == ["3 of 5 samples gave no gradient"]
     assert [str(warning.message) for warning in said] == ["mind this"]
-    flat = trial(lambda x: models.Linear()(x) * 0 + torch.eye(2)[Y[: len(x)]])
+    flat = attacker_of(lambda x: models.Linear()(x) * 0 + torch.eye(2)[Y[: len(x)]])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert flat.run("PGD", models.climb(Linf(0.05)), Linf(0.05), ALL).blind
+        assert flat.run("PGD", models.climb(Linf(0.05)), Linf(0.05), ALL).zero_gradient

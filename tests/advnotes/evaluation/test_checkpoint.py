@@ -1,4 +1,4 @@
-"""The journal: what it takes, what it refuses, and what it does about damage."""
+"""The folder of an evaluation: what it takes, what it refuses, and what it does about damage."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ def parts(folder: Path) -> list[Path]:
 
 
 def test_a_finished_evaluation_is_read_and_not_done_again(tmp_path: Path) -> None:
-    first = run(tmp_path / "new" / "journal")
+    first = run(tmp_path / "new" / "folder")
     Count.calls = 0
     order = torch.randperm(30, generator=torch.Generator().manual_seed(1))
-    assert run(tmp_path / "new" / "journal") == first
-    shuffled = run(tmp_path / "new" / "journal", data=(X[order], labels()[order]), batch_size=5)
+    assert run(tmp_path / "new" / "folder") == first
+    shuffled = run(tmp_path / "new" / "folder", data=(X[order], labels()[order]), batch_size=5)
     assert shuffled.fooled_by == tuple(first.fooled_by[row] for row in order)
     assert Count.calls == 0
 
@@ -91,7 +91,7 @@ def test_attacks_may_be_added_later(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model": Model(seed=1)}, "model: its parameters, buffers, settings or code are others"),
+        ({"model": Model(seed=1)}, "model: its parameters, buffers, settings or code have changed"),
         ({"model": Model(sharpness=2.0)}, "model: its parameters"),
         ({"model": Renamed()}, "model: its parameters"),
         ({"data": (X[:29], labels()[:29])}, "data: the samples, their labels or their radii"),
@@ -104,12 +104,12 @@ def test_attacks_may_be_added_later(tmp_path: Path) -> None:
         ({"precision": torch.bfloat16}, "precision: None then"),
     ],
 )
-def test_a_journal_of_something_else_is_refused_and_untouched(
+def test_a_folder_of_something_else_is_refused_and_untouched(
     change: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     run(tmp_path)
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
-    with pytest.raises(ValueError, match=rf"was begun with something else.*{message}.*Name another folder"):
+    with pytest.raises(ValueError, match=rf"belongs to another evaluation.*{message}.*Name another folder"):
         run(tmp_path, **change)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
@@ -123,7 +123,7 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["a bit", "cut off", "empty", "of another evaluation"])
 def test_a_damaged_part_is_noticed_and_done_again(damage: str, tmp_path: Path) -> None:
-    folder = tmp_path / "journal"
+    folder = tmp_path / "folder"
     first = run(folder)
     Count.calls = 0
     victim = next(file for file in parts(folder) if file.name.endswith("00000008.part"))
@@ -159,22 +159,24 @@ def test_a_part_comes_back_as_it_went(tmp_path: Path) -> None:
     rows = torch.tensor([4, 2, 9])
     part = BatchResult(
         rows=rows,
-        said=torch.tensor([1, 0, 2]),
+        predictions=torch.tensor([1, 0, 2]),
         fooled=torch.tensor([True, False, True]),
         claimed=torch.tensor([True, True, True]),
-        distance=torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64),
-        kept=rows[:1],
-        inputs=torch.rand(1, 3, 2),
+        distances=torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64),
+        kept_rows=rows[:1],
+        points=torch.rand(1, 3, 2),
         seconds=1.25,
         passes=12,
-        blind=True,
-        refused="no gradient: 'é'",
+        zero_gradient=True,
+        skipped="no gradient: 'é'",
     )
-    journal = Checkpoint(tmp_path, {"seed": "0"})
-    journal.open()
-    journal.write("FGSM()", part)
-    (again,) = journal.read("FGSM()")
-    assert journal.read("PGD()") == []
+    checkpoint = Checkpoint(tmp_path, {"seed": "0"})
+    checkpoint.open()
+    checkpoint.write("FGSM()", part)
+    (again,) = checkpoint.read("FGSM()", torch.arange(10))
+    assert checkpoint.read("PGD()", torch.arange(10)) == []
+    assert checkpoint.read("FGSM()", torch.arange(9)) == [], "it has a sample that is not asked for"
+    assert checkpoint.read("FGSM()", torch.arange(10), skipped=False) == []
     for name, value in vars(part).items():
         other = getattr(again, name)
         assert torch.equal(value, other) if isinstance(value, Tensor) else value == other, name

@@ -6,22 +6,34 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from advnotes.evaluation import inputs
+from advnotes.evaluation.inputs import EvaluationData
 from advnotes.seeds import content_seeds
-from advnotes.threats import L2, Linf
+from advnotes.threats import L2, Linf, Threat
 from tests.advnotes.evaluation import models
 
 X, Y = models.points(20)
 
 #: As without the tests' type checker, which would answer first.
-read, check_threat = inspect.unwrap(inputs.read), inspect.unwrap(inputs.check_radius)
+READ, check_radius = inspect.unwrap(inputs.read_data), inspect.unwrap(inputs.check_radius)
+
+
+def read(data: Any, size: Any = None, bounds: tuple[float, float] = (0.0, 1.0)) -> tuple[Tensor, Tensor]:
+    return READ(data, size, bounds)
+
+
+def hashed(x: Tensor, y: Tensor, threat: Threat) -> str:
+    order = torch.arange(len(x))
+    return inputs.data_hash(EvaluationData(x, y, order, threat, (0.0, 1.0), torch.device("cpu"), order))
 
 
 class Stream(IterableDataset[tuple[Tensor, Tensor]]):
@@ -78,10 +90,10 @@ TWICE = torch.nn.functional.one_hot(Y, 2)
         (X, None, r"a tensor without labels: pass \(x, y\), or a DataLoader"),
         (3, None, r"data is \(x, y\), a DataLoader.*got int$"),
         (None, None, "got NoneType"),
-        ((X, Y), 0, "size is a number of samples from 1, got 0"),
-        ((X, Y), -3, "from 1, got -3"),
-        ((X, Y), True, "from 1, got True"),
-        ((X, Y), 2.5, "from 1, got 2.5"),
+        ((X, Y), 0, "size must be a whole number of at least 1, got 0"),
+        ((X, Y), -3, "of at least 1, got -3"),
+        ((X, Y), True, "of at least 1, got True"),
+        ((X, Y), 2.5, "of at least 1, got 2.5"),
         ((X[:0], Y[:0]), None, "there are no samples: data is empty .*read before"),
         ([], None, "there are no samples"),
         (iter(()), 5, "there are no samples"),
@@ -90,12 +102,11 @@ TWICE = torch.nn.functional.one_hot(Y, 2)
         ([{"x": X}, {"x": X}], None, "batch 0 is a dict"),
         ([X[:4], X[4:8], X[8:]], None, "batch 0 is a Tensor"),
         ([(X, Y, Y)], None, r"batch 0 is a tuple"),
-        ((X.numpy(), Y.numpy()), None, r"must be tensors, got ndarray and ndarray.*torch\.as_tensor"),
-        ((X, Y.tolist()), None, "must be tensors, got Tensor and list in batch 0"),
-        ([(X, Y), (X, Y.numpy())], None, "got Tensor and ndarray in batch 1"),
+        ((X, ["a"] * 20), None, "must be tensors or arrays of numbers, got Tensor and list in batch 0"),
+        ([(X, Y), (X, np.array(["a"] * 20))], None, "got Tensor and ndarray in batch 1"),
         (((255 * X).byte(), Y), None, r"must be floating point, got torch\.uint8.*x\.float\(\) / 255"),
-        ((X > 0.5, Y), None, r"must be floating point, got torch\.bool"),
-        ((X.to(torch.complex64), Y), None, r"must be floating point, got torch\.complex64"),
+        ((X > 0.5, Y), None, r"must be floating point .*got torch\.bool"),
+        ((X.to(torch.complex64), Y), None, r"must be floating point .*got torch\.complex64"),
         ((X[0], Y[:6]), None, r"come in batches, \[batch, \.\.\.\], got the shape \(6,\)"),
         ((torch.tensor(0.5), Y), None, r"got the shape \(\)"),
         ((X, Y[:7]), None, r"class numbers of shape \(20,\), got torch\.int64 of shape \(7,\) in batch 0"),
@@ -103,7 +114,10 @@ TWICE = torch.nn.functional.one_hot(Y, 2)
         ((X, Y.float()), None, "got torch.float32"),
         ((X, Y.bool()), None, "got torch.bool"),
         ((X, Y.to(torch.complex64)), None, "got torch.complex64"),
-        ((X, Y[:, None]), None, r"got torch\.int64 of shape \(20, 1\)"),
+        ((X, Y[:, None]), None, r"got torch\.int64 of shape \(20, 1\) in batch 0: y\.squeeze\(1\)"),
+        ((X, torch.zeros(20, 3, 3).long()), None, "one label for each sample .*not .*each pixel"),
+        ((X, torch.ones(20, 4)), None, r"several classes for one sample \(multi-label\)"),
+        ((torch.randint(0, 99, (20, 6)), Y), None, "token ids"),
         ((X, TWICE), None, r"shape \(20, 2\).*for one-hot labels, y\.argmax\(dim=1\)"),
         (
             [(X[:4], Y[:4]), (X[4:, :3], Y[4:])],
@@ -139,30 +153,52 @@ def with_value(rows: list[int], value: float) -> Tensor:
 @pytest.mark.parametrize(
     ("x", "bounds", "message"),
     [
-        (with_value([11, 4], 1.5), (0.0, 1.0), r"sample 4 has values from .* to 1\.5, outside the range \[0, 1\]"),
-        (with_value([4], -0.25), (0.0, 1.0), r"sample 4 has values from -0\.25 to .*normalisation into the model"),
-        (255 * X, (0.0, 1.0), r"sample 0 .*or say bounds=\(lowest, highest\)"),
-        (X, (0.5, 1.0), r"outside the range \[0\.5, 1\]"),
-        (with_value([9, 13], torch.nan), (0.0, 1.0), "sample 9 has values that are not finite: mend or leave out"),
-        (with_value([9], torch.inf), (0.0, torch.inf), "sample 9 has values that are not finite"),
-        (with_value([9], -torch.inf), (0.0, 1.0), "sample 9 has values that are not finite"),
-        (X, (1.0, 0.0), r"bounds must be \(lowest, highest\) with lowest < highest, got \(1\.0, 0\.0\)"),
-        (X, (0.0, 0.0), "bounds must be"),
-        (X, (torch.nan, 1.0), "bounds must be"),
+        (with_value([11, 4], 1.5), (0.0, 1.0), r"sample 4: .* within \[0, 1\], got values from .* to 1\.5"),
+        (with_value([4], -0.25), (0.0, 1.0), r"sample 4: .* from -0\.25 to .*normalisation into the model"),
+        (255 * X, (0.0, 1.0), r"sample 0: .*or say bounds=\(lowest, highest\)"),
+        (X, (0.5, 1.0), r"within \[0\.5, 1\]"),
+        (with_value([9, 13], torch.nan), (0.0, 1.0), "sample 9: inputs must be finite.* mend or leave out"),
+        (with_value([9], -torch.inf), (0.0, 1.0), "sample 9: inputs must be finite"),
     ],
-)  # fmt: skip
+)
 def test_values_outside_the_range_are_refused_and_the_first_sample_named(
     x: Tensor, bounds: tuple[float, float], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        inputs.check_samples(x, bounds)
+        read((x, Y), None, bounds)
 
 
-def test_the_ends_of_the_range_belong_to_it() -> None:
-    x = with_value([3], 1.0)
-    x[5, 0] = 0.0
-    inputs.check_samples(x, (0.0, 1.0))
-    inputs.check_samples(2 * x - 1, (-1.0, 1.0))
+def test_what_misses_the_range_by_rounding_is_clipped() -> None:
+    x = with_value([3], 1.0 + 1e-7)
+    x[5, 0] = -3e-8
+    clipped, _ = read((x, Y))
+    assert torch.equal(clipped, x.clamp(0, 1))
+    spread, _ = read((2 * X.clamp(0, 1) - 1, Y), None, (-1.0, 1.0))
+    assert torch.equal(spread, 2 * X - 1)
+    with pytest.raises(ValueError, match="sample 3"):
+        read((with_value([3], 1 + 1e-5), Y))
+
+
+def test_arrays_and_lists_of_labels_are_taken() -> None:
+    for data in ((X.numpy(), Y.numpy()), (X, Y.tolist()), [(X.numpy(), Y.numpy())]):
+        x, y = read(data)
+        assert torch.equal(x, X)
+        assert torch.equal(y, Y)
+    assert read((X.double().numpy(), Y.numpy()))[0].dtype == torch.float64
+
+
+class Pictures(Dataset[Any]):
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, row: int) -> tuple[Any, int]:
+        return Image.new("L", (8, 8)), row
+
+
+def test_pictures_that_are_no_tensors_are_told_how_to_become_some() -> None:
+    for data in (Pictures(), DataLoader(Pictures(), batch_size=2)):
+        with pytest.raises(ValueError, match=r"cannot be put into a batch .*PIL.*ToTensor\(\)"):
+            read(data)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +232,7 @@ def test_labels_without_a_logit_are_refused_and_the_first_named(
 )
 def test_a_threat_without_a_radius_for_every_sample_is_refused(threat: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        check_threat(threat, 20)
+        check_radius(threat, 20)
     inputs.check_radius(Linf(torch.zeros(20)), 20)
     inputs.check_radius(Linf(torch.tensor(0.1)), 20)
 
@@ -216,19 +252,19 @@ def test_the_order_is_of_the_samples_and_not_of_how_they_came(order: list[int]) 
 
 def test_the_digest_is_of_every_bit() -> None:
     fixed, own = Linf(0.1), Linf(torch.full((20,), 0.1))
-    digests = [inputs.digest(X, Y, fixed), inputs.digest(X, Y, own)]
-    assert inputs.digest(X.clone(), Y.clone(), Linf(0.2)) == digests[0], "one radius is none of the data"
+    digests = [hashed(X, Y, fixed), hashed(X, Y, own)]
+    assert hashed(X.clone(), Y.clone(), Linf(0.2)) == digests[0], "one radius is none of the data"
     nudged, relabelled, radii = X.clone(), Y.clone(), torch.full((20,), 0.1)
     nudged[19, 5] = torch.nextafter(nudged[19, 5], torch.tensor(1.0))
     relabelled[19] = 1 - relabelled[19]
     radii[19] *= 2
     digests += [
-        inputs.digest(nudged, Y, fixed),
-        inputs.digest(X, relabelled, fixed),
-        inputs.digest(X, Y, Linf(radii)),
-        inputs.digest(X.double(), Y, fixed),
-        inputs.digest(X.view(20, 2, 3), Y, fixed),
-        inputs.digest(X[:19], Y[:19], fixed),
+        hashed(nudged, Y, fixed),
+        hashed(X, relabelled, fixed),
+        hashed(X, Y, Linf(radii)),
+        hashed(X.double(), Y, fixed),
+        hashed(X.view(20, 2, 3), Y, fixed),
+        hashed(X[:19], Y[:19], fixed),
     ]
     assert len(set(digests)) == len(digests)
 
@@ -236,9 +272,9 @@ def test_the_digest_is_of_every_bit() -> None:
 def test_the_digest_reaches_the_last_of_many_samples() -> None:
     x = torch.zeros(2 * inputs.ROWS + 9, 3)
     y = torch.zeros(len(x), dtype=torch.int64)
-    before = inputs.digest(x, y, Linf(0.1))
+    before = hashed(x, y, Linf(0.1))
     x[-1, -1] = 1
-    assert inputs.digest(x, y, Linf(0.1)) != before
+    assert hashed(x, y, Linf(0.1)) != before
 
 
 def test_many_samples_have_the_seeds_and_the_order_of_all_at_once() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from advnotes.attacks import EOT, PGD, Transfer
-from advnotes.evaluation import model_info, suite
+from advnotes.evaluation import model_info, names
 from advnotes.identity import modules
 from advnotes.losses import margin_loss
 from advnotes.threats import Linf
@@ -36,10 +36,10 @@ def test_choices_say_every_choice() -> None:
         Transfer(PGD(Linf(0.1)), models.Linear()),
         Transfer(PGD(Linf(0.1)), models.Linear(2.0)),
     ]
-    words = [suite.config_text(attack) for attack in attacks]
+    words = [names.config_text(attack) for attack in attacks]
     assert len(set(words)) == len(words)
     assert "loss=margin_loss" in words[4]
-    assert words[0] == suite.config_text(PGD(Linf(0.1)))
+    assert words[0] == names.config_text(PGD(Linf(0.1)))
 
 
 def test_a_model_is_called_by_its_layers() -> None:
@@ -48,7 +48,9 @@ def test_a_model_is_called_by_its_layers() -> None:
     assert model_info.count_parameters(network()) == 20 + 4 + 27
     net = network()
     wrapped = lambda x: net(x).relu()  # noqa: E731
-    assert model_info.describe_model(wrapped).endswith("<lambda> of Sequential (Conv2d, BatchNorm2d, Flatten, Linear)")
+    assert model_info.describe_model(wrapped).endswith(
+        "<lambda> of Sequential (Conv2d, BatchNorm2d, Flatten, Linear)"
+    )
     assert modules(net.forward) == {"model": net}
 
 

@@ -27,6 +27,7 @@ from advnotes.attacks import (
     Transfer,
 )
 from advnotes.evaluation import evaluate, suite
+from advnotes.evaluation.names import config_text, unique_names
 from advnotes.losses import dlr, margin_loss
 from advnotes.threats import L2, Linf
 from tests.advnotes.evaluation import models
@@ -34,7 +35,7 @@ from tests.advnotes.evaluation import models
 THREAT, BOUNDS = Linf(0.05), (0.0, 1.0)
 
 #: As without the tests' type checker, which would answer first.
-asked = inspect.unwrap(suite.parse_attacks)
+parse_attacks = inspect.unwrap(suite.parse_attacks)
 
 
 def kinds(attacks: list[Attack]) -> list[type[Attack]]:
@@ -152,7 +153,7 @@ def test_attacks_are_named_by_their_choices_where_kinds_repeat() -> None:
         Transfer(PGD(THREAT), source),
         Transfer(PGD(THREAT), other),
     ]
-    named = suite.unique_names(attacks)
+    named = unique_names(attacks)
     names = list(named)
     assert names[0] == "PGD (steps=5, loss=cross_entropy)"
     assert names[1] == "PGD (steps=9, loss=margin_loss)"
@@ -163,13 +164,13 @@ def test_attacks_are_named_by_their_choices_where_kinds_repeat() -> None:
     assert names[11].startswith("Transfer of PGD (sources=Linear ")
     assert len(named) == len(attacks) - 1
     assert named["PGD (steps=5, loss=cross_entropy)"] == attacks[0]
-    assert suite.unique_names([]) == {}
-    assert list(suite.unique_names(attacks[:1])) == ["PGD"]
+    assert unique_names([]) == {}
+    assert list(unique_names(attacks[:1])) == ["PGD"]
 
 
 def test_attacks_that_differ_in_the_threat_alone_are_numbered() -> None:
     threats = [Linf(0.05), Linf(0.02), Linf(0.01)]
-    named = suite.unique_names([FGSM(threat) for threat in threats])
+    named = unique_names([FGSM(threat) for threat in threats])
     assert list(named) == ["FGSM", "FGSM (2)", "FGSM (3)"]
     assert [attack.threat for attack in named.values()] == threats
 
@@ -229,10 +230,10 @@ RADII = torch.tensor([0.05, 0.02])
     ],
 )
 def test_attacks_that_only_read_alike_are_all_kept_by_names_of_their_own(one: Attack, other: Attack) -> None:
-    named = suite.unique_names([one, other, one])
+    named = unique_names([one, other, one])
     assert [*map(id, named.values())] == [id(one), id(other)], "the first of two equal ones stays"
     first, second = named
-    if suite.config_text(one) == suite.config_text(other):
+    if config_text(one) == config_text(other):
         assert second == f"{first} (2)"
 
 
@@ -251,12 +252,12 @@ def test_attacks_that_only_read_alike_are_all_kept_by_names_of_their_own(one: At
 )
 def test_equal_attacks_are_run_once(make: Any) -> None:
     first, second = make(), make()
-    assert [*map(id, suite.unique_names([first, second]).values())] == [id(first)]
+    assert [*map(id, unique_names([first, second]).values())] == [id(first)]
 
 
 def test_a_name_that_says_the_difference_keeps_it() -> None:
     attacks = [PGD(THREAT, steps=5, loss=times(1)), PGD(THREAT, steps=9), PGD(THREAT, steps=5, loss=times(2))]
-    names = list(suite.unique_names(attacks))
+    names = list(unique_names(attacks))
     assert names[0].startswith("PGD (steps=5, loss=times")
     assert names[1] == "PGD (steps=9, loss=cross_entropy)"
     assert names[2] == f"{names[0]} (2)"
@@ -282,7 +283,7 @@ def test_both_of_two_losses_run_and_the_report_tells_them_apart() -> None:
 @pytest.mark.parametrize("name", suite.SUITES)
 def test_every_member_of_an_ensemble_has_a_name_of_its_own(name: str, classes: int) -> None:
     members = suite.build_suite(name, THREAT, classes, BOUNDS)
-    named = suite.unique_names([*members, *members])
+    named = unique_names([*members, *members])
     assert list(named.values()) == members
     if name == "plus":
         dlr_name = "APGD-margin" if classes == 2 else "APGD-DLR"
@@ -312,7 +313,7 @@ def test_every_member_of_an_ensemble_has_a_name_of_its_own(name: str, classes: i
 )  # fmt: skip
 def test_what_is_no_attack_for_this_evaluation_is_refused(attacks: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        asked(attacks, THREAT, BOUNDS, 9)
+        parse_attacks(attacks, THREAT, BOUNDS, 9)
 
 
 def test_what_fits_is_taken_as_it_is() -> None:

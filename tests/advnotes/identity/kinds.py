@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from advnotes.attacks import BPDA, EOT, PGD, Attack, Transfer
-from advnotes.evaluation.suite import config_text
+from advnotes.evaluation.names import config_text
 from advnotes.identity import identify
 from advnotes.losses import margin_loss
 from advnotes.threats import Linf

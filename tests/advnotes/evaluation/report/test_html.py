@@ -54,8 +54,6 @@ def test_it_says_what_the_report_holds():
         "Two samples occur twice.",
         "0123456789abcdef" * 4,
         "advnotes 0.1.0, torch 2.13.0, CPU",
-        "evaluate(model, (x, y), threats.Linf(0.1), bounds=(0.0, 1.0), seed=7)",
-        "advnotes evaluate MODULE:MODEL --data MODULE:NAME --threat linf:0.1 --bounds 0,1 --seed 7",
         "Sample 3 is a 1: read as 1, and as 2 after Square",
         "Square(threat=Linf(eps=0.1), queries=5000)",
     ):
@@ -79,7 +77,7 @@ def test_nothing_is_loaded_and_every_picture_has_words():
             assert len(str(attributes["alt"])) > 10
         if tag == "svg":
             assert len(str(attributes["aria-label"])) > 20
-    assert sum(tag == "svg" for tag, _ in reader.tags) == 3
+    assert sum(tag == "svg" for tag, _ in reader.tags) == 2
     assert sum(tag == "img" for tag, _ in reader.tags) == 9
     assert "url(" not in html_page(report())
     assert "@import" not in html_page(report())
@@ -114,7 +112,7 @@ def test_it_says_when_nothing_was_found_and_when_nothing_was_looked_for():
 
 def test_nothing_withstood():
     text = html_page(report(fooled_by=(0,) * 40))
-    assert "the number stands" in text
+    assert "this number stands" in text
     assert "Do not rely" not in text
 
 
@@ -122,7 +120,7 @@ def test_nothing_withstood():
 def test_other_norms_and_radii_of_each_sample(norm, said):
     text = Reader(html_page(report(norm=norm, eps=tuple([0.5] * 20 + [1.5] * 20)))).text
     assert said in text
-    assert "of each sample's own, from 0.5 to 1.5" in text
+    assert "each sample's own, from 0.5 to 1.5" in text
     assert "as a multiple of each sample’s eps" in text
 
 
@@ -142,13 +140,6 @@ def test_of_many_classes_the_weakest_are_shown():
     assert "The 20 weakest of 40 classes" in text
     assert ">class 38<" in text  # even ones were fooled
     assert ">class 39<" not in text
-
-
-def test_the_chart_of_times_holds_a_long_name_and_no_time():
-    long = AttackResult("PGD (" + "x" * 100 + ")", 40, 20, 0.0, 40)
-    text = html_page(report(attacks=(long, long)))
-    assert "x…</text>" in text
-    assert "0.00 s" in text
 
 
 def test_the_interval_at_the_ends_is_drawn_inside_the_chart():

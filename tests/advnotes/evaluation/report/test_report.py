@@ -79,7 +79,7 @@ def test_shares_are_counted_from_the_verdicts() -> None:
         ({"eps": 0.2}, "Linf, eps = 0.2"),
         ({"eps": 0.3}, "Linf, eps = 0.3"),
         ({"eps": 8 / 255, "bounds": (-1.0, 1.0)}, "Linf, eps = 0.0313725"),
-        ({"eps": (0.1, 4 / 255, 0.1), "norm": "L2"}, "L2, eps of each sample's own, from 4/255 to 0.1"),
+        ({"eps": (0.1, 4 / 255, 0.1), "norm": "L2"}, "L2, eps = each sample's own, from 4/255 to 0.1"),
         ({"eps": 12.0, "norm": "L1"}, "L1, eps = 12"),
     ],
 )
@@ -105,7 +105,9 @@ def test_json_brings_everything_back() -> None:
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(-1, 2)), min_size=1))
 def test_any_verdicts_come_back(rows: list[tuple[int, int, int]]) -> None:
     labels, predictions, fooled_by = (tuple(column) for column in zip(*rows, strict=True))
-    r = report(labels=labels, predictions=predictions, attacked=predictions, fooled_by=fooled_by)
+    r = report(
+        labels=labels, predictions=predictions, adversarial_predictions=predictions, fooled_by=fooled_by
+    )
     assert Report.from_json(r.to_json()) == r
     assert r.robust.count <= r.clean.count
 
@@ -116,7 +118,7 @@ def test_any_verdicts_come_back(rows: list[tuple[int, int, int]]) -> None:
         ("", "a report is JSON"),
         ("[]", "expected a report of the schema"),
         ('{"schema": "advnotes.report/99"}', "got 'advnotes.report/99'"),
-        ('{"schema": "advnotes.report/1"}', "incomplete or damaged"),
+        ('{"schema": "advnotes.report/2"}', "incomplete or damaged"),
     ],
 )
 def test_what_is_no_report_is_refused(text: str, message: str) -> None:
