@@ -9,6 +9,7 @@ from .invariance import DANN, Pivot, fresh_adversary
 from .loop import History, NonFiniteLoss, play
 from .losses import cross_entropy, dlr, margin, margin_loss
 from .metrics import accuracy, fooling_rate, mode_coverage, robust_accuracy
+from .model_state import NonFiniteLogitsWarning
 from .notebook import tell
 from .robust import TRADES, VAT, AdversarialTraining, FastAdversarialTraining
 from .seeds import seed_all, start
@@ -36,6 +37,7 @@ __all__ = [
     "Linf",
     "MaskedGradientWarning",
     "MinimaxGAN",
+    "NonFiniteLogitsWarning",
     "NonFiniteLoss",
     "NormAttack",
     "Pivot",

@@ -29,9 +29,9 @@ class Ascent(NamedTuple):
 
     def beaten_by(self, other: "Ascent") -> Bool[Tensor, " batch"]:
         """Where another is better: won before not won, then the higher loss."""
-        gain = (other.won & ~self.won) | ((other.won == self.won) & (other.loss > self.loss))
         # A loss that is not a number loses against any that is.
-        return gain | (self.loss.isnan() & ~other.loss.isnan())
+        higher = (other.loss > self.loss) | (self.loss.isnan() & ~other.loss.isnan())
+        return (other.won & ~self.won) | ((other.won == self.won) & higher)
 
     def better_of(self, other: "Ascent") -> "Ascent":
         """The better of two for each sample, as :meth:`beaten_by` has it."""
@@ -109,13 +109,15 @@ def ascend(
             in less time, at the first such point instead of the best. Wants ``best`` and a :class:`RowObjective`.
 
     Warns:
-        MaskedGradientWarning: with ``best``, where samples that were not won gave a gradient that was zero or not
-            finite at some step; it says how many.
+        MaskedGradientWarning: where samples that were not won gave a gradient that was zero or not finite at some
+            step; it says how many. Without ``best`` only where the objective says who is won, as it does at the points
+            before the last.
 
     Raises:
         ValueError: where the loss does not depend on the point in a differentiable way, or ``early_stop`` lacks
             what it wants.
     """
+    total = len(x)
     point, back = x if start is None else start, threat.back_into(x, bounds)
     if isinstance(step_size, Tensor):
         step_size = step_size.to(x).expand(len(x)) if step_size.ndim < 2 else step_size
@@ -126,13 +128,13 @@ def ascend(
     # Where every sample ended, once the first has left the batch, and the rows of those that are still in it.
     ended: Ascent | None = None
     rows = torch.arange(len(x), device=x.device) if early_stop else None
+    won: Tensor | None = None
 
     for step in range(steps):
         loss, won, gradient = value_and_gradient(objective, point)
-        if best:
-            if step > 0:
-                reached = _keep(reached, point, loss, won)
-            no_gradient |= has_no_gradient(gradient)
+        no_gradient |= has_no_gradient(gradient)
+        if best and step > 0:
+            reached = _keep(reached, point, loss, won)
         if rows is not None and reached is not None and bool(reached.won.any()):
             if not isinstance(objective, RowObjective):
                 raise ValueError(
@@ -161,12 +163,14 @@ def ascend(
             point = back(threat.steepest(gradient, point, bounds).mul_(step_size).add_(point))
 
     if not best:
+        if won is not None:
+            warn_of_masked_gradients(no_gradient, won, total, evaluated=False)
         return Ascent(
             point, torch.full_like(point.flatten(1)[:, 0], torch.nan), torch.zeros_like(no_gradient)
         )
     with torch.no_grad():
         reached = _keep(reached, point, *objective(point))
-    warn_of_masked_gradients(no_gradient, reached.won)
+    warn_of_masked_gradients(no_gradient, reached.won, total)
     if ended is None or rows is None:
         return reached
     ended.write(rows, reached)

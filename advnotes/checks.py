@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from advnotes.identity import modules
 
 __all__ = [
+    "batch_size_mistake",
     "check_bounds",
     "check_count",
     "check_counts",
@@ -23,7 +27,10 @@ __all__ = [
     "check_inputs",
     "check_labels",
     "check_logits",
+    "check_logits_shape",
+    "check_model",
     "check_number",
+    "check_per_sample",
     "check_range",
     "clip_rounding",
     "dtype_mistake",
@@ -57,6 +64,20 @@ def check_counts(**counts: object) -> None:
     """
     for name, count in counts.items():
         check_count(name, count)
+
+
+def check_per_sample(name: str, value: object, count: int) -> None:
+    """Refuse a tensor with a value for each sample that has another number of values than ``count``.
+
+    Raises:
+        ValueError: see above.
+    """
+    if isinstance(value, Tensor) and value.ndim and len(value) != count:
+        raise ValueError(
+            f"{name} has one value for each of {len(value)} samples, but there are {count}: give one number, or one "
+            "for each sample. One for each feature is not supported: let a first layer of the model rescale the "
+            f"features so that one {name} fits them all"
+        )
 
 
 def check_number(
@@ -237,30 +258,40 @@ def check_logits(logits: object, y: Tensor) -> None:
     Raises:
         ValueError: see above.
     """
+    classes = check_logits_shape(logits, len(y))
+    if len(y) and int(y.max()) >= classes:
+        raise ValueError(
+            f"labels go up to {int(y.max())}, but the model has {classes} classes, 0 to {classes - 1}: do they count "
+            "from 1, or belong to another model?"
+        )
+
+
+def check_logits_shape(logits: object, count: int) -> int:
+    """Refuse what is not one row of logits for each of ``count`` samples, and return the number of classes.
+
+    Raises:
+        ValueError: see above.
+    """
     if not isinstance(logits, Tensor):
         raise ValueError(
             f"the model must return a tensor of logits, got {type(logits).__name__}: wrap it in a module whose forward "
             "picks the logits out"
         )
-    if logits.shape == (len(y),) or logits.shape == (len(y), 1):
+    if logits.shape == (count,) or logits.shape == (count, 1):
         raise ValueError(
             f"the model returns one number for each sample, of shape {tuple(logits.shape)}; one logit for each class "
             "is wanted: for a binary model with logit s, advnotes.nets.TwoLogits(model) gives [0, s]"
         )
     if logits.ndim == 1:
         raise ValueError(
-            f"the model returns {tuple(logits.shape)} for a batch of {len(y)}: a squeeze() without a dimension in it "
+            f"the model returns {tuple(logits.shape)} for a batch of {count}: a squeeze() without a dimension in it "
             "also removes the batch's where that is 1; write squeeze(dim)"
         )
-    if logits.ndim != 2 or len(logits) != len(y):
+    if logits.ndim != 2 or len(logits) != count:
         raise ValueError(
-            f"the model must return logits of shape [batch, classes] = [{len(y)}, ...], got {tuple(logits.shape)}"
+            f"the model must return logits of shape [batch, classes] = [{count}, ...], got {tuple(logits.shape)}"
         )
-    if len(y) and int(y.max()) >= logits.shape[1]:
-        raise ValueError(
-            f"labels go up to {int(y.max())}, but the model has {logits.shape[1]} classes, 0 to {logits.shape[1] - 1}: "
-            "do they count from 1, or belong to another model?"
-        )
+    return logits.shape[1]
 
 
 def logits_of(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
@@ -295,14 +326,60 @@ def check_finite_logits(logits: Tensor, rows: Tensor | None = None) -> None:
     )
 
 
-def dtype_mistake(model: Callable[[Tensor], Tensor], x: Tensor) -> str:
-    """Why a call of ``model`` with ``x`` may have failed in torch: another precision; empty where it is the same."""
-    parameters = model.parameters() if isinstance(model, nn.Module) else iter(())
+def check_model(model: object) -> None:
+    """Refuse a model that cannot be called.
+
+    Raises:
+        ValueError: see above; for an estimator it names the adapter.
+    """
+    if callable(model):
+        return
+    adapter = (
+        ": advnotes.attacks.black_box(estimator) makes one of an estimator, for attacks that take no gradients"
+        if hasattr(model, "predict_proba") or hasattr(model, "decision_function")
+        else ""
+    )
+    raise ValueError(
+        f"the model must be a module or function that maps inputs to logits, got {type(model).__name__}, which cannot "
+        f"be called{adapter}"
+    )
+
+
+def dtype_mistake(model: Callable[[Tensor], Tensor], x: Tensor, error: Exception | None = None) -> str:
+    """Why a call of ``model`` with ``x`` may have failed in torch: another precision; empty where it is the same.
+
+    Args:
+        model: a module, or a callable that reaches some.
+        x: its input.
+        error: what torch raised; where it is given and is not about dtypes, there is no such mistake.
+    """
+    if error is not None and not re.search(r"dtype|scalar type|[Tt]ype \(", str(error)):
+        return ""
+    parameters = (p for module in modules(model).values() for p in module.parameters())
     first = next((p for p in parameters if p.is_floating_point()), None)
     if first is None or first.dtype == x.dtype:
         return ""
     return (
         f"inputs are {x.dtype}, the model {first.dtype}: x.to({first.dtype}), or convert them in its forward"
+    )
+
+
+def batch_size_mistake(before: int, now: int, error: Exception) -> str:
+    """Why a model may have failed in torch: it takes one size of batch only; empty where that is not the reason.
+
+    Args:
+        before: the size of a batch that the model has answered; 0 where there was none.
+        now: the size of the batch that it failed on.
+        error: what torch raised.
+    """
+    if before in (0, now) or not re.search(
+        r"size of tensor|[Ss]izes of|size mismatch|shape|expand", str(error)
+    ):
+        return ""
+    return (
+        f"the model has answered a batch of {before} samples and fails on one of {now} ({error}): attacks leave out "
+        "samples that are done. Let the model take a batch of any size, or set early_stop=False; attacks of the least "
+        "norm and AutoAttack make batches smaller in any case"
     )
 
 

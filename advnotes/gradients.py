@@ -107,7 +107,10 @@ def has_no_gradient(gradient: Float[Tensor, "batch ..."]) -> Bool[Tensor, " batc
 
 
 def warn_of_masked_gradients(
-    no_gradient: Bool[Tensor, " rows"], won: Bool[Tensor, " rows"], total: int | None = None
+    no_gradient: Bool[Tensor, " rows"],
+    won: Bool[Tensor, " rows"],
+    total: int | None = None,
+    evaluated: bool = True,
 ) -> None:
     """Say how many samples gave a gradient that was zero or not finite and were not won.
 
@@ -115,13 +118,15 @@ def warn_of_masked_gradients(
         no_gradient: which samples gave such a gradient.
         won: where the adversary has won.
         total: how many samples were attacked, where some of them are won and left out of the two.
+        evaluated: whether the points that are returned were looked at.
     """
     missed = int((no_gradient & ~won).sum())
     if missed:
+        outcome = "and were not fooled" if evaluated else "and did not move by it"
         warnings.warn(
             f"{missed} of {total or len(no_gradient)} samples gave a gradient that was zero or not finite at some step "
-            "and were not fooled: masked gradients, which do not mean robustness. Try a margin loss, more restarts, or "
-            "an attack without gradients.",
+            f"{outcome}: masked gradients, which do not mean robustness. Try a margin loss, more restarts, or an "
+            "attack without gradients.",
             MaskedGradientWarning,
             stacklevel=3,
         )

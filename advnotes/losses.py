@@ -16,6 +16,7 @@ __all__ = [
     "kl_slope",
     "margin",
     "margin_loss",
+    "reach_dlr",
     "targeted_dlr",
     "targeted_margin",
 ]
@@ -105,7 +106,7 @@ def dlr(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Flo
     It is made to leave a class. Where ``y`` is the third likeliest class (with three classes: the last), the two
     differences are one and the same: the loss is 1, and its gradient zero. The prediction is wrong there, so that an
     adversary that leaves ``y`` is done; one that is to reach ``y`` would get nowhere, and attacks refuse this loss with
-    ``targeted``. :func:`targeted_dlr` has another denominator for that reason.
+    ``targeted``: there :func:`reach_dlr` takes its place.
 
     Raises:
         ValueError: where there are fewer than three classes.
@@ -116,10 +117,24 @@ def dlr(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Flo
             "margin_loss, its numerator"
         )
     highest, own = logits.topk(3, dim=1).values, logits.gather(1, y[:, None]).squeeze(1)
-    ratio = margin_loss(logits, y) / (highest[:, 0] - highest[:, 2]).clamp_min(torch.finfo(logits.dtype).tiny)
+    ratio = margin_loss(logits, y) / _least_spread(highest[:, 0] - highest[:, 2])
     # The quotient's gradient would be rounding there, of which an attack by signs makes whole steps.
     third = (own == highest[:, 2]) & (own < highest[:, 0])
     return torch.where(third, torch.ones_like(ratio), ratio)
+
+
+def reach_dlr(logits: Float[Tensor, "batch classes"], y: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+    r"""Difference of logits ratio for an adversary that is to reach ``y`` from wherever it is: to be lowered.
+
+    .. math:: -\frac{z_y - \max_{j \neq y} z_j}{z_{\pi_1} - (z_{\pi_3} + z_{\pi_4}) / 2}
+
+    The numerator is that of :func:`dlr`, which asks for no true class; the denominator is that of Croce and Hein 2020,
+    equation 7, so that it has a gradient whatever place ``y`` has among the classes. For ``targeted=True``.
+
+    Raises:
+        ValueError: where there are fewer than four classes.
+    """
+    return margin_loss(logits, y) / _spread(logits, "margin_loss")
 
 
 def targeted_margin(
@@ -139,14 +154,23 @@ def targeted_dlr(
     Raises:
         ValueError: where there are fewer than four classes.
     """
+    return targeted_margin(logits, y, target) / _spread(logits, "targeted_margin")
+
+
+def _spread(logits: Tensor, numerator: str) -> Tensor:
+    r"""The denominator of equation 7, :math:`z_{\pi_1} - (z_{\pi_3} + z_{\pi_4}) / 2`."""
     if logits.shape[1] < 4:
         raise ValueError(
             "the targeted difference of logits ratio wants at least 4 classes, got logits of shape "
-            f"{tuple(logits.shape)}: use targeted_margin, its numerator"
+            f"{tuple(logits.shape)}: use {numerator}, its numerator"
         )
     highest = logits.topk(4, dim=1).values
-    spread = highest[:, 0] - (highest[:, 2] + highest[:, 3]) / 2
-    return targeted_margin(logits, y, target) / spread.clamp_min(torch.finfo(logits.dtype).tiny)
+    return _least_spread(highest[:, 0] - (highest[:, 2] + highest[:, 3]) / 2)
+
+
+def _least_spread(spread: Tensor) -> Tensor:
+    """At least 1e-12, as in the authors' code: a ratio to less would have a gradient beyond the largest number."""
+    return spread.clamp_min(max(1e-12, torch.finfo(spread.dtype).tiny))
 
 
 def _log_softmax(logits: Tensor) -> Tensor:

@@ -1,19 +1,35 @@
-"""What a model is while it is attacked or judged: its modules, their modes and buffers, and where it computes."""
+"""What a model is while it is attacked or judged: its modules, their modes and buffers, its input and its logits."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from advnotes.checks import batch_size_mistake, check_logits_shape, dtype_mistake
 from advnotes.identity import modules
 
-__all__ = ["Model", "attacked", "device_of"]
+__all__ = [
+    "GuardedModel",
+    "Model",
+    "NonFiniteLogitsWarning",
+    "attacked",
+    "device_of",
+    "prediction",
+    "warn_of_non_finite_logits",
+    "without_autocast",
+]
 
 #: Maps a batch of inputs in their natural range to logits ``[batch, classes]``: a module or any callable.
 Model = Callable[[Tensor], Tensor]
+
+
+class NonFiniteLogitsWarning(UserWarning):
+    """The model gives some perturbed samples no class, as their logits are not finite; they count as fooled."""
 
 
 def device_of(model: Model, x: Tensor) -> torch.device:
@@ -45,3 +61,108 @@ def attacked(model: Model, training: bool = False) -> Iterator[None]:
         with torch.no_grad():
             for buffer, value in buffers:
                 buffer.copy_(value)
+
+
+class GuardedModel:
+    """A model as attacks and metrics call it: its input is protected, its logits are checked and cast.
+
+    - A model that writes into its input gets a copy of it. Whether it does is seen at the first call.
+    - The logits must be ``[batch, classes]`` in every batch. They come in the dtype of the input, at least float32.
+    - The caller's autocast holds for the model alone; see :func:`without_autocast`.
+    - Where torch fails because of the input's dtype or the size of the batch, the error says so.
+
+    Args:
+        model: maps inputs to logits.
+        device: where the inputs are.
+    """
+
+    def __init__(self, model: Model, device: torch.device) -> None:
+        self.model = model
+        enabled = torch.is_autocast_enabled(device.type)
+        self.autocast = (device.type, torch.get_autocast_dtype(device.type)) if enabled else None
+        self._writes: bool | None = None
+        self._first_size = 0
+        # No longer finite once a logit was not; kept as a tensor, so that a GPU is not waited for.
+        self._sum: Tensor | None = None
+
+    def __call__(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
+        """The logits.
+
+        Raises:
+            ValueError: where they are not as expected, or the model cannot take this input; see above.
+            RuntimeError: where the model writes into its input only now.
+        """
+        # Tensors of inference mode do not count their changes.
+        counted = not x.is_inference()
+        given = x if counted and self._writes is False else x.clone()
+        before = given._version if counted else 0
+        try:
+            with self._precision():
+                logits = self.model(given)
+        except RuntimeError as error:
+            mistake = dtype_mistake(self.model, x, error) or batch_size_mistake(
+                self._first_size, len(x), error
+            )
+            if mistake:
+                raise ValueError(mistake) from error
+            raise
+        check_logits_shape(logits, len(x))
+        self._first_size = self._first_size or len(x)
+        if counted:
+            self._look_at_input(x, given, before)
+        logits = logits.to(torch.promote_types(x.dtype, torch.float32))
+        total = logits.detach().sum()
+        self._sum = total if self._sum is None else self._sum + total
+        return logits
+
+    def all_finite(self) -> bool:
+        """Whether all logits so far were finite (or False where their sum is too large for their dtype)."""
+        return self._sum is None or bool(self._sum.isfinite())
+
+    def _look_at_input(self, x: Tensor, given: Tensor, before: int) -> None:
+        changed = given._version != before
+        if self._writes is None:
+            # What goes through .data or NumPy is not counted.
+            self._writes = changed or not torch.equal(given, x)
+        elif changed and not self._writes:
+            raise RuntimeError(
+                "the model has written into its input, which it did not at its first call: let its forward begin with "
+                "x = x.clone()"
+            )
+
+    def _precision(self) -> AbstractContextManager[object]:
+        return nullcontext() if self.autocast is None else torch.autocast(*self.autocast)
+
+
+@contextmanager
+def without_autocast(device: torch.device) -> Iterator[None]:
+    """Outside the caller's autocast: small differences are lost in half precision.
+
+    Weights that autocast has cast and kept meanwhile are let go: kept without a graph, they would leave the caller's
+    next step of training without gradients.
+    """
+    if not torch.is_autocast_enabled(device.type):
+        yield
+        return
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.clear_autocast_cache()
+
+
+def prediction(logits: Float[Tensor, "batch classes"]) -> Int[Tensor, " batch"]:
+    """The class of the highest logit; -1, no class, where a sample's logits are not all finite."""
+    return logits.argmax(dim=1).masked_fill(~logits.isfinite().all(dim=1), -1)
+
+
+def warn_of_non_finite_logits(predicted: Int[Tensor, " batch"], stacklevel: int = 3) -> None:
+    """Say for how many perturbed samples the model gives no class, as :func:`prediction` has it."""
+    count = int((predicted < 0).sum())
+    if count:
+        warnings.warn(
+            f"the logits of {count} of {len(predicted)} perturbed samples are not finite: the model gives them no "
+            "class, and they count as fooled. Look for a logarithm of 0, a division by 0 or an overflow in the model.",
+            NonFiniteLogitsWarning,
+            stacklevel=stacklevel,
+        )

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+from advnotes.checks import check_per_sample
 from advnotes.seeds import Source, uniform
 
 __all__ = ["L1", "L2", "Linf", "Threat"]
@@ -26,21 +28,19 @@ class Threat(ABC):
 
     Args:
         eps: the radius in the unit of the input (``8 / 255`` for pixels in [0, 1]): a number for all samples, or
-            a tensor with one radius for each. ``inf`` is no limit at all, for attacks that look for the nearest
-            adversarial point.
+            a tensor, an array or a list with one radius for each. ``inf`` is no limit at all, for attacks that look
+            for the nearest adversarial point. A radius for each feature is not supported, and cannot be told from one
+            for each sample where there are as many samples as features: let a first layer of the model rescale the
+            features so that one radius fits them all (and leaves alone what may not change).
 
     Raises:
-        ValueError: where a radius is negative or not a number.
+        ValueError: where a radius is no number, is negative, or is not one for each sample.
     """
 
     eps: float | Tensor
 
     def __post_init__(self) -> None:
-        eps = torch.as_tensor(self.eps, dtype=torch.float64)
-        if eps.ndim > 1 or not bool((eps >= 0).all()):
-            raise ValueError(
-                f"eps must be one radius >= 0, or a 1-D tensor with one for each sample; got {self.eps!r}"
-            )
+        object.__setattr__(self, "eps", radius_of(self.eps))
 
     def rows(self: SomeThreat, rows: Tensor | slice) -> SomeThreat:
         """The threat of some rows of the batch: indices, a mask or a slice."""
@@ -53,16 +53,21 @@ class Threat(ABC):
         """The same threat with its radius multiplied by ``factor``."""
         return dataclasses.replace(self, eps=self.eps * factor)
 
+    def check_batch(self, count: int) -> None:
+        """Refuse a number of radii that does not fit a batch of ``count`` samples.
+
+        Raises:
+            ValueError: see above.
+        """
+        check_per_sample("eps", self.eps, count)
+
     def radius(self, delta: Float[Tensor, "batch ..."]) -> float | Tensor:
         """The radius in a shape that broadcasts over ``delta``."""
         if not isinstance(self.eps, Tensor):
             return self.eps
         if self.eps.ndim == 0:
             return self.eps.to(delta)
-        if len(self.eps) != len(delta):
-            raise ValueError(
-                f"eps has one radius for each of {len(self.eps)} samples, but the batch has {len(delta)}"
-            )
+        self.check_batch(len(delta))
         return per_sample(self.eps.to(delta), delta)
 
     @abstractmethod
@@ -138,6 +143,32 @@ class Threat(ABC):
             point, bounds: where the step starts and the range of the input. A coordinate that the range stops
                 from moving takes no share of the direction.
         """
+
+
+def radius_of(eps: object) -> float | Tensor:
+    """One radius as a number or a tensor, or several as a tensor.
+
+    Raises:
+        ValueError: where they are none.
+    """
+    expected = f"eps must be a radius >= 0, or a list or tensor with one for each sample; got {eps!r}"
+    try:
+        values = torch.as_tensor(np.asarray(eps) if isinstance(eps, (list, tuple)) else eps)
+    except (TypeError, ValueError, RuntimeError):
+        advice = ": without quotes" if isinstance(eps, str) else ""
+        raise ValueError(f"{expected}{advice}") from None
+    if values.dtype == torch.bool or values.is_complex():
+        raise ValueError(expected)
+    if values.ndim > 1:
+        raise ValueError(
+            f"{expected}, of shape {tuple(values.shape)}: for one radius for each feature, let a first layer of the "
+            "model rescale the features so that one eps fits them all"
+        )
+    if not bool((values >= 0).all()):
+        raise ValueError(expected)
+    if isinstance(eps, Tensor) or type(eps) in (int, float):
+        return eps
+    return values.double().clone() if values.ndim else float(values)
 
 
 class Linf(Threat):

@@ -1,6 +1,8 @@
 from .apgd import APGD, TargetedAPGD
 from .attack import Attack, Model, NormAttack
+from .attack_all import AdversarialSet, attack_all
 from .autoattack import AutoAttack
+from .black_box import BlackBox, black_box
 from .bpda import BPDA
 from .carlini_wagner import CarliniWagner
 from .deepfool import DeepFool
@@ -12,8 +14,10 @@ from .objective import Classification
 from .only_add import OnlyAdd
 from .patch import Patch
 from .pgd import BIM, PGD
-from .pose import GridPose, PlanePose, Pose, RandomPose
+from .pose import AffineAttack, GridPose, Pose, RandomPose
+from .quantized import Quantized
 from .square import Square
+from .targets import least_likely, random_targets
 from .transfer import Transfer
 from .universal import Universal
 
@@ -26,8 +30,11 @@ __all__ = [
     "FGSM",
     "MIFGSM",
     "PGD",
+    "AdversarialSet",
+    "AffineAttack",
     "Attack",
     "AutoAttack",
+    "BlackBox",
     "CarliniWagner",
     "Classification",
     "DeepFool",
@@ -36,12 +43,16 @@ __all__ = [
     "NormAttack",
     "OnlyAdd",
     "Patch",
-    "PlanePose",
     "Pose",
+    "Quantized",
     "RandomPose",
     "Square",
     "TargetedAPGD",
     "TargetedFAB",
     "Transfer",
     "Universal",
+    "attack_all",
+    "black_box",
+    "least_likely",
+    "random_targets",
 ]

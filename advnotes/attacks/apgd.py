@@ -12,9 +12,10 @@ from advnotes.ascend import Ascent, RowObjective, best_of_tries
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification, check_loss
 from advnotes.attacks.parts.auto_ascend import auto_ascend
+from advnotes.attacks.parts.draws import answer_and_loss
 from advnotes.checks import check_counts, check_logits
 from advnotes.losses import Loss, cross_entropy, dlr, margin_loss, targeted_dlr, targeted_margin
-from advnotes.model_state import Model
+from advnotes.model_state import Model, prediction
 from advnotes.seeds import Source, own_seeds
 
 __all__ = ["APGD", "TargetedAPGD"]
@@ -30,16 +31,16 @@ class APGD(NormAttack):
 
     with the steepest direction :math:`v` and, for each sample, a step :math:`\eta` that begins at 2 eps and is halved
     at checkpoints where the loss has not risen enough, from where the sample goes on from its best point
-    (:class:`~advnotes.attacks.parts.paces.Halving`). In L1 there is no momentum, the steps are sparse
-    (:class:`~advnotes.attacks.parts.paces.Sparsening`), and :math:`\Pi` is the nearest point of the ball and the range
-    at once (:meth:`advnotes.threats.L1.nearest`).
+    (:class:`~advnotes.attacks.parts.paces.HalvingSchedule`). In L1 there is no momentum, the steps are sparse
+    (:class:`~advnotes.attacks.parts.paces.SparseSchedule`), and :math:`\Pi` is the nearest point of the ball and the
+    range at once (:meth:`advnotes.threats.L1.nearest`).
 
     Args:
         steps: gradients taken in each restart, at least 1.
         restarts: how many random starts to try; the best is kept for each sample.
         loss: what the adversary raises (or, with ``targeted``, lowers), one value for each sample. ``dlr`` and
-            ``margin_loss`` find what ``cross_entropy`` misses on models with large logits; ``dlr`` is not for
-            ``targeted``.
+            ``margin_loss`` find what ``cross_entropy`` misses on models with large logits; with ``targeted``,
+            ``reach_dlr`` takes the place of ``dlr``.
         wider_first: begin with 0.3 of the steps in the ball of radius 3 eps and 0.3 in 2 eps, each part from the
             best point of the one before (Croce and Hein 2021, section 3.2): it helps in L1.
 
@@ -139,8 +140,8 @@ class TargetedAPGD(APGD):
         if self.targeted or self.loss is not cross_entropy:
             raise ValueError(
                 "TargetedAPGD chooses the classes to reach and the loss itself: to reach one class that you choose, "
-                "use APGD(threat, targeted=True, loss=margin_loss), or cross_entropy; to leave the true class by "
-                "another loss, APGD(threat, loss=...)"
+                "use APGD(threat, targeted=True, loss=reach_dlr), margin_loss or cross_entropy; to leave the true "
+                "class by another loss, APGD(threat, loss=...)"
             )
 
     @property
@@ -182,9 +183,14 @@ class Towards(NamedTuple):
 
     def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of each sample, and whether the model says a wrong class."""
-        logits = self.model(point)
-        loss = targeted_dlr if logits.shape[1] >= 4 else targeted_margin
-        return loss(logits, self.y, self.target), logits.argmax(dim=1) != self.y
+
+        def towards(logits: Tensor) -> Tensor:
+            loss = targeted_dlr if logits.shape[1] >= 4 else targeted_margin
+            return loss(logits, self.y, self.target)
+
+        logits, value = answer_and_loss(self.model, point, towards)
+        predicted = prediction(logits)
+        return value.masked_fill(predicted < 0, torch.inf), predicted != self.y
 
     def rows(self, rows: Tensor) -> "Towards":
         """The aim against some of the samples."""

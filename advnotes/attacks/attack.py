@@ -9,9 +9,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.checks import check_inputs
+from advnotes.checks import check_bounds, check_inputs, check_model, clip_rounding
 from advnotes.fast import Autocast, prepared
-from advnotes.model_state import Model, attacked
+from advnotes.model_state import (
+    GuardedModel,
+    Model,
+    attacked,
+    prediction,
+    warn_of_non_finite_logits,
+    without_autocast,
+)
 from advnotes.seeds import Source, rows_of
 from advnotes.threats import Bounds, Linf, Threat, check_threat
 
@@ -48,7 +55,7 @@ class Attack(ABC):
             itself. An attack that returns its last point unevaluated leaves that out.
 
     Raises:
-        ValueError: where ``bounds`` is empty or ``precision`` is another.
+        ValueError: where ``bounds`` are not two finite numbers, the lowest first, or ``precision`` is another.
     """
 
     #: Whether a sample's result depends on that sample alone, so that some can be attacked again.
@@ -65,9 +72,7 @@ class Attack(ABC):
     def __post_init__(self) -> None:
         if self.precision not in (None, torch.bfloat16):
             raise ValueError(f"precision must be None or torch.bfloat16, got {self.precision}")
-        lowest, highest = self.bounds
-        if not lowest < highest:
-            raise ValueError(f"bounds must be (lowest, highest) with lowest < highest, got {self.bounds}")
+        object.__setattr__(self, "bounds", check_bounds(self.bounds))
 
     def __call__(
         self,
@@ -80,7 +85,7 @@ class Attack(ABC):
 
         Args:
             model: maps ``x`` to logits ``[batch, classes]``; normalisation is a layer of it.
-            x: inputs within ``bounds``.
+            x: inputs within ``bounds``; what rounding has put outside is clipped.
             y: the true classes, or with ``targeted`` the classes to reach.
             generator: see :data:`advnotes.seeds.Source`.
 
@@ -88,29 +93,53 @@ class Attack(ABC):
             A new tensor without a graph, of the shape, dtype and device of ``x``, within what the adversary may do
             and within ``bounds``. A sample that was not fooled comes back at its highest loss.
 
+        Warns:
+            NonFiniteLogitsWarning: where the logits of samples that are returned are not finite: these count as fooled,
+                and never as a class that was to be reached.
+            MaskedGradientWarning: where samples that were not fooled gave no gradient.
+
         Raises:
             ValueError: where the input's range, shape, dtype, device or finiteness, the labels or the logits are
                 not as expected; it says what came and how to mend it.
         """
+        check_model(model)
         check_inputs(x, y, self.bounds)
+        self.check_batch(len(x))
         if self.precision is not None and x.dtype != torch.float32:
             raise ValueError(
                 f"precision={self.precision} wants float32 inputs, got {x.dtype}: x.float(), or precision=None"
             )
         with torch.inference_mode(False), torch.no_grad(), attacked(model, self.training):
             # A tensor from inference mode cannot enter a graph; its clone can.
-            x = x.clone() if x.is_inference() else x.detach()
+            x = clip_rounding(x.clone() if x.is_inference() else x.detach(), self.bounds)
             y = y.clone() if y.is_inference() else y
-            copy = self.prepare(model, x)
-            x_adv = self.perturb(copy, x, y, generator)
-            if self.precision is None or copy is model or not self.by_sample or not self.returns_best:
+            asked, itself = self.prepare(model, x), GuardedModel(model, x.device)
+            with without_autocast(x.device):
+                x_adv = self.perturb(asked, x, y, generator)
+                if (
+                    not (self.precision is None or asked.model is model)
+                    and self.by_sample
+                    and self.returns_best
+                ):
+                    x_adv = self._confirmed(asked, itself, x, y, x_adv, generator)
+                if not (asked.all_finite() and itself.all_finite()):
+                    warn_of_non_finite_logits(prediction(itself(x_adv)))
                 return x_adv
-            undone = self._fooled(copy, x_adv, y) & ~self._fooled(model, x_adv, y)
-            rows = undone.nonzero().squeeze(1)
-            if len(rows) == 0:
-                return x_adv
-            again = self.rows(rows).perturb(model, x[rows], y[rows], rows_of(generator, rows))
-            return x_adv.index_copy(0, rows, again)
+
+    def _confirmed(
+        self, copy: Model, itself: Model, x: Tensor, y: Tensor, x_adv: Tensor, generator: Source
+    ) -> Tensor:
+        """The result with those samples attacked once more that fool the copy and not the model itself."""
+
+        def fooled(model: Model) -> Tensor:
+            predicted = prediction(model(x_adv))
+            return predicted == y if self.targeted else predicted != y
+
+        rows = (fooled(copy) & ~fooled(itself)).nonzero().squeeze(1)
+        if len(rows) == 0:
+            return x_adv
+        again = self.rows(rows).perturb(itself, x[rows], y[rows], rows_of(generator, rows))
+        return x_adv.index_copy(0, rows, again)
 
     @property
     def estimated_passes(self) -> int:
@@ -126,15 +155,25 @@ class Attack(ABC):
         """The same attack for some rows of the batch, where a setting has a value for each sample."""
         return self
 
-    def prepare(self, model: Model, x: Tensor) -> Model:
-        """What the attack's passes go through: the model, or a faster copy of it where there is one that pays off."""
-        if self.fast:
-            return prepared(model, x, passes=self.estimated_passes, precision=self.precision)
-        return model if self.precision is None else Autocast(model, self.precision)
+    def check_batch(self, count: int) -> None:
+        """Refuse settings with a value for each sample that do not fit a batch of ``count``.
 
-    def _fooled(self, model: Model, x: Tensor, y: Tensor) -> Tensor:
-        said = model(x).argmax(dim=1)
-        return said == y if self.targeted else said != y
+        Raises:
+            ValueError: see above.
+        """
+        return
+
+    def prepare(self, model: Model, x: Float[Tensor, "batch ..."]) -> GuardedModel:
+        """What :meth:`perturb` asks for the model's logits: the guarded model, or its faster copy."""
+        return GuardedModel(self.faster(model, x), x.device)
+
+    def faster(self, model: Model, x: Float[Tensor, "batch ..."]) -> Model:
+        """A copy of the model that takes less time, where there is one that pays off; otherwise the model itself."""
+        # Within the caller's autocast a copy in float32 would be another function than the model.
+        if self.fast and not (self.precision is None and torch.is_autocast_enabled(x.device.type)):
+            # A clone, since the model may write into what it gets.
+            return prepared(model, x.clone(), passes=self.estimated_passes, precision=self.precision)
+        return model if self.precision is None else Autocast(model, self.precision)
 
     @abstractmethod
     def perturb(
@@ -165,6 +204,9 @@ class NormAttack(Attack):
                 f"an Linf eps of {self.threat.eps} is larger than the whole range {self.bounds} of the input: "
                 "eps is in the unit of the input, so for pixels in [0, 1] write 8 / 255, not 8"
             )
+
+    def check_batch(self, count: int) -> None:  # noqa: D102
+        self.threat.check_batch(count)
 
     def scaled(self: SomeAttack, factor: float) -> SomeAttack:
         """The same attack inside a threat ``factor`` times as large; a step size in units of the input scales too."""

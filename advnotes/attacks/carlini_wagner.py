@@ -8,7 +8,7 @@ from torch import Tensor
 
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification
-from advnotes.attacks.parts.boundary import Nearest
+from advnotes.attacks.parts.boundary import MinimumNormTracker
 from advnotes.checks import check_counts
 from advnotes.gradients import value_and_gradient
 from advnotes.losses import margin_loss
@@ -83,7 +83,7 @@ class CarliniWagner(NormAttack):
     ) -> Float[Tensor, "batch ..."]:
         aim = Confident(model, y, margin_loss, self.targeted)
         aim.confidence = self.confidence
-        nearest, last = Nearest(aim, x, self.threat, self.early_stop), x.clone()
+        nearest, last = MinimumNormTracker(aim, x, self.threat, self.early_stop), x.clone()
         c = torch.full_like(nearest.distance, self.initial_c)
         lowest, highest = torch.zeros_like(c), torch.full_like(c, torch.inf)
         for _ in range(self.searches):
@@ -94,13 +94,15 @@ class CarliniWagner(NormAttack):
             highest = torch.where(reached, c, highest)
             lowest = torch.where(reached, lowest, c)
             c = torch.where(highest.isfinite(), (lowest + highest) / 2, 10 * c)
-        return nearest.result(last)
+        return nearest.best(last)
 
-    def descend(self, nearest: Nearest, rows: Tensor, c: Tensor, last: Tensor) -> Bool[Tensor, " batch"]:
+    def descend(
+        self, nearest: MinimumNormTracker, rows: Tensor, c: Tensor, last: Tensor
+    ) -> Bool[Tensor, " batch"]:
         """Minimise the objective for some samples, and say which became adversarial on the way."""
         lowest, highest = self.bounds
         half = (highest - lowest) / 2
-        reached = torch.zeros_like(nearest.blind)
+        reached = torch.zeros_like(nearest.no_gradient)
         start = (nearest.x[rows] - lowest) / half - 1
         w = start_w = torch.atanh(SHRINK * start)
         mean, square, previous = torch.zeros_like(w), torch.zeros_like(w), torch.full_like(c[rows], torch.inf)
@@ -109,12 +111,12 @@ class CarliniWagner(NormAttack):
             point = (nearest.x[rows] + half * delta).clamp(*self.bounds)
             loss, won, gradient = value_and_gradient(nearest.objective.rows(rows), point)
             assert won is not None  # a classification always says
-            nearest.keep(rows, point, loss, won)
+            nearest.update(rows, point, loss, won)
             last[rows], reached[rows] = point, reached[rows] | won
             short = (self.confidence - loss).clamp_min(0)
             total = delta.flatten(1).square().sum(dim=1) / 4 + c[rows] * short
             # Adam (Kingma and Ba 2014, Algorithm 1) on the gradient with respect to w, by the chain rule.
-            gradient = nearest.finite(rows, gradient) * per_sample(c[rows] * (short > 0), w)
+            gradient = nearest.sanitize(rows, gradient) * per_sample(c[rows] * (short > 0), w)
             gradient = (delta / 2 - half * gradient) * (1 - w.tanh().square())
             mean, square = torch.lerp(gradient, mean, 0.9), torch.lerp(gradient.square(), square, 0.999)
             size = (square / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8
@@ -131,7 +133,7 @@ class CarliniWagner(NormAttack):
                 if len(rows) == 0:
                     return reached
         point = (nearest.x[rows] + half * (w.tanh() - start_w.tanh())).clamp(*self.bounds)
-        last[rows], reached[rows] = point, reached[rows] | nearest.look(rows, point)
+        last[rows], reached[rows] = point, reached[rows] | nearest.evaluate(rows, point)
         return reached
 
 
@@ -143,9 +145,3 @@ class Confident(Classification):
     def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:
         loss, won = super().__call__(point)
         return loss, won & (loss >= self.confidence)
-
-    def rows(self, rows: Tensor) -> "Confident":
-        """The aim against some of the samples."""
-        part = Confident(self.model, self.y[rows], self.loss, self.targeted)
-        part.confidence, part._checked = self.confidence, self._checked
-        return part

@@ -8,7 +8,13 @@ from torch import Tensor
 
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification
-from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
+from advnotes.attacks.parts.boundary import (
+    MinimumNormTracker,
+    input_jacobian,
+    likeliest_wrong,
+    logit_gaps,
+    warn_of_cost,
+)
 from advnotes.attacks.parts.hyperplane import distances
 from advnotes.checks import check_counts
 from advnotes.losses import margin_loss
@@ -26,7 +32,7 @@ NUDGE = 1e-4
 class DeepFool(NormAttack):
     r"""Step to the nearest boundary of the linearised model, until the class changes (Moosavi-Dezfooli et al. 2016).
 
-    Algorithm 2 in L2 and, in Linf, its equations 9 to 11. With the leads :math:`f_k = z_k - z_y` of the other classes
+    Algorithm 2 in L2 and, in Linf, its equations 9 to 11. With the gaps :math:`f_k = z_k - z_y` of the other classes
     and their gradients :math:`w_k`, the boundary that is taken is the nearest, :math:`l = \arg\min_k |f_k| / \lVert
     w_k\rVert_q`, and the step is the shortest way to it,
 
@@ -41,13 +47,16 @@ class DeepFool(NormAttack):
         steps: linear models at most, at least 1.
         overshoot: how much longer the sum of the steps is made, as a share of it, to cross the boundary.
         candidates: how many classes are looked at, the true one included, by their logits at ``x``; each costs a
-            backward pass in every step. None is all of them.
+            backward pass in every step. None is all of them; a warning says what that costs from 50 on.
 
     The other arguments are :class:`NormAttack`'s.
 
     Differs from the paper: after each step the point is moved back into the range of the input; a step is longer by
     a ten-thousandth of that range, as in the authors' code, since what overshoots is 2% of the last step only, which
     may be next to nothing; the classes are limited to ``candidates``.
+
+    Warns:
+        ManyClassesWarning: when called, where 50 classes or more are looked at.
 
     Raises:
         ValueError: for L1, with ``targeted``, or where an argument lies outside its range.
@@ -82,27 +91,28 @@ class DeepFool(NormAttack):
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
-        nearest = Nearest(Classification(model, y, margin_loss), x, self.threat, self.early_stop)
+        nearest = MinimumNormTracker(Classification(model, y, margin_loss), x, self.threat, self.early_stop)
         others = likeliest_wrong(model(x), y, None if self.candidates is None else self.candidates - 1)
+        remedy = "candidates=10 looks at the likeliest ones, and seldom finds a farther point"
+        warn_of_cost("DeepFool", others.shape[1], self.steps, remedy)
         rows, last, total = nearest.unfinished(), x.clone(), torch.zeros_like(x)
         for _ in range(self.steps):
             if len(rows) == 0:
                 break
 
             def ahead(point: Tensor, rows: Tensor = rows) -> Tensor:
-                return leads(y, others, model(point), rows)
+                return logit_gaps(y, others, model(point), rows)
 
-            lead, slope = slopes(ahead, last[rows])
-            slope = nearest.finite(rows, slope)
-            closest = distances(self.threat, lead, slope).argmin(dim=1)
+            gap, normal = input_jacobian(ahead, last[rows])
+            normal = nearest.sanitize(rows, normal)
+            closest = distances(self.threat, gap, normal).argmin(dim=1)
             each = torch.arange(len(rows), device=rows.device)
-            lead, slope = lead[each, closest].abs()[:, None], slope[each, closest]
-            length = self.threat.dual_norm(slope).clamp_min(tiny(slope))[:, None]
+            gap, normal = gap[each, closest].abs()[:, None], normal[each, closest]
+            length = self.threat.dual_norm(normal).clamp_min(tiny(normal))[:, None]
             # Divided twice by the length: its square would underflow for small gradients.
-            way = slope / length if isinstance(self.threat, L2) else slope.sign()
-            total[rows] += ((lead / length + NUDGE * (self.bounds[1] - self.bounds[0])) * way).view_as(
-                total[rows]
-            )
+            way = normal / length if isinstance(self.threat, L2) else normal.sign()
+            step = (gap / length + NUDGE * (self.bounds[1] - self.bounds[0])) * way
+            total[rows] += step.view_as(total[rows])
             last[rows] = (x[rows] + (1 + self.overshoot) * total[rows]).clamp(*self.bounds)
-            rows = rows[~nearest.look(rows, last[rows])]
-        return nearest.result(last)
+            rows = rows[~nearest.evaluate(rows, last[rows])]
+        return nearest.best(last)

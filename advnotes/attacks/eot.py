@@ -1,18 +1,15 @@
 """Expectation over transformations: attacks on models that draw at random when they are asked."""
 
 import dataclasses
-import math
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.apgd import TargetedAPGD
+from advnotes.attacks.attack import Attack
+from advnotes.attacks.parts.draws import Draws
 from advnotes.attacks.parts.wrapper import Wrapper
-from advnotes.checks import check_counts, check_logits
-from advnotes.losses import Loss
+from advnotes.checks import check_counts
 from advnotes.model_state import Model
 from advnotes.seeds import Source
 
@@ -30,11 +27,13 @@ class EOT(Wrapper):
     ``loss`` raises the mean of the losses, not the loss of the mean logits: the model will answer with one draw,
     and what counts is how often that fools it. For a convex loss (cross-entropy, the margin loss) the loss of the
     mean logits is smaller (Jensen), and it hears the draws with the largest logits only. A margin loss suits best:
-    cross-entropy has its largest gradients from the draws that are fooled already.
+    cross-entropy has its largest gradients from the draws that are fooled already. The gradient is added up draw by
+    draw, in the memory of one.
 
     What counts as fooled is decided by the vote, the mean of the probabilities. Single draws would fool the attack:
-    it looks often, and would keep the points at which it was lucky. An attack without a loss to choose (DeepFool or
-    APGD-T, say) sees the vote's logarithm as its logits.
+    it looks often, and would keep the points at which it was lucky. For the same reason ``early_stop`` of the attack
+    is switched off: it would end at the first lucky vote, on the boundary. An attack that takes gradients of the
+    logits themselves (FAB, DeepFool) takes them of the vote's logarithm, in the memory of all draws.
 
     Args:
         attack: the attack, such as ``PGD(Linf(8 / 255), loss=margin_loss)``.
@@ -53,6 +52,8 @@ class EOT(Wrapper):
     samples: int = 16
 
     def __post_init__(self) -> None:
+        if isinstance(self.attack, Attack):
+            object.__setattr__(self, "attack", _without_early_stop(self.attack))
         super().__post_init__()
         check_counts(samples=self.samples)
 
@@ -64,30 +65,10 @@ class EOT(Wrapper):
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
-        vote, changes = Vote(model, self.samples), dict[str, Any]()
-        if callable(loss := getattr(self.attack, "loss", None)) and not isinstance(self.attack, TargetedAPGD):
-            changes["loss"] = vote.mean_of(loss)
-        return dataclasses.replace(self.attack, **changes).perturb(vote, x, y, generator)
+        return self.attack.perturb(Draws(model, self.samples), x, y, generator)
 
 
-class Vote:
-    """The logarithm of a model's mean probabilities over several draws, which it keeps until it is asked again."""
-
-    def __init__(self, model: Model, samples: int) -> None:
-        self.model, self.samples = model, samples
-        self.draws: list[Tensor] = []
-
-    def __call__(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
-        self.draws = [self.model(x) for _ in range(self.samples)]
-        for logits in self.draws:
-            check_logits(logits, torch.zeros(len(x), dtype=torch.int64))
-        each = torch.stack([logits.log_softmax(dim=1) for logits in self.draws])
-        return each.logsumexp(dim=0) - math.log(self.samples)
-
-    def mean_of(self, loss: Loss) -> Loss:
-        """The mean of a loss over the draws behind the vote that was asked last."""
-
-        def mean_loss(_: Tensor, y: Tensor) -> Tensor:
-            return torch.stack([loss(logits, y) for logits in self.draws]).mean(dim=0)
-
-        return mean_loss
+def _without_early_stop(attack: Attack) -> Attack:
+    if isinstance(attack, Wrapper):
+        return dataclasses.replace(attack, attack=_without_early_stop(attack.attack))
+    return dataclasses.replace(attack, early_stop=False)

@@ -11,7 +11,13 @@ from torch import Tensor
 
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification
-from advnotes.attacks.parts.boundary import Nearest, leads, likeliest_wrong, slopes
+from advnotes.attacks.parts.boundary import (
+    MinimumNormTracker,
+    input_jacobian,
+    likeliest_wrong,
+    logit_gaps,
+    warn_of_cost,
+)
 from advnotes.attacks.parts.hyperplane import distances, shortest_way
 from advnotes.checks import check_counts
 from advnotes.losses import margin, margin_loss
@@ -27,7 +33,7 @@ Gaps = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class FAB(NormAttack):
-    r"""The nearest adversarial point, by walking along the boundary (Croce and Hein 2020b, Algorithm 1).
+    r"""The nearest adversarial point, by steps along the boundary (Croce and Hein 2020b, Algorithm 1).
 
     At :math:`x^i` the model is taken as linear. Of the boundaries between the true class :math:`c` and the others it
     takes the nearest, :math:`\arg\min_l |z_l - z_c| / \lVert\nabla z_l - \nabla z_c\rVert_q`, and with the shortest
@@ -38,7 +44,7 @@ class FAB(NormAttack):
         \alpha = \min\Bigl\{\frac{\lVert\delta\rVert}{\lVert\delta\rVert + \lVert\delta_0\rVert},
         \alpha_\mathrm{max}\Bigr\}
 
-    Where that is adversarial, the walk goes on from :math:`(1 - \beta)x + \beta x^{i+1}`. It has no step size, and
+    Where that is adversarial, the run goes on from :math:`(1 - \beta)x + \beta x^{i+1}`. It has no step size, and
     does not change when the logits are multiplied. Three steps of a secant search end it (equation 11).
 
     Args:
@@ -51,11 +57,16 @@ class FAB(NormAttack):
 
     The other arguments are :class:`NormAttack`'s. With ``targeted``, the boundary is that between ``y`` and the
     likeliest other class, and a point is adversarial where it is taken for ``y``; there :math:`\alpha` is 0 except
-    after a success, since at a corner between several classes the pull towards ``x`` would keep the walk out for
+    after a success, since at a corner between several classes the pull towards ``x`` would keep the run out for
     ever. Where the nearest point of ``y`` lies in such a corner, the one that is found is farther away.
+
+    A step takes one gradient for each wrong class: from 50 classes on a warning says what that costs.
 
     Differs from the paper: a random start is drawn from the ball and not from its surface; the secant search looks at
     the likeliest wrong class wherever it is, not at one that it began with.
+
+    Warns:
+        ManyClassesWarning: when called, without ``targeted``, where the model has 50 classes or more.
 
     Raises:
         ValueError: where an argument lies outside its range.
@@ -84,7 +95,7 @@ class FAB(NormAttack):
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
-        nearest = Nearest(
+        nearest = MinimumNormTracker(
             Classification(model, y, margin_loss, self.targeted), x, self.threat, self.early_stop
         )
         seeds = own_seeds(generator, x) if self.restarts > 1 else None
@@ -98,11 +109,11 @@ class FAB(NormAttack):
                 if restart and seeds is not None:
                     number = boundary * self.restarts + restart
                     start = start + self.nearby(nearest).rows(rows).sample(start, seeds[rows], stream=number)
-                self.walk(model, nearest, gaps, rows, start.clamp(*self.bounds), last)
+                self.run(model, nearest, gaps, rows, start.clamp(*self.bounds), last)
         nearest.refine(steps=3)
-        return nearest.result(last)
+        return nearest.best(last)
 
-    def nearby(self, nearest: Nearest) -> Threat:
+    def nearby(self, nearest: MinimumNormTracker) -> Threat:
         """Where restarts begin: the ball of half the distance that is still to be beaten."""
         lowest, highest = self.bounds
         farthest = self.threat.norm(torch.maximum(nearest.x - lowest, highest - nearest.x))
@@ -114,21 +125,24 @@ class FAB(NormAttack):
     def boundaries(self, model: Model, x: Tensor, y: Tensor) -> list[Gaps]:
         """The boundaries that one run after the other looks at."""
         if self.targeted:
-            return [partial(_lead_of_goal, y)]
-        return [partial(leads, y, likeliest_wrong(model(x), y))]
+            return [partial(_goal_gap, y)]
+        others = likeliest_wrong(model(x), y)
+        remedy = "TargetedFAB(threat) looks at the 9 likeliest classes with one backward pass a step"
+        warn_of_cost("FAB", others.shape[1], self.steps * self.restarts, remedy)
+        return [partial(logit_gaps, y, others)]
 
-    def walk(
-        self, model: Model, nearest: Nearest, gaps: Gaps, rows: Tensor, start: Tensor, last: Tensor
+    def run(
+        self, model: Model, nearest: MinimumNormTracker, gaps: Gaps, rows: Tensor, start: Tensor, last: Tensor
     ) -> None:
         """One run for some of the samples, from ``start``; those that are finished leave it."""
         point, pulled = start, torch.full_like(rows, not self.targeted, dtype=torch.bool)
         for _ in range(self.steps):
-            gap, normal = slopes(partial(_gaps_at, model, gaps, rows), point)
-            normal = nearest.finite(rows, normal)
+            gap, normal = input_jacobian(partial(_gaps_at, model, gaps, rows), point)
+            normal = nearest.sanitize(rows, normal)
             closest = distances(self.threat, gap, normal).argmin(dim=1)
             each = torch.arange(len(rows), device=rows.device)
             point = self.step(nearest.x[rows], point, gap[each, closest], normal[each, closest], pulled)
-            won = nearest.look(rows, point)
+            won = nearest.evaluate(rows, point)
             last[rows] = point
             point = torch.where(per_sample(won, point), torch.lerp(nearest.x[rows], point, self.beta), point)
             if self.targeted:
@@ -191,13 +205,15 @@ class TargetedFAB(FAB):
 
     def boundaries(self, model: Model, x: Tensor, y: Tensor) -> list[Gaps]:
         """The boundaries with the likeliest wrong classes, one at a time."""
-        return [partial(leads, y, one) for one in likeliest_wrong(model(x), y, self.targets).split(1, dim=1)]
+        return [
+            partial(logit_gaps, y, one) for one in likeliest_wrong(model(x), y, self.targets).split(1, dim=1)
+        ]
 
 
 def _gaps_at(model: Model, gaps: Gaps, rows: Tensor, point: Tensor) -> Tensor:
     return gaps(model(point), rows)
 
 
-def _lead_of_goal(y: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
+def _goal_gap(y: Tensor, logits: Tensor, rows: Tensor) -> Tensor:
     """How far the class to reach is ahead of every other one."""
     return margin(logits, y[rows])[:, None]

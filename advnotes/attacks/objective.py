@@ -1,19 +1,28 @@
 """What an attack on a classifier raises, and when it has succeeded."""
 
+import copy
+from typing import TypeVar
+
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from advnotes.checks import check_logits
+from advnotes.attacks.parts.draws import answer_and_loss
+from advnotes.checks import check_logits, check_logits_shape
 from advnotes.losses import Loss, dlr
-from advnotes.model_state import Model
+from advnotes.model_state import Model, prediction
 
 __all__ = ["Classification", "check_loss"]
+
+SomeClassification = TypeVar("SomeClassification", bound="Classification")
 
 
 class Classification:
     """The adversary's aim against a classifier, an objective for :func:`~advnotes.ascend.ascend`.
 
     Called with a point, it gives each sample's loss (its negative where targeted) and whether the model is fooled.
+    Logits that are not finite give no class: an untargeted adversary has won there, at an infinite loss, and a
+    targeted one has not.
 
     Args:
         model: maps inputs to logits.
@@ -29,26 +38,34 @@ class Classification:
     def __init__(self, model: Model, y: Int[Tensor, " batch"], loss: Loss, targeted: bool = False) -> None:
         check_loss(loss, targeted)
         self.model, self.y, self.loss, self.targeted = model, y, loss, targeted
-        self._checked = False
+        self._labels_checked = False
 
     def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        logits = self.model(point)
-        if not self._checked:
+        logits, value = answer_and_loss(self.model, point, self._loss_of)
+        predicted = prediction(logits)
+        no_class = predicted < 0
+        if self.targeted:
+            return (-value).masked_fill(no_class, -torch.inf), predicted == self.y
+        return value.masked_fill(no_class, torch.inf), predicted != self.y
+
+    def _loss_of(self, logits: Tensor) -> Tensor:
+        if self._labels_checked:
+            check_logits_shape(logits, len(self.y))
+        else:
             check_logits(logits, self.y)
+            self._labels_checked = True
         value = self.loss(logits, self.y)
         if value.shape != self.y.shape:
             raise ValueError(
                 f"loss must return one value for each of the {len(self.y)} samples, got shape {tuple(value.shape)}: "
                 "no mean, no sum"
             )
-        self._checked = True
-        said = logits.argmax(dim=1)
-        return (-value, said == self.y) if self.targeted else (value, said != self.y)
+        return value
 
-    def rows(self, rows: Tensor) -> "Classification":
+    def rows(self: SomeClassification, rows: Tensor) -> SomeClassification:
         """The aim against some of the samples."""
-        part = Classification(self.model, self.y[rows], self.loss, self.targeted)
-        part._checked = self._checked
+        part = copy.copy(self)
+        part.y = self.y[rows]
         return part
 
 

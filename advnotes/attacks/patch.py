@@ -115,9 +115,9 @@ class Patch(Attack):
                 waiting = torch.cat([waiting, uniform(x, 1, seeds, stream=-step - 1).squeeze(1).argsort()])
             rows, waiting = waiting[: self.batch_size], waiting[self.batch_size :]
             aim = Classification(model, y[rows], self.loss, self.targeted)
-            gradient = value_and_gradient(_Stuck(self, aim, x[rows], seeds[rows], step + 1), patch[None])[2][
-                0
-            ]
+            gradient = value_and_gradient(
+                _PatchObjective(self, aim, x[rows], seeds[rows], step + 1), patch[None]
+            )[2][0]
             gradient = gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
             mean = 0.9 * mean + 0.1 * gradient
             square = 0.999 * square + 0.001 * gradient**2
@@ -187,7 +187,7 @@ class Patch(Attack):
             )
 
 
-class _Stuck:
+class _PatchObjective:
     """The mean aim over a batch as a function of one patch, whose value and gradient are taken."""
 
     def __init__(self, attack: Patch, aim: Classification, x: Tensor, seeds: Tensor, stream: int) -> None:

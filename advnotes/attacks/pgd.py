@@ -11,7 +11,7 @@ from torch import Tensor
 from advnotes.ascend import Ascent, ascend, best_of_tries
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification, check_loss
-from advnotes.checks import check_counts
+from advnotes.checks import check_counts, check_per_sample
 from advnotes.losses import Loss, cross_entropy
 from advnotes.model_state import Model
 from advnotes.seeds import Source, rows_of
@@ -78,6 +78,10 @@ class PGD(NormAttack):
     @property
     def returns_best(self) -> bool:  # noqa: D102
         return self.best
+
+    def check_batch(self, count: int) -> None:  # noqa: D102
+        super().check_batch(count)
+        check_per_sample("step_size", self.step_size, count)
 
     def scaled(self: SomePGD, factor: float) -> SomePGD:  # noqa: D102
         step_size = None if self.step_size is None else self.step_size * factor

@@ -5,75 +5,24 @@ from dataclasses import KW_ONLY, dataclass
 from itertools import product
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, ascend, best_of_tries
 from advnotes.attacks.attack import Attack
 from advnotes.attacks.objective import Classification, check_loss
+from advnotes.attacks.parts.affine import PoseObjective
 from advnotes.checks import check_counts, check_inputs
 from advnotes.losses import Loss, cross_entropy
 from advnotes.model_state import Model, attacked
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import Linf
 
-__all__ = ["GridPose", "PlanePose", "Pose", "RandomPose", "moved"]
-
-
-def moved(
-    x: Float[Tensor, "batch channels height width"], pose: Float[Tensor, "batch 4"], background: float = 0.0
-) -> Float[Tensor, "batch channels height width"]:
-    r"""Each picture turned, scaled and shifted about its middle, with bilinear interpolation; differentiable.
-
-    What stands at the place :math:`q`, in pixels from the middle, goes to :math:`p = s R_\alpha q + t`.
-
-    Args:
-        x: pictures.
-        pose: for each the angle (degrees, clockwise), the shift to the right and down (shares of width and height)
-            and the factor :math:`s`; (0, 0, 0, 1) leaves a picture as it is.
-        background: what comes in from outside.
-    """
-    height, width = x.shape[2:]
-    angle, right, down, factor = pose.to(x).unbind(dim=1)
-    cos, sin = angle.deg2rad().cos() / factor, angle.deg2rad().sin() / factor
-    # The way back, from the picture's place to the source's, both in halves of width and height.
-    back = torch.stack([cos, sin * height / width, -sin * width / height, cos], dim=1).view(-1, 2, 2)
-    shift = -2 * back @ torch.stack([right, down], dim=1)[..., None]
-    grid = F.affine_grid(torch.cat([back, shift], dim=2), list(x.shape), align_corners=False)
-    return F.grid_sample(x - background, grid, align_corners=False) + background
-
-
-class Posing:
-    """The adversary's aim over poses, an objective for :func:`~advnotes.ascend.ascend`.
-
-    A point of the cube [-1, 1]^4 is a pose in the unit of the limits; the factor is on a logarithmic scale.
-    """
-
-    def __init__(
-        self, aim: Classification, x: Tensor, limits: Float[Tensor, "batch 4"], background: float
-    ) -> None:
-        self.aim, self.x, self.limits, self.background = aim, x, limits, background
-
-    def pose(self, point: Float[Tensor, "batch 4"]) -> Float[Tensor, "batch 4"]:
-        """The pose, as in :func:`moved`, that a point stands for."""
-        reach = point * self.limits
-        return torch.cat([reach[:, :3], reach[:, 3:].exp()], dim=1)
-
-    def picture(self, point: Float[Tensor, "batch 4"]) -> Float[Tensor, "batch channels height width"]:
-        """The picture in the pose that a point stands for."""
-        return moved(self.x, self.pose(point), self.background)
-
-    def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:
-        return self.aim(self.picture(point))
-
-    def rows(self, rows: Tensor) -> "Posing":
-        """The aim for some of the samples."""
-        return Posing(self.aim.rows(rows), self.x[rows], self.limits[rows], self.background)
+__all__ = ["AffineAttack", "GridPose", "Pose", "RandomPose"]
 
 
 @dataclass(frozen=True)
-class PlanePose(Attack):
+class AffineAttack(Attack):
     """What the searches have in common: the poses that are allowed, for pictures ``[batch, channels, height, width]``.
 
     Every sample has a pose of its own. :meth:`find` returns the poses, calling the attack returns the pictures.
@@ -126,50 +75,54 @@ class PlanePose(Attack):
         y: Int[Tensor, " batch"],
         generator: Source = None,
     ) -> Float[Tensor, "batch 4"]:
-        """The poses of the pictures that a call returns: degrees, right, down, factor, as :func:`moved` takes them."""
+        """The poses of the pictures that a call returns: degrees, right, down, factor, as
+        :func:`~advnotes.attacks.parts.affine.transform` takes them."""
         check_inputs(x, y, self.bounds)
         with torch.inference_mode(False), torch.no_grad(), attacked(model, self.training):
             x = x.clone() if x.is_inference() else x.detach()
-            posing = self._posing(self.prepare(model, x), x, y.clone())
-            return posing.pose(self.search(posing, generator).point)
+            objective = self._objective(self.prepare(model, x), x, y.clone())
+            return objective.pose(self.search(objective, generator).point)
 
     def perturb(  # noqa: D102
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
-        posing = self._posing(model, x, y)
+        objective = self._objective(model, x, y)
         # Interpolation stays between its pixels, up to rounding.
-        return posing.picture(self.search(posing, generator).point).clamp(*self.bounds)
+        return objective.picture(self.search(objective, generator).point).clamp(*self.bounds)
 
-    def _posing(self, model: Model, x: Tensor, y: Tensor) -> Posing:
+    def _objective(self, model: Model, x: Tensor, y: Tensor) -> PoseObjective:
         if x.ndim != 4:
             raise ValueError(
                 f"poses want pictures [batch, channels, height, width], got shape {tuple(x.shape)}"
             )
-        limits = []
-        for name in ("rotation", "translation", "translation", "scale"):
-            limit = torch.as_tensor(getattr(self, name)).to(x)
+        scale = torch.as_tensor(self.scale).to(x).log()
+        ranges = {"rotation": self.rotation, "translation": self.translation, "scale": scale}
+        limits = {}
+        for name, value in ranges.items():
+            limit = torch.as_tensor(value).to(x)
             if limit.ndim and len(limit) != len(x):
                 raise ValueError(f"{name} has {len(limit)} values, but the batch has {len(x)} samples")
-            limits.append((limit.log() if name == "scale" else limit).expand(len(x)))
+            limits[name] = limit.expand(len(x))
+        turn, shift, factor = limits.values()
         aim = Classification(model, y, self.loss, self.targeted)
-        return Posing(aim, x, torch.stack(limits, dim=1), self.background)
+        return PoseObjective(aim, x, torch.stack([turn, shift, shift, factor], dim=1), self.background)
 
     @abstractmethod
-    def search(self, posing: Posing, generator: Source) -> Ascent:
+    def search(self, objective: PoseObjective, generator: Source) -> Ascent:
         """The best point of the cube for each sample."""
 
-    def best(self, posing: Posing, points: list[Float[Tensor, "batch 4"]]) -> Ascent:
+    def best(self, objective: PoseObjective, points: list[Float[Tensor, "batch 4"]]) -> Ascent:
         """The best of some points for each sample."""
 
         def attempt(number: int, rows: Tensor) -> Ascent:
             point = points[number][rows]
-            return Ascent(point, *posing.rows(rows)(point))
+            return Ascent(point, *objective.rows(rows)(point))
 
         return best_of_tries(attempt, len(points), points[0], self.early_stop)
 
 
 @dataclass(frozen=True)
-class Pose(PlanePose):
+class Pose(AffineAttack):
     r"""Gradient ascent over the pose from several random ones.
 
     .. math:: u^{t+1} = \Pi_{[-1, 1]^4}\bigl(u^t + \alpha\,\mathrm{sign}\,\nabla_u L(f(T_u\,x), y)\bigr)
@@ -183,7 +136,7 @@ class Pose(PlanePose):
             2.5 / steps.
         restarts: how many random poses to start from.
 
-    The other arguments are :class:`PlanePose`'s.
+    The other arguments are :class:`AffineAttack`'s.
     """
 
     _: KW_ONLY
@@ -203,13 +156,13 @@ class Pose(PlanePose):
     def estimated_passes(self) -> int:  # noqa: D102
         return self.steps * self.restarts
 
-    def search(self, posing: Posing, generator: Source) -> Ascent:  # noqa: D102
-        cube = torch.zeros_like(posing.limits)
+    def search(self, objective: PoseObjective, generator: Source) -> Ascent:  # noqa: D102
+        cube = torch.zeros_like(objective.limits)
         seeds = own_seeds(generator, cube)
 
         def attempt(restart: int, rows: Tensor) -> Ascent:
             return ascend(
-                posing.rows(rows),
+                objective.rows(rows),
                 cube[rows],
                 Linf(1.0),
                 steps=self.steps,
@@ -223,13 +176,13 @@ class Pose(PlanePose):
 
 
 @dataclass(frozen=True)
-class RandomPose(PlanePose):
+class RandomPose(AffineAttack):
     """The worst of some random poses (Engstrom et al. 2019, section 3.2, "worst-of-k"), drawn uniformly.
 
     Args:
         tries: how many.
 
-    The other arguments are :class:`PlanePose`'s.
+    The other arguments are :class:`AffineAttack`'s.
     """
 
     _: KW_ONLY
@@ -239,22 +192,22 @@ class RandomPose(PlanePose):
         super().__post_init__()
         check_counts(tries=self.tries)
 
-    def search(self, posing: Posing, generator: Source) -> Ascent:  # noqa: D102
-        cube = torch.zeros_like(posing.limits)
+    def search(self, objective: PoseObjective, generator: Source) -> Ascent:  # noqa: D102
+        cube = torch.zeros_like(objective.limits)
         seeds = own_seeds(generator, cube)
         points = [2 * uniform(cube, 4, seeds, number).to(cube) - 1 for number in range(self.tries)]
-        return self.best(posing, points)
+        return self.best(objective, points)
 
 
 @dataclass(frozen=True)
-class GridPose(PlanePose):
+class GridPose(AffineAttack):
     """The worst pose of a grid (Engstrom et al. 2019, section 3.2): no gradient, no chance, every hill is looked at.
 
     Args:
         counts: the points along rotation, shift to the right, shift down and scale, from end to end of each range; 1
             is the middle alone.
 
-    The other arguments are :class:`PlanePose`'s.
+    The other arguments are :class:`AffineAttack`'s.
     """
 
     _: KW_ONLY
@@ -265,7 +218,7 @@ class GridPose(PlanePose):
         if len(self.counts) != 4 or min(self.counts) < 1:
             raise ValueError(f"expected four counts of at least 1, got {self.counts}")
 
-    def search(self, posing: Posing, generator: Source) -> Ascent:  # noqa: D102
+    def search(self, objective: PoseObjective, generator: Source) -> Ascent:  # noqa: D102
         axes = [torch.linspace(-1, 1, n) if n > 1 else torch.zeros(1) for n in self.counts]
-        points = torch.tensor(list(product(*(axis.tolist() for axis in axes)))).to(posing.limits)
-        return self.best(posing, [point.expand_as(posing.limits) for point in points])
+        points = torch.tensor(list(product(*(axis.tolist() for axis in axes)))).to(objective.limits)
+        return self.best(objective, [point.expand_as(objective.limits) for point in points])

@@ -11,8 +11,8 @@ from torch import Tensor
 from advnotes.ascend import Ascent, best_of_tries
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification, check_loss
-from advnotes.attacks.parts.bumps import Bumps
-from advnotes.attacks.parts.squares import Corners, Size
+from advnotes.attacks.parts.bumps import LpSquares
+from advnotes.attacks.parts.squares import LinfSquares, Size
 from advnotes.checks import check_counts
 from advnotes.losses import Loss, margin_loss
 from advnotes.model_state import Model
@@ -32,7 +32,7 @@ class Square(NormAttack):
     A query looks at the best point so far with a square of it changed, and keeps the change where the loss is
     higher. In Linf each channel of the square moves to :math:`x + \epsilon` or :math:`x - \epsilon`; in L2 the
     norm that two squares hold is gathered into one of them, as two bumps of opposite signs. The squares begin
-    with ``share`` of the image and shrink on the paper's schedule, stretched to the number of queries.
+    with ``share`` of the image and shrink on the paper's schedule for 10,000 queries.
 
     The model is only called, so it may round, draw, or run elsewhere. Inputs are ``[batch, channels, height,
     width]``; any other shape is taken as one channel of height :math:`d` and width 1, whose squares are runs of
@@ -43,6 +43,9 @@ class Square(NormAttack):
         restarts: how many independent searches; the best is kept.
         loss: what the adversary raises (or, with ``targeted``, lowers), one value for each sample.
         share: the share of the pixels that the first squares cover, the paper's p, in (0, 1].
+        stretch: stretch or squeeze the schedule to the number of queries, so that any number ends with the smallest
+            squares. Otherwise the squares shrink at the paper's queries, as AutoAttack has it (``resc_schedule=False``
+            in the authors' code).
 
     The other arguments are :class:`NormAttack`'s. Samples do not depend on each other: each has its own squares,
     drawn from its own seed.
@@ -60,6 +63,7 @@ class Square(NormAttack):
     restarts: int = 1
     loss: Loss = margin_loss
     share: float = 0.8
+    stretch: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,7 +93,7 @@ class Square(NormAttack):
     def _search(self, objective: Classification, x: Tensor, seeds: Tensor, stream: int) -> Ascent:
         """Algorithm 1, with the random numbers of query ``t`` in the stream ``stream + t``."""
         size = Size(*x.shape[1:]) if x.ndim == 4 else Size(1, x[0].numel(), 1)
-        squares = (Corners if isinstance(self.threat, Linf) else Bumps).around(
+        squares = (LinfSquares if isinstance(self.threat, Linf) else LpSquares).around(
             x, size, self.threat, self.bounds
         )
         shape = x.shape[1:]
@@ -106,7 +110,7 @@ class Square(NormAttack):
                     break
                 rows, point, loss, won, seeds = (values[keep] for values in (rows, point, loss, won, seeds))
                 objective, squares = objective.rows(keep), squares.rows(keep)
-            halvings = bisect_left(HALVINGS, query * 10_000 // self.queries)
+            halvings = bisect_left(HALVINGS, query * 10_000 // self.queries if self.stretch else query)
             numbers = uniform(point, squares.numbers, seeds, stream + query)
             # The point is changed in place and put back where that did not help: a query costs what its square does.
             window = squares.window(self.share / 2**halvings)

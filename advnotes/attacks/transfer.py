@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from advnotes.attacks.parts.wrapper import Wrapper
 from advnotes.model_state import Model, attacked
@@ -27,8 +27,8 @@ class Transfer(Wrapper):
     Args:
         attack: the attack on the sources. With ``early_stop`` a sample is done when the sources are fooled, which
             travels less far.
-        sources: one model or several, with the classes of the attacked one. They are put into eval mode (or train
-            mode, with ``training=True`` in the attack) for the time of the attack.
+        sources: one model or several (a list or an ``nn.ModuleList``), with the classes of the attacked one. They
+            are put into eval mode (or train mode, with ``training=True`` in the attack) for the time of the attack.
 
     Called like every attack, ``Transfer(PGD(Linf(0.2)), [known])(model, x, y)``: ``model`` is only there to be
     judged by, and gets neither a forward pass nor a gradient.
@@ -36,24 +36,30 @@ class Transfer(Wrapper):
     Differs from the paper: Liu et al. average probabilities; logits leave a confident source its gradient.
 
     Raises:
-        ValueError: where there are no sources, or they are not callable; when called, where their logits differ in
+        ValueError: where there are no sources, or they cannot be called; when called, where their logits differ in
             shape.
     """
 
-    sources: Model | Sequence[Model]
+    sources: Model | Sequence[Model] | nn.ModuleList
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        several = isinstance(self.sources, Sequence) and len(self.sources) > 0
-        if not (callable(self.sources) or (several and all(map(callable, self.models)))):
+        if not self.models or not all(map(callable, self.models)):
             raise ValueError(
                 f"transfer wants a source model, or a list of at least one, got {self.sources!r}"
+            )
+        if isinstance(self.sources, nn.ModuleDict):
+            raise ValueError(
+                "transfer wants a source model or a list of them, got a ModuleDict, which cannot be asked: "
+                "list(sources.values())"
             )
 
     @property
     def models(self) -> tuple[Model, ...]:
         """The source models."""
-        return (self.sources,) if callable(self.sources) else tuple(self.sources)
+        if isinstance(self.sources, (Sequence, nn.ModuleList)):
+            return tuple(self.sources)  # type: ignore[arg-type]
+        return (self.sources,)
 
     @property
     def estimated_passes(self) -> int:
@@ -69,7 +75,7 @@ class Transfer(Wrapper):
             copies = [self.attack.prepare(source, x) for source in self.models]
             return self.attack.perturb(copies[0] if len(copies) == 1 else Mean(copies), x, y, generator)
 
-    def prepare(self, model: Model, x: Tensor) -> Model:
+    def faster(self, model: Model, x: Float[Tensor, "batch ..."]) -> Model:
         """The model itself: preparing a copy would ask it, and the copies that are worth having are the sources'."""
         return model
 

@@ -154,7 +154,7 @@ class _Images:
         order = uniform(self.x, 1, self.seeds, stream=passed).flatten().argsort()
         return order[number * self.size :][: self.size]
 
-    def moved(self, deltas: Tensor, rows: Tensor | slice) -> tuple[Float[Tensor, "..."], Classification]:
+    def perturbed(self, deltas: Tensor, rows: Tensor | slice) -> tuple[Float[Tensor, "..."], Classification]:
         """Some images under each perturbation, one after the other, and the aim against them."""
         x, y = self.x[rows].to(self.device), self.y[rows].to(self.device)
         points = (x + deltas[:, None]).clamp(*self.attack.bounds).flatten(0, 1)
@@ -162,7 +162,7 @@ class _Images:
 
     def gradient(self, deltas: Float[Tensor, "starts ..."], rows: Tensor) -> Float[Tensor, "starts ..."]:
         """The mean over some images of the loss's gradient, for each perturbation."""
-        points, objective = self.moved(deltas, rows)
+        points, objective = self.perturbed(deltas, rows)
         _, _, gradient = value_and_gradient(objective, points)
         # Image by image, so that one without a finite gradient spares the others.
         gradient = gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
@@ -175,7 +175,7 @@ class _Images:
         """The perturbation that fools most images; among equals the one with the highest loss."""
         parts = []
         for rows in torch.arange(len(self.x), device=self.x.device).split(self.size):
-            points, objective = self.moved(deltas, rows)
+            points, objective = self.perturbed(deltas, rows)
             loss, fooled, gradient = value_and_gradient(objective, points)
             assert fooled is not None  # a classification says who is fooled
             part = torch.stack([loss, fooled.to(loss), has_no_gradient(gradient).to(loss)])

@@ -60,7 +60,7 @@ class Perturber(NormAttack):
         with attacked(self.network, self.training):
             return self.perturbed(x)
 
-    def prepare(self, model: Model, x: Tensor) -> Model:
+    def faster(self, model: Model, x: Float[Tensor, "batch ..."]) -> Model:
         """The model itself, which is not asked, so that preparing a faster copy would be in vain."""
         return model
 

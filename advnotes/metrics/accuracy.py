@@ -8,9 +8,23 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.attacks.attack import Attack, NormAttack
-from advnotes.checks import check_logits
-from advnotes.model_state import Model, attacked, device_of
+from advnotes.attacks.attack import Attack
+from advnotes.checks import (
+    check_count,
+    check_finite_logits,
+    check_floating,
+    check_labels,
+    check_logits,
+    check_model,
+)
+from advnotes.model_state import (
+    GuardedModel,
+    Model,
+    attacked,
+    device_of,
+    prediction,
+    warn_of_non_finite_logits,
+)
 from advnotes.seeds import Source
 
 __all__ = ["Proportion", "accuracy", "robust_accuracy"]
@@ -75,6 +89,10 @@ def accuracy(
         model: maps inputs to logits ``[batch, classes]``. Its modes are put back afterwards.
         x, y: inputs in their natural range and their classes, moved to the model's device batch by batch.
         batch_size: how many samples at a time.
+
+    Raises:
+        ValueError: where there are no samples, the labels or the logits are not as expected (a logit that is not finite
+            is named by its sample), or ``batch_size`` is less than 1.
     """
     return robust_accuracy(model, None, x, y, batch_size=batch_size)
 
@@ -97,38 +115,48 @@ def robust_accuracy(
             divided along with the samples.
         generator: the attack's randomness; per-sample seeds are divided along with the samples.
 
+    Warns:
+        NonFiniteLogitsWarning: where the logits of perturbed samples are not finite; these count as wrong.
+
     Raises:
-        ValueError: where there are no samples, the attack is targeted, ``batch_size`` is less than 1, or there are not
-            as many per-sample seeds, or radii, as samples.
+        ValueError: as :func:`accuracy`; and where the attack is targeted, or there are not as many per-sample seeds, or
+            radii, as samples.
     """
+    check_model(model)
     if len(x) != len(y) or len(x) == 0:
         raise ValueError(f"expected as many labels as samples, and at least one: got {len(x)} and {len(y)}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    check_labels(y, len(x))
+    check_floating(x)
+    check_count("batch_size", batch_size)
     if isinstance(generator, Tensor) and generator.shape != (len(x),):
         raise ValueError(
             f"expected one seed for each of {len(x)} samples, got seeds of shape {tuple(generator.shape)}"
         )
-    if getattr(attack, "targeted", False):
-        raise ValueError(
-            "robust accuracy is about leaving the true class: give an attack with targeted=False"
-        )
-    eps = torch.as_tensor(attack.threat.eps) if isinstance(attack, NormAttack) else torch.zeros(())
-    if eps.ndim and len(eps) != len(x):
-        raise ValueError(f"eps has one radius for each of {len(eps)} samples, but there are {len(x)}")
+    if isinstance(attack, Attack):
+        attack.check_batch(len(x))
+        if attack.targeted:
+            raise ValueError(
+                "robust accuracy is about leaving the true class: give an attack with targeted=False"
+            )
     device = device_of(model, x)
-    right = 0
+    guarded, right, perturbed = GuardedModel(model, device), 0, []
     for first in range(0, len(x), batch_size):
         part = slice(first, first + batch_size)
         inputs, labels = x[part].to(device), y[part].to(device)
-        source = generator[part] if isinstance(generator, Tensor) else generator
-        own = attack.rows(part) if isinstance(attack, Attack) else attack
-        candidates = [inputs] if own is None else [inputs, own(model, inputs, labels, source)]
-        standing = torch.ones_like(labels, dtype=torch.bool)
         with torch.no_grad(), attacked(model):
-            for candidate in candidates:
-                logits = model(candidate)
-                check_logits(logits, labels)
-                standing &= logits.argmax(dim=1) == labels
-        right += int(standing.sum())
+            logits = guarded(inputs)
+            check_logits(logits, labels)
+            check_finite_logits(logits, torch.arange(first, first + len(labels)))
+        robust = logits.argmax(dim=1) == labels
+        if attack is not None:
+            source = generator[part] if isinstance(generator, Tensor) else generator
+            divided = attack.rows(part) if isinstance(attack, Attack) else attack
+            x_adv = divided(model, inputs, labels, source)
+            with torch.no_grad(), attacked(model):
+                predicted = prediction(guarded(x_adv))
+            perturbed.append(predicted)
+            robust &= predicted == labels
+        right += int(robust.sum())
+    if perturbed:
+        warn_of_non_finite_logits(torch.cat(perturbed))
     return Proportion(right, len(x))

@@ -4,8 +4,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from advnotes.checks import check_count, check_finite_logits, check_model
 from advnotes.metrics.accuracy import Proportion
-from advnotes.model_state import Model, attacked, device_of
+from advnotes.model_state import (
+    GuardedModel,
+    Model,
+    attacked,
+    device_of,
+    prediction,
+    warn_of_non_finite_logits,
+)
 
 __all__ = ["fooling_rate"]
 
@@ -24,19 +32,29 @@ def fooling_rate(
         x, x_adv: the inputs and what became of them, moved to the model's device batch by batch.
         batch_size: how many inputs at a time.
 
+    Warns:
+        NonFiniteLogitsWarning: where the logits of perturbed inputs are not finite; these count as fooled.
+
     Raises:
-        ValueError: where there are no inputs, the two differ in shape, or ``batch_size`` is less than 1.
+        ValueError: where there are no inputs, the two differ in shape, the logits are not as expected (at ``x``: not
+            finite), or ``batch_size`` is less than 1.
     """
     if x.shape != x_adv.shape or len(x) == 0:
         raise ValueError(
             f"expected at least one input and as many perturbed ones, got shapes {tuple(x.shape)} and "
             f"{tuple(x_adv.shape)}"
         )
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    device, changed = device_of(model, x), 0
+    check_model(model)
+    check_count("batch_size", batch_size)
+    device = device_of(model, x)
+    guarded, changed, perturbed = GuardedModel(model, device), 0, []
     with torch.no_grad(), attacked(model):
-        for before, after in zip(x.split(batch_size), x_adv.split(batch_size), strict=True):
-            said, says = (model(part.to(device)).argmax(dim=1) for part in (before, after))
-            changed += int((said != says).sum())
+        for number, (clean, moved) in enumerate(
+            zip(x.split(batch_size), x_adv.split(batch_size), strict=True)
+        ):
+            logits = guarded(clean.to(device))
+            check_finite_logits(logits, number * batch_size + torch.arange(len(clean)))
+            perturbed.append(prediction(guarded(moved.to(device))))
+            changed += int((logits.argmax(dim=1) != perturbed[-1]).sum())
+    warn_of_non_finite_logits(torch.cat(perturbed))
     return Proportion(changed, len(x))

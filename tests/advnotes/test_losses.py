@@ -6,7 +6,21 @@ import torch
 from hypothesis import given
 from torch.distributions import Categorical, kl_divergence
 
-from advnotes.losses import cross_entropy, dlr, entropy, kl, kl_slope, margin, margin_loss, targeted_dlr
+from advnotes import data, zoo
+from advnotes.attacks import APGD
+from advnotes.losses import (
+    cross_entropy,
+    dlr,
+    entropy,
+    kl,
+    kl_slope,
+    margin,
+    margin_loss,
+    reach_dlr,
+    targeted_dlr,
+    targeted_margin,
+)
+from advnotes.threats import Linf
 
 
 def test_margin_of_negative_logits():
@@ -63,6 +77,67 @@ def test_towards_the_third_likeliest_class_the_targeted_ratio_has_a_slope():
     logits, y = torch.tensor([[3.0, 1.0, 0.5, -2.0]], requires_grad=True), torch.tensor([0])
     (gradient,) = torch.autograd.grad(targeted_dlr(logits, y, torch.tensor([2])).sum(), logits)
     assert gradient[0, 2] > 0.1
+
+
+def test_reach_dlr_by_hand_and_whatever_the_scale():
+    logits = torch.tensor([[3.0, 1.0, 0.5, -2.0], [0.0, 4.0, 2.0, 1.0]])
+    for y, expected in (
+        ([0, 1], [-2.0, -2.0]),
+        ([1, 2], [2.0, 2.0]),
+        ([2, 3], [2.5, 3.0]),
+        ([3, 0], [5.0, 4.0]),
+    ):
+        spread = torch.tensor([3.0 - (0.5 - 2.0) / 2, 4.0 - (1.0 + 0.0) / 2])
+        for shown in (logits, 1e4 * logits - 7):
+            loss = reach_dlr(shown, torch.tensor(y))
+            torch.testing.assert_close(loss, torch.tensor(expected) / spread)
+    with pytest.raises(ValueError, match=r"at least 4 classes.*use margin_loss"):
+        reach_dlr(logits[:, :3], torch.tensor([0, 0]))
+
+
+@given(st.integers(0, 10_000), st.integers(4, 7))
+def test_reach_dlr_leads_to_a_class_from_every_place(seed, classes):
+    """Lowering it raises the logit of the class to be reached, whatever place that has among the others."""
+    torch.manual_seed(seed)
+    logits = torch.randn(classes, classes).double().requires_grad_()
+    y = logits.argsort(dim=1, descending=True)[
+        torch.arange(classes), torch.arange(classes)
+    ]  # each place once
+    loss = reach_dlr(logits, y)
+    assert torch.equal(loss < 0, logits.argmax(dim=1) == y)
+    (gradient,) = torch.autograd.grad(loss.sum(), logits)
+    assert (gradient.gather(1, y[:, None]) < 0).all()
+
+
+def test_reach_dlr_reaches_the_third_likeliest_class_and_others_as_often_as_the_margin_loss():
+    net, (x, _) = zoo.mnist_natural(), data.mnist("test", size=60)
+    seeds = torch.arange(len(x))
+    with torch.no_grad():
+        order = net(x).argsort(dim=1, descending=True)
+    for place, at_least in ((2, 0.85), (3, 0.7)):
+
+        def reached(loss, goal=order[:, place]):
+            x_adv = APGD(Linf(0.15), targeted=True, steps=30, loss=loss)(net, x, goal, seeds)
+            return float((net(x_adv).argmax(dim=1) == goal).float().mean())
+
+        assert reached(reach_dlr) >= max(at_least, reached(margin_loss) - 0.08)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_ratios_of_tiny_logits_have_gradients_that_a_layer_can_carry(dtype):
+    """Logits as small as the smallest numbers: the gradient must survive a layer with large weights."""
+    logits = (1e-37 * torch.tensor([[3.0, 1.0, 0.5, -2.0, -4.0]])).to(dtype).requires_grad_()
+    y, target = torch.tensor([0]), torch.tensor([2])
+    for loss in (dlr(logits, y), reach_dlr(logits, target), targeted_dlr(logits, y, target)):
+        (gradient,) = torch.autograd.grad(loss.sum(), logits)
+        assert (1e4 * gradient).isfinite().all()
+        assert gradient.abs().max() > 0
+    # From 1e-12 on the ratio is exact.
+    for scale in (1e-10, 1.0, 1e10):
+        shown = (scale * torch.tensor([[3.0, 1.0, 0.5, -2.0, -4.0]], dtype=torch.float64)).to(dtype)
+        torch.testing.assert_close(dlr(shown, y), torch.tensor([-0.8], dtype=dtype))
+        expected = -targeted_margin(shown, y, target) / targeted_dlr(shown, y, target)
+        torch.testing.assert_close(expected, -scale * torch.tensor([3.75], dtype=dtype))
 
 
 def test_kl_and_entropy_by_hand():

@@ -1,4 +1,4 @@
-"""The ascent of APGD: the loop that the paces of Linf, L2 and L1 share."""
+"""The ascent of APGD: the loop that the step schedules of Linf, L2 and L1 share."""
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from advnotes.ascend import (
     value_and_gradient,
     warn_of_masked_gradients,
 )
-from advnotes.attacks.parts.paces import Pace, pace_for
+from advnotes.attacks.parts.paces import StepSchedule, schedule_for
 from advnotes.threats import Bounds, Threat, per_sample
 
 __all__ = ["auto_ascend"]
@@ -28,7 +28,7 @@ def auto_ascend(
     early_stop: bool = False,
     warm: bool = False,
 ) -> Ascent:
-    """Climb from ``start`` at the pace of APGD, to the best of all points, the start included.
+    """Climb from ``start`` by the step schedule of APGD, to the best of all points, the start included.
 
     Args:
         objective: what is raised; it says where the adversary has won.
@@ -41,11 +41,11 @@ def auto_ascend(
         warm: whether ``start`` comes from another ascent.
     """
     before = point = threat.nearest(start, x, bounds)
-    pace = pace_for(threat, x, point, steps, warm)
+    schedule = schedule_for(threat, x, point, steps, warm)
     rows, nothing = torch.arange(len(x), device=x.device), torch.zeros_like(x)
     blind = torch.zeros_like(rows, dtype=torch.bool)
     # Any point that is looked at is better than one whose loss is not a number.
-    best, best_gradient = Ascent(point, torch.full_like(pace.size, torch.nan), blind), nothing
+    best, best_gradient = Ascent(point, torch.full_like(schedule.size, torch.nan), blind), nothing
     ended = best
 
     for step in range(steps + 1):
@@ -72,13 +72,13 @@ def auto_ascend(
                 for values in (rows, x, point, before, gradient, best_gradient, nothing, blind, loss)
             )
             objective, threat, best = objective.rows(keep), threat.rows(keep), best.rows(keep)
-            pace.rows(keep)
-        back = pace.look_back(step, loss, best, x)
+            schedule.rows(keep)
+        back = schedule.update(step, loss, best, x)
         if back is not None:
             point = torch.where(per_sample(back, x), best.point, point)
             gradient = torch.where(per_sample(back, x), best_gradient, gradient)
         gradient = gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-        point, before = stepped(pace, step == 0, point, before, gradient, x, threat, bounds), point
+        point, before = stepped(schedule, step == 0, point, before, gradient, x, threat, bounds), point
 
     warn_of_masked_gradients(blind, best.won)
     ended.write(rows, best)
@@ -86,7 +86,7 @@ def auto_ascend(
 
 
 def stepped(
-    pace: Pace,
+    schedule: StepSchedule,
     first: bool,
     point: Tensor,
     before: Tensor,
@@ -96,9 +96,9 @@ def stepped(
     bounds: Bounds,
 ) -> Tensor:
     r"""One step, :math:`\Pi(x_k + (1 - a)(z - x_k) + a (x_k - x_{k-1}))` with the plain one :math:`z`."""
-    size = per_sample(pace.size, point)
-    ahead = threat.nearest(point + size * pace.direction(gradient, point, threat, bounds), x, bounds)
-    if first or pace.inertia == 0:
+    size = per_sample(schedule.size, point)
+    ahead = threat.nearest(point + size * schedule.direction(gradient, point, threat, bounds), x, bounds)
+    if first or schedule.momentum == 0:
         return ahead
-    drawn = (1 - pace.inertia) * (ahead - point) + pace.inertia * (point - before)
+    drawn = (1 - schedule.momentum) * (ahead - point) + schedule.momentum * (point - before)
     return threat.nearest(point + drawn, x, bounds)

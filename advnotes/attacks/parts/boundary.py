@@ -1,5 +1,6 @@
 """What attacks that look for the nearest adversarial point share: the boundary's linear model, and the record."""
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -15,10 +16,53 @@ from advnotes.gradients import (
 )
 from advnotes.threats import Threat, per_sample
 
-__all__ = ["Nearest", "leads", "likeliest_wrong", "slopes"]
+__all__ = [
+    "MANY_CLASSES",
+    "ManyClassesWarning",
+    "MinimumNormTracker",
+    "cost_of_classes",
+    "input_jacobian",
+    "likeliest_wrong",
+    "logit_gaps",
+    "warn_of_cost",
+]
 
 
-def slopes(
+#: From so many classes on, an attack that takes a gradient for each class says what that costs before it starts.
+MANY_CLASSES = 50
+
+
+class ManyClassesWarning(UserWarning):
+    """An attack is about to take one gradient for each class of a model of many."""
+
+
+def cost_of_classes(others: int) -> str:
+    """What a step costs that looks at the boundaries with so many other classes, in words."""
+    return f"a step takes {others} backward passes, and keeps as many gradients of the whole batch"
+
+
+def warn_of_cost(attack: str, others: int, steps: int, remedy: str) -> None:
+    """Say what is about to be spent where a step takes the gradients of many classes.
+
+    Args:
+        attack: what the attack is called.
+        others: how many boundaries a step looks at.
+        steps: how many steps there are at most.
+        remedy: what does the same for less.
+
+    Warns:
+        ManyClassesWarning: see above.
+    """
+    if others + 1 >= MANY_CLASSES:
+        warnings.warn(
+            f"{attack} on {others + 1} classes: {cost_of_classes(others)}, up to {others * steps:,} backward passes in "
+            f"all; {remedy}",
+            ManyClassesWarning,
+            stacklevel=3,
+        )
+
+
+def input_jacobian(
     function: Callable[[Tensor], Tensor], point: Float[Tensor, "batch ..."]
 ) -> tuple[Float[Tensor, "batch values"], Float[Tensor, "batch values size"]]:
     """Several values of each sample, and the gradient of each with respect to the flattened sample.
@@ -59,7 +103,7 @@ def likeliest_wrong(
     return others.topk(wrong if count is None else min(count, wrong), dim=1).indices
 
 
-def leads(
+def logit_gaps(
     y: Int[Tensor, " batch"], others: Int[Tensor, "batch values"], logits: Tensor, rows: Int[Tensor, " rows"]
 ) -> Float[Tensor, "rows values"]:
     """How far other classes are ahead of ``y``, for the logits of some of the samples: zero on the boundaries."""
@@ -71,7 +115,7 @@ def leads(
 BEYOND = 1e-4
 
 
-class Nearest:
+class MinimumNormTracker:
     """The nearest adversarial point that an attack has seen, for each sample of a batch.
 
     Beside it stands the point of the highest loss that was seen inside the threat, for the samples of which no
@@ -90,7 +134,7 @@ class Nearest:
         self.clean_loss, self.loss = loss, loss.clone()
         self.point, self.distance = x.clone(), torch.where(won, 0.0, torch.inf).to(loss)
         self.highest, self.highest_loss = x.clone(), torch.full_like(loss, -torch.inf)
-        self.blind, self.beyond = torch.zeros_like(won), BEYOND * loss.abs()
+        self.no_gradient, self.beyond = torch.zeros_like(won), BEYOND * loss.abs()
 
     @property
     def inside(self) -> Bool[Tensor, " batch"]:
@@ -102,13 +146,13 @@ class Nearest:
         done = self.inside if self.early_stop else self.distance == 0
         return (~done).nonzero().squeeze(1)
 
-    def look(self, rows: Int[Tensor, " rows"], point: Float[Tensor, "rows ..."]) -> Bool[Tensor, " rows"]:
+    def evaluate(self, rows: Int[Tensor, " rows"], point: Float[Tensor, "rows ..."]) -> Bool[Tensor, " rows"]:
         """Evaluate a point for each of some samples, keep what is the best, and say which are adversarial."""
         loss, won = self.objective.rows(rows)(point)
-        self.keep(rows, point, loss, won)
+        self.update(rows, point, loss, won)
         return won
 
-    def keep(
+    def update(
         self,
         rows: Int[Tensor, " rows"],
         point: Float[Tensor, "rows ..."],
@@ -125,11 +169,11 @@ class Nearest:
         higher = inside & (loss > self.highest_loss[rows])
         self._write(rows, higher, (self.highest, point), (self.highest_loss, loss))
 
-    def finite(
+    def sanitize(
         self, rows: Int[Tensor, " rows"], gradients: Float[Tensor, "rows ..."]
     ) -> Float[Tensor, "rows ..."]:
         """The gradients of some samples with zeros for what is not finite; remembers who has shown none."""
-        self.blind[rows] |= has_no_gradient(gradients)
+        self.no_gradient[rows] |= has_no_gradient(gradients)
         return gradients.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
 
     def refine(self, steps: int) -> None:
@@ -154,13 +198,13 @@ class Nearest:
             share = ((far_loss - aim) / (far_loss - near_loss)).nan_to_num(nan=0.0).clamp(0, 1)
             middle = torch.lerp(far, near, per_sample(share, far))
             loss, won = objective(middle)
-            self.keep(rows, middle, loss, won)
+            self.update(rows, middle, loss, won)
             won = won & (loss >= self.beyond[rows])
             wide = per_sample(won, far)
             near, far = torch.where(wide, near, middle), torch.where(wide, middle, far)
             near_loss, far_loss = torch.where(won, near_loss, loss), torch.where(won, loss, far_loss)
 
-    def result(self, last: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+    def best(self, last: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """The point that each sample comes back at.
 
         Args:
@@ -178,8 +222,8 @@ class Nearest:
             moved = self.x[missed] + self.threat.rows(missed).project(wish)
             loss, won = self.objective.rows(missed)(moved)
             # Inside by construction, whatever the last bit of its norm says.
-            self.keep(missed, moved, loss, won, inside=torch.ones_like(won))
-        warn_of_masked_gradients(self.blind, won=self.inside | (self.highest_loss > 0))
+            self.update(missed, moved, loss, won, inside=torch.ones_like(won))
+        warn_of_masked_gradients(self.no_gradient, won=self.inside | (self.highest_loss > 0))
         return torch.where(per_sample(self.inside, last), self.point, self.highest)
 
     def _eps(self, threat: Threat) -> Tensor:

@@ -10,11 +10,11 @@ from torch import Tensor
 from advnotes.attacks.parts.squares import Size, Squares
 from advnotes.threats import L2, Bounds, Threat
 
-__all__ = ["Bumps", "bumps"]
+__all__ = ["LpSquares", "bumps"]
 
 
 @dataclass(frozen=True)
-class Bumps(Squares):
+class LpSquares(Squares):
     r"""L2 (and L1): the norm in two squares gathered into one, as a bump and its negative (Algorithm 3).
 
     With the perturbation :math:`\delta` and the windows :math:`W_1, W_2`, channel :math:`i` of :math:`W_1` becomes
@@ -31,7 +31,7 @@ class Bumps(Squares):
     power: int
 
     @classmethod
-    def around(cls, x: Float[Tensor, "batch ..."], size: Size, threat: Threat, bounds: Bounds) -> "Bumps":
+    def around(cls, x: Float[Tensor, "batch ..."], size: Size, threat: Threat, bounds: Bounds) -> "LpSquares":
         """The squares for a batch inside a threat."""
         flat, power = x.flatten(1), 2 if isinstance(threat, L2) else 1
         # No perturbation is larger than the range allows, whatever the radius.

@@ -11,7 +11,7 @@ from torch import Tensor
 from advnotes.ascend import Ascent
 from advnotes.threats import L1, Bounds, Threat, blocked
 
-__all__ = ["Halving", "Pace", "Sparsening", "checkpoints", "pace_for"]
+__all__ = ["HalvingSchedule", "SparseSchedule", "StepSchedule", "checkpoints", "schedule_for"]
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -30,11 +30,11 @@ def checkpoints(steps: int) -> list[int]:
 
 
 @dataclass
-class Pace(ABC):
-    """What is remembered of each sample to choose its next step."""
+class StepSchedule(ABC):
+    """A step-size rule of APGD: what is remembered of each sample to choose its next step."""
 
     #: The share of a step that goes on in the direction of the one before.
-    inertia: ClassVar[float]
+    momentum: ClassVar[float]
     #: The length of the next step, in the threat's norm.
     size: Float[Tensor, " batch"]
 
@@ -50,14 +50,14 @@ class Pace(ABC):
         """Where to go from a point: of norm 1 or, where there is no gradient, 0."""
 
     @abstractmethod
-    def look_back(
+    def update(
         self, step: int, loss: Float[Tensor, " batch"], best: Ascent, x: Tensor
     ) -> Bool[Tensor, " batch"] | None:
         """Take in the loss after step number ``step``, from 0 for the start; which samples return to their best."""
 
 
 @dataclass
-class Halving(Pace):
+class HalvingSchedule(StepSchedule):
     r"""The steps of Croce and Hein 2020, Algorithm 1: from 2 eps, halved where a period has not helped enough.
 
     A sample's step is halved, and it returns to its best point, at a checkpoint where
@@ -66,7 +66,7 @@ class Halving(Pace):
     2. neither the step size nor the best loss has changed since the checkpoint before.
     """
 
-    inertia: ClassVar[float] = 0.25
+    momentum: ClassVar[float] = 0.25
     #: Which checkpoints there are.
     at: list[int]
     #: The last loss, how often it rose in this period; the best one, and whether the step was halved, when it began.
@@ -77,7 +77,7 @@ class Halving(Pace):
     since: int = 0
 
     @classmethod
-    def start(cls, eps: Float[Tensor, " batch"], steps: int) -> "Halving":
+    def start(cls, eps: Float[Tensor, " batch"], steps: int) -> "HalvingSchedule":
         """Before the first step."""
         unknown = torch.full_like(eps, -torch.inf)
         # There is no checkpoint before the first: the second condition begins to count at the second.
@@ -86,7 +86,7 @@ class Halving(Pace):
     def direction(self, gradient: Tensor, point: Tensor, threat: Threat, bounds: Bounds) -> Tensor:  # noqa: D102
         return threat.steepest(gradient, point, bounds)
 
-    def look_back(  # noqa: D102
+    def update(  # noqa: D102
         self, step: int, loss: Float[Tensor, " batch"], best: Ascent, x: Tensor
     ) -> Bool[Tensor, " batch"] | None:
         if step > 0:
@@ -103,7 +103,7 @@ class Halving(Pace):
 
 
 @dataclass
-class Sparsening(Pace):
+class SparseSchedule(StepSchedule):
     r"""The steps of Croce and Hein 2021, Algorithm 1: along the signs of the largest entries of the gradient.
 
     At first a fifth of the coordinates move. Every 0.04 of the steps their number becomes the number of those that
@@ -111,7 +111,7 @@ class Sparsening(Pace):
     step is eps again and the sample returns to its best point; elsewhere it is divided by 1.5, down to eps / 10.
     """
 
-    inertia: ClassVar[float] = 0.0
+    momentum: ClassVar[float] = 0.0
     #: Steps between two checkpoints.
     period: int
     eps: Float[Tensor, " batch"]
@@ -120,7 +120,7 @@ class Sparsening(Pace):
     changed: Float[Tensor, " batch"]
 
     @classmethod
-    def start(cls, eps: Float[Tensor, " batch"], steps: int, delta: Tensor, warm: bool) -> "Sparsening":
+    def start(cls, eps: Float[Tensor, " batch"], steps: int, delta: Tensor, warm: bool) -> "SparseSchedule":
         """Before the first step; ``warm`` where ``delta`` comes from an earlier ascent."""
         size = torch.full_like(eps, delta[0].numel())
         changed = (delta != 0).flatten(1).sum(dim=1).to(eps)
@@ -135,7 +135,7 @@ class Sparsening(Pace):
         signs = flat.sign() * (strength >= weakest)
         return (signs / signs.abs().sum(dim=1, keepdim=True).clamp_min(1)).view_as(gradient)
 
-    def look_back(  # noqa: D102
+    def update(  # noqa: D102
         self, step: int, loss: Float[Tensor, " batch"], best: Ascent, x: Tensor
     ) -> Bool[Tensor, " batch"] | None:
         if step == 0 or step % self.period:
@@ -147,11 +147,11 @@ class Sparsening(Pace):
         return sparser
 
 
-def pace_for(
+def schedule_for(
     threat: Threat, x: Float[Tensor, "batch ..."], start: Float[Tensor, "batch ..."], steps: int, warm: bool
-) -> Pace:
-    """The pace of an ascent of ``steps`` steps; ``warm`` where another ascent led to ``start``."""
+) -> StepSchedule:
+    """The schedule of an ascent of ``steps`` steps; ``warm`` where another ascent led to ``start``."""
     eps = torch.as_tensor(threat.eps, dtype=x.dtype, device=x.device).expand(len(x))
     if isinstance(threat, L1):
-        return Sparsening.start(eps, steps, start - x, warm)
-    return Halving.start(eps, steps)
+        return SparseSchedule.start(eps, steps, start - x, warm)
+    return HalvingSchedule.start(eps, steps)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from advnotes.threats import Bounds, Threat
 
-__all__ = ["Corners", "Size", "Squares"]
+__all__ = ["LinfSquares", "Size", "Squares"]
 
 SomeSquares = TypeVar("SomeSquares", bound="Squares")
 
@@ -69,14 +69,16 @@ class Squares:
 
 
 @dataclass(frozen=True)
-class Corners(Squares):
+class LinfSquares(Squares):
     r"""Linf: each channel of a square moves to one end, :math:`x \pm \epsilon` (Algorithm 2 and section 4.2)."""
 
     low: Float[Tensor, "batch d"]
     high: Float[Tensor, "batch d"]
 
     @classmethod
-    def around(cls, x: Float[Tensor, "batch ..."], size: Size, threat: Threat, bounds: Bounds) -> "Corners":
+    def around(
+        cls, x: Float[Tensor, "batch ..."], size: Size, threat: Threat, bounds: Bounds
+    ) -> "LinfSquares":
         """The squares for a batch inside a threat."""
         radius = threat.radius(x)
         low, high = ((x + sign * radius).clamp(*bounds).flatten(1) for sign in (-1, 1))

@@ -10,7 +10,7 @@ from torch import Tensor
 from advnotes.attacks.attack import Attack
 from advnotes.threats import Bounds
 
-__all__ = ["Wrapper"]
+__all__ = ["Wrapper", "innermost"]
 
 SomeWrapper = TypeVar("SomeWrapper", bound="Wrapper")
 
@@ -48,6 +48,17 @@ class Wrapper(Attack):
         """As many as the wrapped attack's."""
         return self.attack.estimated_passes
 
+    def check_batch(self, count: int) -> None:
+        """As the wrapped attack does."""
+        self.attack.check_batch(count)
+
     def rows(self: SomeWrapper, rows: Tensor | slice) -> SomeWrapper:
         """With the wrapped attack's settings for these rows."""
         return dataclasses.replace(self, attack=self.attack.rows(rows))
+
+
+def innermost(attack: Attack) -> Attack:
+    """The attack inside all wrappers."""
+    while isinstance(attack, Wrapper):
+        attack = attack.attack
+    return attack

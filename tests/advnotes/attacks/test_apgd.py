@@ -9,7 +9,7 @@ from torch import nn
 from advnotes import data, zoo
 from advnotes.ascend import Ascent
 from advnotes.attacks import APGD, PGD, TargetedAPGD
-from advnotes.attacks.parts.paces import Halving, Sparsening, checkpoints
+from advnotes.attacks.parts.paces import HalvingSchedule, SparseSchedule, checkpoints
 from advnotes.gradients import MaskedGradientWarning
 from advnotes.losses import cross_entropy, dlr, margin, margin_loss, targeted_dlr, targeted_margin
 from advnotes.threats import L1, L2, Linf
@@ -71,50 +71,50 @@ def best_of(*losses: float) -> Ascent:
 
 def test_steps_are_halved_where_a_period_has_not_helped():
     """Periods of 3 and 2 steps for 10 steps, by hand."""
-    pace = Halving.start(torch.full((4,), 0.5), steps=10)
-    assert pace.size.tolist() == [1, 1, 1, 1]
+    schedule = HalvingSchedule.start(torch.full((4,), 0.5), steps=10)
+    assert schedule.size.tolist() == [1, 1, 1, 1]
     x = torch.zeros(4, 1)
     # Rising each time; twice of three times (below 0.75); rising each time; never.
     losses = [[0, 0, 0, 0], [1, 1, 1, -1], [2, 2, 2, -2], [3, 1, 3, -3]]
     best = [[0, 0, 0, 0], [1, 1, 1, 0], [2, 2, 2, 0], [3, 2, 3, 0]]
-    halved = [pace.look_back(i, torch.tensor(losses[i]).float(), best_of(*best[i]), x) for i in range(4)]
+    halved = [schedule.update(i, torch.tensor(losses[i]).float(), best_of(*best[i]), x) for i in range(4)]
     assert halved[:3] == [None, None, None]
     assert halved[3].tolist() == [False, True, False, True]
-    assert pace.size.tolist() == [1, 0.5, 1, 0.5]
+    assert schedule.size.tolist() == [1, 0.5, 1, 0.5]
     # In steps 4 and 5 all rise twice. The best loss of the third stands still, as it also does for the fourth, whose
     # step was halved a period ago: that one gets another period.
-    pace.look_back(4, torch.tensor([4, 2, 3.1, -2]), best_of(4, 2, 3, 0), x)
-    again = pace.look_back(5, torch.tensor([5, 3, 3.2, -1]), best_of(5, 3, 3, 0), x)
+    schedule.update(4, torch.tensor([4, 2, 3.1, -2]), best_of(4, 2, 3, 0), x)
+    again = schedule.update(5, torch.tensor([5, 3, 3.2, -1]), best_of(5, 3, 3, 0), x)
     assert again.tolist() == [False, False, True, False]
-    assert pace.size.tolist() == [1, 0.5, 0.5, 0.5]
-    pace.rows(torch.tensor([2, 0]))
-    assert pace.size.tolist() == [0.5, 1]
-    assert pace.look_back(6, torch.tensor([3.3, 6]), best_of(3.3, 6), x[:2]).tolist() == [False, False]
+    assert schedule.size.tolist() == [1, 0.5, 0.5, 0.5]
+    schedule.rows(torch.tensor([2, 0]))
+    assert schedule.size.tolist() == [0.5, 1]
+    assert schedule.update(6, torch.tensor([3.3, 6]), best_of(3.3, 6), x[:2]).tolist() == [False, False]
 
 
 def test_l1_steps_become_sparser():
     """Croce and Hein 2021, Algorithm 1, by hand: ten coordinates, a checkpoint after every fourth of 100 steps."""
     x = torch.zeros(2, 10)
-    pace = Sparsening.start(torch.full((2,), 3.0), steps=100, delta=torch.ones(2, 10), warm=False)
-    assert pace.period == 4
+    schedule = SparseSchedule.start(torch.full((2,), 3.0), steps=100, delta=torch.ones(2, 10), warm=False)
+    assert schedule.period == 4
     gradient = torch.tensor([[5.0, -4, 3, 0.2, 0.1, 0, 0, 0, 0, 0]]).repeat(2, 1)
     point = torch.full((2, 10), 0.5)
-    first = pace.direction(gradient, point, L1(3.0), (0.0, 1.0))
+    first = schedule.direction(gradient, point, L1(3.0), (0.0, 1.0))
     assert first[0].tolist() == [0.5, -0.5, 0, 0, 0, 0, 0, 0, 0, 0]  # a fifth of the coordinates
     changed = torch.zeros(2, 10)
     changed[0, :6] = 1  # sparser than all ten
     changed[1] = 1  # not sparser
     best = best_of(0, 0)._replace(point=changed)
-    assert pace.look_back(3, best.loss, best, x) is None
-    assert pace.look_back(4, best.loss, best, x).tolist() == [True, False]
-    torch.testing.assert_close(pace.size, torch.tensor([3.0, 2.0]))
-    torch.testing.assert_close(pace.count, torch.tensor([4.0, 10 / 1.5]))
+    assert schedule.update(3, best.loss, best, x) is None
+    assert schedule.update(4, best.loss, best, x).tolist() == [True, False]
+    torch.testing.assert_close(schedule.size, torch.tensor([3.0, 2.0]))
+    torch.testing.assert_close(schedule.count, torch.tensor([4.0, 10 / 1.5]))
     for step in range(8, 60, 4):
-        assert not pace.look_back(step, best.loss, best, x).any()
-    torch.testing.assert_close(pace.size, torch.full((2,), 0.3))  # never below eps / 10
+        assert not schedule.update(step, best.loss, best, x).any()
+    torch.testing.assert_close(schedule.size, torch.full((2,), 0.3))  # never below eps / 10
     # At an end of the range a coordinate takes no part: the next ones move instead.
     point[:, :2] = torch.tensor([1.0, 0.0])
-    assert pace.direction(gradient, point, L1(3.0), (0.0, 1.0))[0, :5].count_nonzero() == 3
+    assert schedule.direction(gradient, point, L1(3.0), (0.0, 1.0))[0, :5].count_nonzero() == 3
 
 
 def test_follows_the_papers_first_steps():
@@ -283,10 +283,10 @@ def test_targeted_losses_by_hand():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: APGD(Linf(0.1), steps=0), "steps must be at least 1, got 0"),
-        (lambda: APGD(Linf(0.1), restarts=0), "restarts must be at least 1, got 0"),
+        (lambda: APGD(Linf(0.1), steps=0), "steps must be a whole number of at least 1, got 0"),
+        (lambda: APGD(Linf(0.1), restarts=0), "restarts must be a whole number of at least 1, got 0"),
         (lambda: APGD(L2(float("inf"))), "must be finite.*FAB"),
-        (lambda: TargetedAPGD(Linf(0.1), targets=0), "targets must be at least 1, got 0"),
+        (lambda: TargetedAPGD(Linf(0.1), targets=0), "targets must be a whole number of at least 1, got 0"),
         (lambda: TargetedAPGD(Linf(0.1), loss=dlr), "chooses the classes to reach and the loss itself"),
         (lambda: TargetedAPGD(Linf(0.1), targeted=True), r"targeted=True, loss=margin_loss\)"),
     ],

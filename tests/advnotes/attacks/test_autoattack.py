@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from advnotes import data, zoo
-from advnotes.attacks import APGD, FAB, PGD, AutoAttack, Square, TargetedAPGD, TargetedFAB
+from advnotes.attacks import APGD, EOT, FAB, PGD, AutoAttack, Square, TargetedAPGD, TargetedFAB
 from advnotes.losses import cross_entropy, dlr, margin, margin_loss
 from advnotes.threats import L1, L2, Linf
 
@@ -31,7 +31,7 @@ def test_the_standard_members_are_the_papers():
         APGD(threat, steps=100, **shared),
         TargetedAPGD(threat, steps=100, targets=9, **shared),
         TargetedFAB(threat, steps=100, targets=9, **shared),
-        Square(threat, queries=5000, **shared),
+        Square(threat, queries=5000, stretch=False, **shared),
     )
     assert AutoAttack(threat).remarks(10) == ()
 
@@ -42,10 +42,52 @@ def test_the_members_of_plus_are_the_papers():
         APGD(threat, restarts=5, **shared),
         APGD(threat, restarts=5, loss=dlr, **shared),
         FAB(threat, restarts=5, **shared),
-        Square(threat, queries=5000, **shared),
+        Square(threat, queries=5000, stretch=False, **shared),
         TargetedAPGD(threat, targets=9, **shared),
         TargetedFAB(threat, targets=9, **shared),
     )
+
+
+@pytest.mark.parametrize("threat", [Linf(0.3), L2(1.0), L1(12.0)], ids=lambda t: type(t).__name__)
+def test_the_members_for_randomised_models_are_the_papers(threat):
+    shared = dict(steps=100, restarts=1, early_stop=False)
+    assert AutoAttack(threat, randomised=True).members(10) == (
+        EOT(APGD(threat, loss=cross_entropy, **shared), samples=20),
+        EOT(APGD(threat, loss=dlr, **shared), samples=20),
+    )
+    assert AutoAttack(threat, randomised=True).remarks(3) == ()
+    few = AutoAttack(threat, randomised=True, steps=7, samples=3)
+    first, second = few.members(2)
+    assert (first.attack.steps, first.samples, second.attack.loss) == (7, 3, margin_loss)
+    assert few.remarks(2) == ("APGD-DLR: margin instead of DLR, which wants 3 classes and has 2",)
+
+
+def test_plus_says_what_many_classes_cost():
+    assert AutoAttack(Linf(0.1), plus=True).remarks(49) == ()
+    (note,) = AutoAttack(Linf(0.1), plus=True).remarks(1000)
+    assert "999 backward passes" in note
+    assert AutoAttack(Linf(0.1)).remarks(1000) == ()
+
+
+def test_a_model_that_draws_is_fooled_more_often_than_by_the_standard_ensemble(digits):
+    """Each class is drawn with some probability. What counts is how probable the true one is, not one lucky draw."""
+    natural = zoo.mnist_natural()
+    x, y, seeds = digits[0].float()[:40], digits[1][:40], digits[2][:40]
+    generator = torch.Generator()
+
+    def noisy(x):
+        return natural(x + 0.3 * torch.randn(x.shape, generator=generator))
+
+    def fooled(attack):
+        generator.manual_seed(0)
+        x_adv = attack(noisy, x, y, seeds)
+        assert (x_adv - x).abs().max() <= 0.1 + 1e-6
+        generator.manual_seed(1)
+        return float(torch.stack([noisy(x_adv).argmax(dim=1) != y for _ in range(21)]).float().mean())
+
+    randomised = fooled(AutoAttack(Linf(0.1), randomised=True, steps=15, samples=8))
+    standard = fooled(AutoAttack(Linf(0.1), steps=15, queries=50))
+    assert randomised > standard + 0.15
 
 
 def test_in_l1_there_are_restarts_and_wider_balls():
@@ -162,8 +204,10 @@ def test_hidden_gradients_do_not_stop_it(digits):
     ("make", "message"),
     [
         (lambda: AutoAttack(Linf(0.1), targeted=True), "chooses the classes to reach by itself"),
-        (lambda: AutoAttack(Linf(0.1), steps=0), "steps must be at least 1"),
-        (lambda: AutoAttack(Linf(0.1), queries=0), "queries must be at least 1"),
+        (lambda: AutoAttack(Linf(0.1), plus=True, randomised=True), "two ensembles"),
+        (lambda: AutoAttack(Linf(0.1), samples=0), "samples must be a whole number of at least 1"),
+        (lambda: AutoAttack(Linf(0.1), steps=0), "steps must be a whole number of at least 1"),
+        (lambda: AutoAttack(Linf(0.1), queries=0), "queries must be a whole number of at least 1"),
         (lambda: AutoAttack(L2(float("inf"))), "must be finite"),
         (lambda: AutoAttack(Linf(0.1)).members(1), "at least 2 classes, got 1"),
     ],

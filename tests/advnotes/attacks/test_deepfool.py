@@ -88,7 +88,7 @@ def test_one_step_is_one_linear_model():
     [
         (lambda: DeepFool(L1(1.0)), "for L1 use FAB"),
         (lambda: DeepFool(L2(1.0), targeted=True), r"FAB\(threat, targeted=True\) or CarliniWagner"),
-        (lambda: DeepFool(L2(1.0), steps=0), "steps must be at least 1"),
+        (lambda: DeepFool(L2(1.0), steps=0), "steps must be a whole number of at least 1"),
         (lambda: DeepFool(L2(1.0), overshoot=-0.1), "overshoot must be at least 0"),
         (lambda: DeepFool(L2(1.0), candidates=1), "candidates must be at least 2"),
     ],

@@ -1,5 +1,7 @@
 """FAB and FAB-T: the exact distance where it is known, and the contract of attacks of the least norm."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,8 @@ from scipy.optimize import linprog
 from torch import nn
 
 from advnotes import data, zoo
-from advnotes.attacks import BIM, FAB, TargetedFAB
-from advnotes.attacks.parts.boundary import slopes
+from advnotes.attacks import BIM, FAB, DeepFool, TargetedFAB
+from advnotes.attacks.parts.boundary import ManyClassesWarning, input_jacobian
 from advnotes.attacks.parts.hyperplane import shortest_way
 from advnotes.losses import margin
 from advnotes.threats import L1, L2, Linf
@@ -184,7 +186,7 @@ def test_other_ranges_are_fine():
 def test_slopes_are_the_rows_of_the_jacobian():
     model, x, _ = affine(classes=3)
     net = nn.Sequential(model, nn.Tanh())
-    values, gradients = slopes(net, x)
+    values, gradients = input_jacobian(net, x)
     assert torch.equal(values, net(x))
     for i in range(len(x)):
         torch.testing.assert_close(gradients[i], torch.autograd.functional.jacobian(net, x[i]))
@@ -199,15 +201,36 @@ def test_a_model_without_slopes_is_refused():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: FAB(L2(1.0), steps=0), "steps must be at least 1"),
-        (lambda: FAB(L2(1.0), restarts=0), "restarts must be at least 1"),
+        (lambda: FAB(L2(1.0), steps=0), "steps must be a whole number of at least 1"),
+        (lambda: FAB(L2(1.0), restarts=0), "restarts must be a whole number of at least 1"),
         (lambda: FAB(L2(1.0), alpha_max=1.5), r"alpha_max in \[0, 1\]"),
         (lambda: FAB(L2(1.0), eta=0.9), "eta of at least 1"),
         (lambda: FAB(L2(1.0), beta=1.0), r"beta in \(0, 1\)"),
-        (lambda: TargetedFAB(L2(1.0), targets=0), "targets must be at least 1"),
+        (lambda: TargetedFAB(L2(1.0), targets=0), "targets must be a whole number of at least 1"),
         (lambda: TargetedFAB(L2(1.0), targeted=True), r"use FAB\(threat, targeted=True\)"),
     ],
 )
 def test_bad_settings_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_many_classes_are_a_warning_that_names_the_cost_and_what_costs_less():
+    torch.manual_seed(0)
+    x = torch.rand(3, 8)
+    model = nn.Linear(8, 60)
+    y = model(x).argmax(dim=1)
+    with pytest.warns(
+        ManyClassesWarning, match=r"59 backward passes.*236 backward passes.*TargetedFAB\(threat\)"
+    ):
+        FAB(Linf(0.02), steps=2, restarts=2)(model, x, y)
+    with pytest.warns(ManyClassesWarning, match=r"59 backward passes.*118 backward passes.*candidates=10"):
+        DeepFool(Linf(0.02), steps=2, candidates=None)(model, x, y)
+    few = nn.Linear(8, 49)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ManyClassesWarning)
+        TargetedFAB(Linf(0.02), steps=2)(model, x, y)
+        FAB(Linf(0.02), steps=2, targeted=True)(model, x, y)
+        DeepFool(Linf(0.02), steps=2)(model, x, y)
+        FAB(Linf(0.02), steps=2)(few, x, few(x).argmax(dim=1))
+        DeepFool(Linf(0.02), steps=2, candidates=None)(few, x, few(x).argmax(dim=1))

@@ -101,7 +101,7 @@ def test_targeted_and_images_too():
     [
         (lambda: OnlyAdd(0), "budget must be a number of features of at least 1, got 0"),
         (lambda: OnlyAdd(torch.tensor([1, 0])), "budget must be"),
-        (lambda: OnlyAdd(1, shortlist=0), "shortlist must be at least 1"),
+        (lambda: OnlyAdd(1, shortlist=0), "shortlist must be a whole number of at least 1"),
     ],
 )
 def test_bad_settings_are_refused(make, message):

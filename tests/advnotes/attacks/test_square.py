@@ -11,8 +11,8 @@ from torch import nn
 
 from advnotes import data, zoo
 from advnotes.attacks import PGD, Square
-from advnotes.attacks.parts.bumps import Bumps, bumps
-from advnotes.attacks.parts.squares import Corners, Size
+from advnotes.attacks.parts.bumps import LpSquares, bumps
+from advnotes.attacks.parts.squares import LinfSquares, Size
 from advnotes.attacks.square import HALVINGS
 from advnotes.losses import margin_loss
 from advnotes.seeds import uniform
@@ -29,7 +29,7 @@ def spread(numbers: float, places: int) -> int:
     return math.floor(numbers * places)
 
 
-def plain_linf(model, x, y, eps, queries, share, seed):
+def plain_linf(model, x, y, eps, queries, share, seed, schedule=10_000):
     """Algorithms 1 and 2 for one image, with slices."""
     channels, height, width = x.shape
     low, high = (x - eps).clamp(0, 1), (x + eps).clamp(0, 1)
@@ -37,7 +37,7 @@ def plain_linf(model, x, y, eps, queries, share, seed):
     best = torch.where((u < 0.5).view(channels, 1, width), high, low)
     loss = margin_loss(model(best[None]), y)
     for query in range(1, queries):
-        at = query * 10_000 // queries
+        at = query * 10_000 // schedule
         p = share / 2 ** sum(at > mark for mark in HALVINGS)
         side = max(1, round(math.sqrt(p * height * width)))
         u = uniform(x[None], 2 + channels, seed, query)[0]
@@ -57,16 +57,41 @@ def plain_linf(model, x, y, eps, queries, share, seed):
     return best
 
 
+@pytest.mark.parametrize("stretch", [True, False])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_linf_is_the_algorithm(channels):
+def test_linf_is_the_algorithm(channels, stretch):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(channels * 64, 12), nn.Tanh(), nn.Linear(12, 3)).double()
     x, y = torch.rand(5, channels, 8, 8).double(), torch.arange(5) % 3
     seeds = torch.arange(5) + 40
-    ours = Square(Linf(0.2), queries=60)(model, x, y, seeds)
+    ours = Square(Linf(0.2), queries=60, stretch=stretch)(model, x, y, seeds)
     for i in range(5):
-        plain = plain_linf(model, x[i], y[i : i + 1], 0.2, 60, 0.8, seeds[i : i + 1])
+        schedule = 60 if stretch else 10_000  # where it is not stretched, 60 queries are its beginning
+        plain = plain_linf(model, x[i], y[i : i + 1], 0.2, 60, 0.8, seeds[i : i + 1], schedule)
         torch.testing.assert_close(ours[i], plain)
+
+
+@pytest.mark.parametrize("stretch", [True, False])
+def test_the_squares_shrink_at_the_papers_queries_or_at_the_same_shares_of_those_given(stretch, monkeypatch):
+    """The authors' table, p by query, beside the sides of the windows that are really changed."""
+    shares = []
+    window = LinfSquares.window
+
+    def noted(squares, share):
+        shares.append(share)
+        return window(squares, share)
+
+    monkeypatch.setattr(LinfSquares, "window", noted)
+    torch.manual_seed(0)
+    model, x = nn.Linear(4, 2).double(), torch.rand(1, 4).double()
+    queries = 5000
+    Square(Linf(0.1), queries=queries, stretch=stretch)(model, x, torch.tensor([0]), torch.tensor([3]))
+    ends, halved = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000], []
+    for query in range(1, queries):
+        at = 2 * query if stretch else query
+        halved.append(0.8 / 2 ** sum(at > end for end in ends))
+    assert shares == halved
+    assert shares[-1] == 0.8 / (512 if stretch else 128)
 
 
 @pytest.mark.parametrize("power", [1, 2])
@@ -75,7 +100,7 @@ def test_a_step_in_l2_is_the_algorithm(power):
     torch.manual_seed(0)
     size, side, eps = Size(2, 12, 10), 5, 3.0
     x = torch.full((6, 2, 12, 10), 0.5, dtype=torch.float64)
-    squares = Bumps.around(x, size, {1: L1, 2: L2}[power](eps), (0.0, 1.0))
+    squares = LpSquares.around(x, size, {1: L1, 2: L2}[power](eps), (0.0, 1.0))
     flat = squares.start(torch.rand(6, squares.numbers_to_start).double())
     for _ in range(4):
         numbers = torch.rand(6, squares.numbers).double()
@@ -110,7 +135,7 @@ def test_a_step_in_l2_is_the_algorithm(power):
 def test_without_the_range_every_point_has_the_whole_norm():
     torch.manual_seed(1)
     x = torch.full((4, 3, 9, 9), 0.5).double()
-    squares = Bumps.around(x, Size(3, 9, 9), L2(0.4), (-9.0, 9.0))
+    squares = LpSquares.around(x, Size(3, 9, 9), L2(0.4), (-9.0, 9.0))
     point = squares.start(torch.rand(4, squares.numbers_to_start).double())
     for share in (0.8, 0.2, 0.01):
         numbers = torch.rand(4, squares.numbers).double()
@@ -146,7 +171,7 @@ def test_bumps_are_equation_2(height, width):
 def test_windows_lie_inside_and_cover_what_they_should(channels, height, width, share, kind):
     x = torch.rand(2, channels, height, width)
     threat = [Linf(0.1), L2(0.1)][kind]
-    squares = [Corners, Bumps][kind].around(x, Size(channels, height, width), threat, (0.0, 1.0))
+    squares = [LinfSquares, LpSquares][kind].around(x, Size(channels, height, width), threat, (0.0, 1.0))
     window = squares.window(share)
     assert 1 <= window[0] <= height
     assert 1 <= window[1] <= width
@@ -164,10 +189,10 @@ def test_windows_lie_inside_and_cover_what_they_should(channels, height, width, 
 
 def test_long_images_get_long_windows():
     x = torch.rand(1, 1, 100, 1)
-    squares = Corners.around(x, Size(1, 100, 1), Linf(0.1), (0.0, 1.0))
+    squares = LinfSquares.around(x, Size(1, 100, 1), Linf(0.1), (0.0, 1.0))
     assert squares.window(0.8) == (80, 1)
     assert squares.window(0.001) == (1, 1)
-    wide = Corners.around(x.transpose(2, 3), Size(1, 1, 100), Linf(0.1), (0.0, 1.0))
+    wide = LinfSquares.around(x.transpose(2, 3), Size(1, 1, 100), Linf(0.1), (0.0, 1.0))
     assert wide.window(0.8) == (1, 80)
 
 
@@ -276,8 +301,8 @@ def test_targeted_reaches_the_class(digits):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"queries": 0}, "queries must be at least 1, got 0"),
-        ({"restarts": 0}, "restarts must be at least 1, got 0"),
+        ({"queries": 0}, "queries must be a whole number of at least 1, got 0"),
+        ({"restarts": 0}, "restarts must be a whole number of at least 1, got 0"),
         ({"share": 0.0}, r"share must lie in \(0, 1\], got 0.0"),
         ({"share": 1.5}, r"share must lie in \(0, 1\], got 1.5"),
     ],

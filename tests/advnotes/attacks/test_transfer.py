@@ -113,6 +113,22 @@ def test_sources_must_be_models(sources):
         attack.__post_init__()
 
 
+def test_a_module_list_is_a_list_and_a_module_dict_is_refused(points):
+    x, y = points
+    one, other, seeds = linear(0), linear(1), torch.arange(8)
+    attack = PGD(Linf(0.1), steps=3)
+    together = Transfer(attack, nn.ModuleList([one, other]))
+    assert together.models == (one, other)
+    expected = Transfer(attack, [one, other])(NotAsked(), x, y, seeds)
+    torch.testing.assert_close(together(NotAsked(), x, y, seeds), expected)
+    # A container that can be asked is one model.
+    assert len(Transfer(attack, nn.Sequential(one, nn.ReLU())).models) == 1
+    with pytest.raises(ValueError, match=r"got a ModuleDict.*list\(sources.values\(\)\)"):
+        Transfer(attack, nn.ModuleDict({"one": one}))
+    with pytest.raises(ValueError, match="a list of at least one"):
+        Transfer(attack, nn.ModuleList())
+
+
 def test_sources_must_agree(points):
     x, y = points
     with pytest.raises(
