@@ -16,9 +16,9 @@ from advnotes.attacks.attack import Attack
 from advnotes.attacks.parts.boundary import ManyClassesWarning
 from advnotes.evaluation.inputs import EvaluationData
 from advnotes.evaluation.masking.measurements import no_gradient
-from advnotes.evaluation.model_info import CheckedModel
+from advnotes.evaluation.model_info import PassCounter
 from advnotes.gradients import MaskedGradientWarning
-from advnotes.model_state import Model
+from advnotes.model_state import GuardedModel, Model, NonFiniteLogitsWarning, prediction
 from advnotes.threats import Threat
 
 __all__ = ["NO_CLASS", "VOTES", "BatchAttacker", "BatchResult"]
@@ -26,7 +26,7 @@ __all__ = ["NO_CLASS", "VOTES", "BatchAttacker", "BatchResult"]
 #: How many answers of a model that draws at random decide its class: that of most of them.
 VOTES = 21
 
-#: The prediction where logits are not finite. It is no label, so that such a point counts as fooled.
+#: The prediction where logits are not finite, as ``prediction`` has it: no label, so that such a point is fooled.
 NO_CLASS = -1
 
 
@@ -82,26 +82,23 @@ class BatchAttacker:
         votes: how many answers of the model decide a class: more than one where it draws at random.
         keep: how many perturbed inputs of a batch to keep; None is all that fooled.
         skip_gradient_attacks: leave out an attack that finds the model without gradients, instead of raising.
-        known_batch: a number of samples for which the model is known to answer.
     """
 
-    model: Model
+    model: GuardedModel
     fast_model: Model
     data: EvaluationData
     votes: int = 1
     keep: int | None = 8
     skip_gradient_attacks: bool = False
-    known_batch: int | None = None
 
     def predict(self, x: Float[Tensor, "batch ..."]) -> Int[Tensor, " batch"]:
         """The class by the original model, :data:`NO_CLASS` where its logits are not finite.
 
         Where the model draws at random: the class of most of ``votes`` answers.
         """
-        model = CheckedModel(self.model, self.known_batch)
         if self.votes == 1:
-            return _class_of(model, x)
-        answers = torch.stack([_class_of(model, x) for _ in range(self.votes)])
+            return _class_of(self.model, x)
+        answers = torch.stack([_class_of(self.model, x) for _ in range(self.votes)])
         counts = (answers[:, None] == answers).sum(dim=0)  # how many answers are the same as each
         most = counts == counts.amax(dim=0)
         return answers.masked_fill(~most, torch.iinfo(answers.dtype).max).amin(dim=0)
@@ -124,7 +121,7 @@ class BatchAttacker:
         began = time.perf_counter()
         x, y, seeds = self.data.batch(rows)
         attack, threat = attack.rows(rows), threat.rows(rows)
-        counted = CheckedModel(self.fast_model if attack.fast else self.model, self.known_batch)
+        counted = PassCounter(self.fast_model if attack.fast else self.model)
         with seeded(seeds, self.data.device), record_masking_warnings() as masked:
             # Other draws for each attack, so that they do not all begin at the same points.
             seeds = seeds + salt
@@ -216,8 +213,7 @@ class BatchAttacker:
 
 def _class_of(model: Model, x: Tensor) -> Int[Tensor, " batch"]:
     with torch.no_grad():
-        logits = model(x)
-    return logits.argmax(dim=1).masked_fill(~logits.isfinite().all(dim=1), NO_CLASS)
+        return prediction(model(x))
 
 
 @contextmanager
@@ -235,7 +231,9 @@ def record_masking_warnings() -> Iterator[list[str]]:
     recorded: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MaskedGradientWarning)
-        warnings.simplefilter("ignore", ManyClassesWarning)  # said before the first batch
+        # The first is said before the first batch, the second in a note.
+        warnings.simplefilter("ignore", ManyClassesWarning)
+        warnings.simplefilter("ignore", NonFiniteLogitsWarning)
         yield recorded
     for warning in caught:
         if issubclass(warning.category, MaskedGradientWarning):

@@ -23,7 +23,7 @@ from advnotes.evaluation.probe import probe
 from advnotes.evaluation.report import Report
 from advnotes.evaluation.runner import EvaluationRunner
 from advnotes.identity import identify, modules
-from advnotes.model_state import Model, attacked
+from advnotes.model_state import GuardedModel, Model, attacked
 from advnotes.seeds import stamp
 from advnotes.threats import Bounds, Threat
 
@@ -130,23 +130,23 @@ def evaluate(
     if batch_size is None:  # several for each process, and on a processor about what its caches hold
         several = -(-len(x) // (4 * group.world_size)) if group.world_size > 1 else len(x)
         batch_size = max(16, min(512, 2**21 // x[0].numel(), several))
-    called: Model = model_info.PaddedModel(model, batch_size) if pad_batches else model
+    padded = model_info.PaddedModel(model, batch_size) if pad_batches else model
     with torch.inference_mode(False), attacked(model):
         data_hash = inputs.data_hash(samples)
         _check_same_data(group, data_hash)
-        first = probe(called, samples, batch_size)
+        guarded = GuardedModel(padded, place)
+        first = probe(guarded, samples, batch_size)
         classes, (randomised, has_gradient) = first.classes, group.on_main(lambda: first[1:])
         # Once it has been called, so that what it makes at its first call is there, and before it is called as often
         # as the batch size says, which a model may count.
         identity = identify(model, "model")
         inputs.check_label_range(samples.as_given(samples.y), classes)
         attacker = BatchAttacker(
-            called,
-            called,
+            guarded,
+            guarded,
             samples,
             votes=VOTES if randomised else 1,
             keep=None if keep else assemble.EXAMPLES,
-            known_batch=min(len(x), batch_size),
         )
         runner = EvaluationRunner(attacker, group, batch_size, progress=progress, has_gradient=has_gradient)
         if randomised:
@@ -168,8 +168,12 @@ def evaluate(
         runner.notes += notes
         runner.prepare(list(named.values()), precision)
         if folder is not None:
-            padded = str(batch_size if pad_batches else None)
-            settings = {"data": data_hash, "seed": str(seed), "precision": str(precision), "padded": padded}
+            settings = {
+                "data": data_hash,
+                "seed": str(seed),
+                "precision": str(precision),
+                "padded": str(batch_size if pad_batches else None),
+            }
             runner.resume_from(folder, identity, settings)
         results = runner.run(named, predictions)
         points, how = measure_curve(runner, factors, predictions == samples.y)

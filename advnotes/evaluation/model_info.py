@@ -8,15 +8,15 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from advnotes.checks import check_logits
+from advnotes import checks
 from advnotes.identity import modules
 from advnotes.model_state import Model
 
 __all__ = [
-    "CheckedModel",
     "PaddedModel",
-    "check_first_logits",
+    "PassCounter",
     "check_model",
+    "check_no_probabilities",
     "count_parameters",
     "describe_model",
 ]
@@ -28,16 +28,7 @@ def check_model(model: object) -> None:
     Raises:
         ValueError: where it is no model, is in train mode, or has weights that are not finite; it says which.
     """
-    if not callable(model):
-        estimator = hasattr(model, "predict_proba") or hasattr(model, "predict")
-        raise ValueError(
-            f"the model maps inputs to logits, got {type(model).__name__}, which cannot be called"
-            + (
-                ": for a scikit-learn estimator pass advnotes.attacks.black_box(estimator)"
-                if estimator
-                else ""
-            )
-        )
+    checks.check_model(model)
     if isinstance(model, type):
         raise ValueError(f"the model is the class {model.__name__}: make one of it, {model.__name__}(...)")
     for variable_name, top in modules(model).items():
@@ -82,20 +73,12 @@ def _check_weights(top: nn.Module, name: str) -> None:
             )
 
 
-def check_first_logits(model: Model, logits: object, y: Tensor) -> None:
-    """Refuse answers to a first batch that are not logits.
+def check_no_probabilities(logits: Tensor) -> None:
+    """Refuse answers to a first batch that are probabilities.
 
     Raises:
-        ValueError: where the shape is wrong, or they are probabilities.
+        ValueError: see above.
     """
-    if isinstance(logits, nn.Module):
-        name = getattr(model, "__qualname__", type(model).__name__)
-        raise ValueError(
-            f"{name} returns a network, a {type(logits).__name__}, and no logits: it makes models. Pass the model that "
-            f"it makes from its arguments, or a function without arguments that makes it"
-        )
-    check_logits(logits, torch.zeros_like(y))
-    assert isinstance(logits, Tensor)
     shares = (logits >= 0).all() & (logits <= 1).all() & ((logits.sum(dim=1) - 1).abs() < 1e-3).all()
     if bool(shares):
         raise ValueError(
@@ -140,32 +123,14 @@ class PaddedModel:
             yield self.model(padded)[: len(part)]
 
 
-class CheckedModel:
-    """A model that counts the samples that go forward through it, and whose logits are checked at each call."""
+class PassCounter:
+    """A model that counts the samples that go forward through it."""
 
-    def __init__(self, model: Model, batch_size: int | None = None) -> None:
-        self.model, self.batch_size = model, batch_size
+    def __init__(self, model: Model) -> None:
+        self.model = model
         self.passes = 0
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The model's logits.
-
-        Raises:
-            RuntimeError: where the model fails at another batch size than the one at which it was first called.
-            ValueError: where it does not return one row of logits for each sample.
-        """
+        """The model's logits."""
         self.passes += len(x)
-        try:
-            # A copy, for a model that writes into its input; with a gradient torch refuses that.
-            logits = self.model(x if x.requires_grad else x.clone())
-        except torch.cuda.OutOfMemoryError:
-            raise
-        except (RuntimeError, AssertionError) as error:
-            if self.batch_size in (None, len(x)):
-                raise
-            raise RuntimeError(
-                f"the model answers a batch of {self.batch_size}, and fails for one of {len(x)}: {error}. Where it was "
-                f"made for one batch size, say batch_size={self.batch_size}, pad_batches=True"
-            ) from error
-        check_logits(logits, x.new_zeros(len(x), dtype=torch.int64))
-        return logits
+        return self.model(x)

@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import torch
 
-from advnotes.checks import dtype_mistake
 from advnotes.evaluation.inputs import EvaluationData
 from advnotes.evaluation.masking.checks import SAME
 from advnotes.evaluation.masking.measurements import Case, repeat_change, why_no_gradient
-from advnotes.evaluation.model_info import check_first_logits
-from advnotes.model_state import Model
+from advnotes.evaluation.model_info import check_no_probabilities
+from advnotes.model_state import GuardedModel
 
 __all__ = ["Probe", "probe"]
 
@@ -27,24 +26,19 @@ class Probe(NamedTuple):
     has_gradient: bool
 
 
-def probe(model: Model, data: EvaluationData, batch_size: int) -> Probe:
+def probe(model: GuardedModel, data: EvaluationData, batch_size: int) -> Probe:
     """Ask the model about its first batch.
 
     Raises:
-        ValueError: where it does not return logits, or wants inputs of another precision.
+        ValueError: where it does not return logits.
         RuntimeError: where the backward pass fails for another reason than a model that is not differentiable.
     """
     rows = torch.arange(min(len(data.y), batch_size))
     x, y, seeds = data.batch(rows)
     with torch.random.fork_rng([x.device] if x.device.type == "cuda" else []), torch.no_grad():
         torch.manual_seed(0)
-        try:
-            logits = model(x.clone())
-        except RuntimeError as error:
-            if mistake := dtype_mistake(model, x):
-                raise ValueError(mistake) from error
-            raise
-        check_first_logits(model, logits, y)
+        logits = model(x)
+        check_no_probabilities(logits)
         y = y.remainder(logits.shape[1])  # labels are checked once the number of classes is known
         change = repeat_change(Case(model, x, y, data.threat.rows(rows), data.bounds, seeds))
         few = Case(model, x[:FEW], y[:FEW], data.threat.rows(rows[:FEW]), data.bounds, seeds[:FEW])

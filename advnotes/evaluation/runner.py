@@ -81,7 +81,7 @@ class EvaluationRunner:
             for rows in self.group.shard(list(torch.arange(len(self.data.order)).split(self.batch_size))):
                 x, _, seeds = self.data.batch(rows)
                 with torch.no_grad(), seeded(seeds, x.device):
-                    check_finite_logits(self.attacker.model(x.clone()), self.data.order[rows])
+                    check_finite_logits(self.attacker.model(x), self.data.order[rows])
                     found.append((rows, self.attacker.predict(x).cpu()))
             return found
 
@@ -119,7 +119,9 @@ class EvaluationRunner:
         x, *_ = self.data.batch(torch.arange(min(len(self.data.order), self.batch_size)))
         batches = -(-len(self.data.order) // self.batch_size)
         passes = batches * sum(attack.estimated_passes for attack in attacks)
-        self.attacker.fast_model = prepared(self.attacker.model, x, passes=passes, precision=precision)
+        original = self.attacker.model.model
+        copy = prepared(original, x, passes=passes, precision=precision)
+        self.attacker.fast_model = self.attacker.model if copy is original else copy
 
     def resume_from(self, folder: str | os.PathLike[str], model: Identity, settings: dict[str, str]) -> None:
         """Keep results in a folder, and reuse those that are there, unless Python hides what model or threat are."""

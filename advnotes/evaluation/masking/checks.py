@@ -18,7 +18,7 @@ from advnotes.evaluation.masking.measurements import Case
 from advnotes.evaluation.results import Finding
 from advnotes.gradients import MaskedGradientWarning
 from advnotes.losses import cross_entropy, margin_loss
-from advnotes.model_state import attacked
+from advnotes.model_state import GuardedModel, attacked
 from advnotes.seeds import Source, own_seeds
 from advnotes.threats import L1, Bounds, Linf, Threat
 
@@ -97,7 +97,8 @@ def diagnose(
     rows = sample_seeds.argsort()[:size]
     with torch.inference_mode(False), warnings.catch_warnings(), attacked(model):
         warnings.simplefilter("ignore", MaskedGradientWarning)  # a finding says it in full
-        case = Case(model, x[rows].detach(), y[rows].clone(), threat.rows(rows), bounds, sample_seeds[rows])
+        guarded = GuardedModel(model, x.device)
+        case = Case(guarded, x[rows].detach(), y[rows].clone(), threat.rows(rows), bounds, sample_seeds[rows])
         logits = case.logits(case.x)
         check_logits(logits, case.y)
         check_finite_logits(logits, rows)

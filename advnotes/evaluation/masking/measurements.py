@@ -65,9 +65,9 @@ class Case:
         return point.clamp(lowest + margin, highest - margin)
 
     def logits(self, point: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
-        """The model's logits at a copy of the point, without a graph."""
+        """The model's logits at a point, without a graph."""
         with torch.no_grad():
-            logits: Tensor = self.model(point.clone())
+            logits: Tensor = self.model(point)
         return logits
 
     def noise(self) -> Float[Tensor, "batch ..."]:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from advnotes.attacks import Square
 from advnotes.evaluation.batch import BatchAttacker, record_masking_warnings, seeded
 from advnotes.evaluation.inputs import EvaluationData
-from advnotes.evaluation.model_info import CheckedModel
+from advnotes.evaluation.model_info import PassCounter
 from advnotes.gradients import MaskedGradientWarning
+from advnotes.model_state import GuardedModel
 from advnotes.threats import L1, L2, Linf, Threat
 from tests.advnotes.evaluation import models
 
@@ -27,7 +28,8 @@ def attacker_of(
     model = model or models.Linear()
     bounds, x = options.pop("bounds", (0.0, 1.0)), options.pop("x", X)
     data = EvaluationData(x, Y, torch.arange(20), threat or Linf(0.05), bounds, CPU, torch.arange(20))
-    return BatchAttacker(model, fast_model or model, data, **options)
+    guarded = GuardedModel(model, CPU)
+    return BatchAttacker(guarded, fast_model or guarded, data, **options)
 
 
 def goes(where: Any, threat: Threat | None = None) -> models.Goes:
@@ -187,7 +189,7 @@ def test_a_copy_proposes_and_the_model_decides_within_each_radius() -> None:
 
 
 def test_a_counted_model_counts_samples() -> None:
-    counted = CheckedModel(models.Linear())
+    counted = PassCounter(models.Linear())
     for size in (3, 20):
         assert torch.equal(counted(X[:size]), models.Linear()(X[:size]))
     assert counted.passes == 23

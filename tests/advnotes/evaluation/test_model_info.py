@@ -86,7 +86,7 @@ def calls_a_global_one(x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (3, "the model maps inputs to logits, got int, which cannot be called"),
+        (3, "maps inputs to logits, got int, which cannot be called"),
         (None, "got NoneType"),
         ("resnet", "got str"),
         (torch.zeros(3), "got Tensor"),

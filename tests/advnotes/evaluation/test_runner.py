@@ -19,6 +19,7 @@ from advnotes.evaluation.inputs import EvaluationData
 from advnotes.evaluation.probe import Probe, probe
 from advnotes.evaluation.runner import EvaluationRunner
 from advnotes.losses import margin_loss
+from advnotes.model_state import GuardedModel
 from advnotes.threats import Linf, Threat
 from tests.advnotes.evaluation import models
 
@@ -37,12 +38,14 @@ def runner_of(
     threat = (threat or Linf(0.05)).rows(order)
     model = model or models.Linear()
     data = EvaluationData(X[order], Y[order], order.clone(), threat, (0.0, 1.0), torch.device("cpu"), order)
-    attacker = BatchAttacker(model, model, data, keep=None, votes=options.pop("votes", 1))
+    guarded = GuardedModel(model, torch.device("cpu"))
+    attacker = BatchAttacker(guarded, guarded, data, keep=None, votes=options.pop("votes", 1))
     return EvaluationRunner(attacker, ProcessGroup(), batch_size, progress=False, **options)
 
 
 def probed(model: Any, batch_size: int = 6) -> Probe:
-    return probe(model, runner_of(model).data, batch_size)
+    one = runner_of(model)
+    return probe(one.attacker.model, one.data, batch_size)
 
 
 @pytest.mark.parametrize("name", ["mnist_natural", "mnist_robust"])
@@ -163,7 +166,7 @@ class Answers(nn.Module):
         (lambda x: torch.eye(6)[x.argmax(dim=1)], "the model returns probabilities"),
         (lambda x: x.sum(dim=1), r"one number for each sample, of shape \(6,\).*advnotes\.nets\.TwoLogits"),
         (lambda x: x.sum(dim=1, keepdim=True), r"shape \(6, 1\).*advnotes\.nets\.TwoLogits"),
-        (lambda x: nn.Linear(2, 2), "returns a network, a Linear, and no logits: it makes models"),
+        (lambda x: nn.Linear(2, 2), "returns a network, a Linear: it makes models"),
         (lambda x: x[:1], r"got \(1, 6\)"),
         (lambda x: {"logits": x}, "must return a tensor of logits, got dict"),
         (lambda x: x.view(len(x), 2, 3), r"got \(6, 2, 3\)"),

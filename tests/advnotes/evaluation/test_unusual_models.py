@@ -17,6 +17,7 @@ from advnotes.evaluation.model_info import PaddedModel
 from advnotes.evaluation.report.html import html_page
 from advnotes.evaluation.suite import costs
 from advnotes.losses import margin_loss
+from advnotes.model_state import GuardedModel
 from advnotes.threats import Linf
 from tests.advnotes.evaluation import models
 from tests.advnotes.evaluation.reports import report
@@ -76,7 +77,8 @@ def test_most_answers_decide_also_where_some_are_not_finite() -> None:
             torch.arange(1),
         )
         model = lambda x: torch.tensor([next(rows)])  # noqa: E731
-        return BatchAttacker(model, model, data, votes=len(answers))
+        guarded = GuardedModel(model, torch.device("cpu"))
+        return BatchAttacker(guarded, guarded, data, votes=len(answers))
 
     nan = torch.nan
     for answers, expected in (
