@@ -18,7 +18,7 @@ from advnotes.evaluation.masking.measurements import Case
 from advnotes.evaluation.results import Finding
 from advnotes.gradients import MaskedGradientWarning
 from advnotes.losses import cross_entropy, margin_loss
-from advnotes.model_state import GuardedModel, attacked
+from advnotes.model_state import GuardedModel, NonFiniteLogitsWarning, attacked, prediction
 from advnotes.seeds import Source, own_seeds
 from advnotes.threats import L1, Bounds, Linf, Threat
 
@@ -97,6 +97,7 @@ def diagnose(
     rows = sample_seeds.argsort()[:size]
     with torch.inference_mode(False), warnings.catch_warnings(), attacked(model):
         warnings.simplefilter("ignore", MaskedGradientWarning)  # a finding says it in full
+        warnings.simplefilter("ignore", NonFiniteLogitsWarning)
         guarded = GuardedModel(model, x.device)
         case = Case(guarded, x[rows].detach(), y[rows].clone(), threat.rows(rows), bounds, sample_seeds[rows])
         logits = case.logits(case.x)
@@ -150,7 +151,8 @@ def _check_attacks(case: Case, threat: Threat, gradients: bool, steady: bool) ->
         ball = dataclasses.replace(ball, share=max(ball.share, L1_SHARE))
 
     def fooled(attack: NormAttack) -> Bool[Tensor, " batch"]:
-        return case.logits(attack(case.model, case.x, case.y, case.seeds)).argmax(dim=1) != case.y
+        points = attack(case.model, case.x, case.y, case.seeds)
+        return prediction(case.logits(points)) != case.y
 
     best = torch.zeros(n, dtype=torch.bool, device=case.x.device)
     if gradients:
@@ -158,7 +160,7 @@ def _check_attacks(case: Case, threat: Threat, gradients: bool, steady: bool) ->
         pgd = PGD(ball, steps=STEPS, bounds=bounds, early_stop=steady, best=steady)
         points = pgd(case.model, case.x, case.y, case.seeds)
         logits = case.logits(points)
-        many, one = logits.argmax(dim=1) != case.y, fooled(FGSM(ball, bounds=bounds))
+        many, one = prediction(logits) != case.y, fooled(FGSM(ball, bounds=bounds))
         margin = fooled(dataclasses.replace(pgd, loss=margin_loss))
         best = many | margin
         if _leads(margin, many, LOSS_LEAD):
