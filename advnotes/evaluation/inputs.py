@@ -128,11 +128,12 @@ def _batches(data: object) -> Iterator[Any]:
     ):
         yield data
         return
-    if isinstance(data, Dataset) and not isinstance(data, DataLoader):
+    name = type(data).__name__
+    if isinstance(data, Dataset):
         data = DataLoader(data, batch_size=ROWS)
     if not isinstance(data, Iterable):
         raise ValueError(
-            f"data is (x, y), a DataLoader, a dataset or an iterable of batches (x, y), got {type(data).__name__}"
+            f"data is (x, y), a DataLoader, a dataset or an iterable of batches (x, y), got {name}"
         )
     try:
         yield from data
@@ -140,7 +141,7 @@ def _batches(data: object) -> Iterator[Any]:
         if "default_collate" not in str(error):
             raise
         raise ValueError(
-            f"the samples of {type(data).__name__} cannot be put into a batch ({str(error).splitlines()[0]}): let the "
+            f"the samples of {name} cannot be put into a batch ({str(error).splitlines()[0]}): let the "
             "dataset give tensors; for PIL images give it transform=torchvision.transforms.ToTensor()"
         ) from error
 
