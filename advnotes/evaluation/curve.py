@@ -91,11 +91,11 @@ def measure_curve(
 
 def _attack(runner: EvaluationRunner, threat: Threat) -> tuple[Attack, str]:
     """The attack of the curve, and its name."""
-    bounds = runner.data.bounds
+    bounds, randomised = runner.data.bounds, runner.attacker.votes > 1
     if not runner.has_gradient:
-        square = Square(threat, queries=QUERIES, bounds=bounds, early_stop=not runner.randomised)
+        square = Square(threat, queries=QUERIES, bounds=bounds, early_stop=not randomised)
         return square, f"Square ({QUERIES:,} queries, because the model has no gradients)"
-    if runner.randomised:
+    if randomised:
         pgd = PGD(threat, steps=20, loss=margin_loss, bounds=bounds)
         return EOT(pgd, samples=8), "EOT of PGD (margin loss, 20 steps, 8 draws)"
     if isinstance(threat, L1):  # PGD's steps there are sparse and do not get far

@@ -19,7 +19,7 @@ from advnotes.evaluation.batch import VOTES, BatchAttacker
 from advnotes.evaluation.curve import curve_radii, measure_curve
 from advnotes.evaluation.distributed import ProcessGroup
 from advnotes.evaluation.names import unique_names
-from advnotes.evaluation.probe import probe
+from advnotes.evaluation.probe import examine, probe
 from advnotes.evaluation.report import Report
 from advnotes.evaluation.runner import EvaluationRunner
 from advnotes.identity import identify, modules
@@ -155,7 +155,10 @@ def evaluate(
                 "attack and under it, with draws that the attack has not seen."
             )
         predictions = runner.predict()
-        findings = runner.diagnose() if diagnose else []
+        findings = group.on_main(lambda: examine(guarded, samples)) if diagnose else []
+        attacker.skip_gradient_attacks = any(finding.name == "no gradient" for finding in findings)
+        for finding in findings:
+            runner.say(f"{finding.severity}: {finding.name}. {finding.evidence}")
         members = suite.build_suite(wanted, samples.threat, classes, bounds, randomised)
         remedies = [suite.configure(r, bounds, randomised) for finding in findings for r in finding.remedies]
         named = unique_names([*members, *remedies])

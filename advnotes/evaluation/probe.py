@@ -1,4 +1,4 @@
-"""A first look at a model: how many classes it has, whether it draws at random, and whether it has gradients."""
+"""A first look at a model, and the diagnosis on some of the samples."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ from typing import NamedTuple
 
 import torch
 
+from advnotes.evaluation.batch import seeded
 from advnotes.evaluation.inputs import EvaluationData
-from advnotes.evaluation.masking.checks import SAME
+from advnotes.evaluation.masking.checks import SAME, diagnose
 from advnotes.evaluation.masking.measurements import Case, repeat_change, why_no_gradient
 from advnotes.evaluation.model_info import check_no_probabilities
+from advnotes.evaluation.results import Finding
 from advnotes.model_state import GuardedModel
 
-__all__ = ["Probe", "probe"]
+__all__ = ["Probe", "examine", "probe"]
 
 #: How many samples are looked at for a gradient.
 FEW = 8
+
+#: How many samples the diagnosis looks at.
+EXAMINED = 100
 
 
 class Probe(NamedTuple):
@@ -43,3 +48,13 @@ def probe(model: GuardedModel, data: EvaluationData, batch_size: int) -> Probe:
         change = repeat_change(Case(model, x, y, data.threat.rows(rows), data.bounds, seeds))
         few = Case(model, x[:FEW], y[:FEW], data.threat.rows(rows[:FEW]), data.bounds, seeds[:FEW])
         return Probe(int(logits.shape[1]), change > SAME, why_no_gradient(few) is None)
+
+
+def examine(model: GuardedModel, data: EvaluationData) -> list[Finding]:
+    """What the diagnosis finds."""
+    rows = torch.arange(len(data.y))
+    if not isinstance(data.eps, tuple):  # its remedies are attacks for all the samples that it is given
+        rows = data.seeds.argsort()[:EXAMINED]
+    x, y, seeds = data.batch(rows)
+    with seeded(seeds, data.device):
+        return diagnose(model, x, y, data.threat, bounds=data.bounds, seeds=seeds, size=EXAMINED)

@@ -19,18 +19,14 @@ from advnotes.checks import check_finite_logits
 from advnotes.evaluation.batch import BatchAttacker, BatchResult, seeded
 from advnotes.evaluation.checkpoint import Checkpoint
 from advnotes.evaluation.distributed import ProcessGroup
-from advnotes.evaluation.masking.checks import diagnose
 from advnotes.evaluation.names import config_text
-from advnotes.evaluation.results import AttackResult, Finding
+from advnotes.evaluation.results import AttackResult
 from advnotes.evaluation.state import AttackNotes, SampleState, summarise
 from advnotes.fast import prepared
 from advnotes.identity import Identity, identify, versions
 from advnotes.threats import Threat
 
 __all__ = ["EvaluationRunner"]
-
-#: How many samples the diagnosis looks at.
-EXAMINED = 100
 
 
 class EvaluationRunner:
@@ -55,19 +51,13 @@ class EvaluationRunner:
     ) -> None:
         self.attacker, self.group, self.batch_size = attacker, group, batch_size
         self.data = attacker.data
-        # tqdm itself reads the variable only once, when it is imported.
-        silent = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+        silent = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")  # tqdm reads it only when it is imported
         self.quiet = silent or not progress or not group.is_main
         self.checkpoint: Checkpoint | None = None
         self.notes: list[str] = []
         self.attack_notes = AttackNotes()
         self.has_gradient = has_gradient
         self.state = SampleState(self.data.y)
-
-    @property
-    def randomised(self) -> bool:
-        """Whether the model draws at random."""
-        return self.attacker.votes > 1
 
     def predict(self) -> Int[Tensor, " batch"]:
         """The model's class of every sample without an attack.
@@ -89,25 +79,6 @@ class EvaluationRunner:
         for rows, classes in self.group.gather(ask):
             predictions[rows] = classes
         return predictions
-
-    def diagnose(self) -> list[Finding]:
-        """What the diagnosis finds, in the main process; attacks that cannot be run are left out from here on."""
-        data = self.data
-        rows = torch.arange(len(data.y))
-        if not isinstance(data.eps, tuple):  # its remedies are attacks for all the samples that it is given
-            rows = data.seeds.argsort()[:EXAMINED]
-        x, y, seeds = data.batch(rows)
-
-        def find() -> list[Finding]:
-            with seeded(seeds, data.device):
-                settings: dict[str, Any] = dict(bounds=data.bounds, seeds=seeds, size=EXAMINED)
-                return diagnose(self.attacker.model, x, y, data.threat, **settings)
-
-        findings = self.group.on_main(find)
-        self.attacker.skip_gradient_attacks = any(finding.name == "no gradient" for finding in findings)
-        for finding in findings:
-            self.say(f"{finding.severity}: {finding.name}. {finding.evidence}")
-        return findings
 
     def say(self, text: str) -> None:
         """Print a line at once, beside the bar."""
