@@ -36,7 +36,7 @@ def quickly(
     settings = {"diagnose": False, "curve": False, "progress": False} | options
     # As without the tests' type checker, which would answer first.
     return inspect.unwrap(evaluate)(
-        model or models.Linear(),
+        models.Linear() if model is None else model,
         data if data is not None else (X, Y),
         threat,
         attacks or [models.climb(threat)],
