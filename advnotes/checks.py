@@ -234,7 +234,7 @@ def check_range(x: Tensor, bounds: tuple[float, float], mend: str = "pass bounds
     """
     lowest, highest = bounds
     slack = ROUNDING * (highest - lowest)
-    least, most = x.min().item(), x.max().item()
+    least, most = (end.item() for end in x.aminmax())
     if math.isnan(least) or math.isnan(most) or math.isinf(least) or math.isinf(most):
         raise ValueError(
             f"inputs must be finite, got values from {least:.4g} to {most:.4g}: mend or leave out such samples"
@@ -249,7 +249,8 @@ def check_range(x: Tensor, bounds: tuple[float, float], mend: str = "pass bounds
 def clip_rounding(x: Tensor, bounds: tuple[float, float]) -> Tensor:
     """Inputs that passed :func:`check_range`, brought back to the ends that rounding missed."""
     lowest, highest = bounds
-    return x if bool((x.min() >= lowest) & (x.max() <= highest)) else x.clamp(lowest, highest)
+    least, most = x.aminmax()
+    return x if bool((least >= lowest) & (most <= highest)) else x.clamp(lowest, highest)
 
 
 def check_logits(logits: object, y: Tensor) -> None:
@@ -378,7 +379,7 @@ def batch_size_mistake(before: int, now: int, error: Exception) -> str:
         error: what torch raised.
     """
     if before in (0, now) or not re.search(
-        r"size of tensor|[Ss]izes of|size mismatch|shape|expand", str(error)
+        r"size of tensor|[Ss]izes of|size mismatch|size\(\)|shape|expand", str(error)
     ):
         return ""
     return (

@@ -1,8 +1,8 @@
+from .adversarial_set import AdversarialSet, attack_all
 from .apgd import APGD, TargetedAPGD
 from .attack import Attack, Model, NormAttack
-from .attack_all import AdversarialSet, attack_all
 from .autoattack import AutoAttack
-from .black_box import BlackBox, black_box
+from .black_boxes import BlackBox, black_box
 from .bpda import BPDA
 from .carlini_wagner import CarliniWagner
 from .deepfool import DeepFool

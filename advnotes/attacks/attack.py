@@ -1,4 +1,4 @@
-"""What every attack has in common: the call, its checks, and leaving the world as it was."""
+"""What all attacks share: the call, its checks, and that it has no side effects."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -32,8 +32,9 @@ SomeAttack = TypeVar("SomeAttack", bound="NormAttack")
 class Attack(ABC):
     """What every attack is: a frozen set of choices, called as ``x_adv = attack(model, x, y)``.
 
-    Nothing but the returned tensor is new: parameters, their gradients, every module's mode and buffers, the
-    caller's tensors and, where a generator is given, the global random state are as before, also after an error.
+    A call has no side effects: parameters, their gradients, every module's mode and buffers, the caller's tensors and,
+    where a generator is given, the global random state are as before, also after an error. A function, a partial, a
+    method or an object around modules is protected as a module is.
 
     Args:
         targeted: make ``y`` the class to reach instead of the class to leave. An attack with a ``loss`` refuses
@@ -41,9 +42,9 @@ class Attack(ABC):
         bounds: the range of the input.
         training: attack the model in train mode (batch statistics, dropout), as some adversarial training does;
             its buffers are put back afterwards. Otherwise every module is in eval mode during the attack.
-        early_stop: leave a sample alone as soon as it is fooled. The same samples are fooled in less time, at the
-            first point that was found instead of the best: what robust accuracy wants. An attack that looks at
-            every sample once, or for the nearest point, does not change.
+        early_stop: stop working on a sample as soon as it is fooled. The same samples are fooled in less time, at the
+            first point that was found instead of the best: what robust accuracy wants. Batches become smaller on the
+            way. An attack that looks at every sample once, or for the nearest point, does not change.
         fast: let the attack's passes go through a copy of the model that agrees with it to rounding and takes less
             time (:func:`advnotes.fast.prepared`), where there is one. False follows the definition to the last bit.
             What a point is worth was then seen in the copy: at a decision boundary the model itself may say otherwise
@@ -111,35 +112,18 @@ class Attack(ABC):
             )
         with torch.inference_mode(False), torch.no_grad(), attacked(model, self.training):
             # A tensor from inference mode cannot enter a graph; its clone can.
-            x = clip_rounding(x.clone() if x.is_inference() else x.detach(), self.bounds)
+            x = x.clone() if x.is_inference() else x.detach()
             y = y.clone() if y.is_inference() else y
-            asked, itself = self.prepare(model, x), GuardedModel(model, x.device)
+            asked, itself = self.prepare(model, x), GuardedModel(model, x.device, x.dtype)
+            # Small steps are lost in half precision.
+            start = clip_rounding(x.to(torch.promote_types(x.dtype, torch.float32)), self.bounds)
             with without_autocast(x.device):
-                x_adv = self.perturb(asked, x, y, generator)
-                if (
-                    not (self.precision is None or asked.model is model)
-                    and self.by_sample
-                    and self.returns_best
-                ):
-                    x_adv = self._confirmed(asked, itself, x, y, x_adv, generator)
+                x_adv = self.perturb(asked, start, y, generator)
+                if self.precision is not None and self.by_sample and self.returns_best:
+                    x_adv = confirmed(self, asked, itself, start, y, x_adv, generator)
                 if not (asked.all_finite() and itself.all_finite()):
                     warn_of_non_finite_logits(prediction(itself(x_adv)))
-                return x_adv
-
-    def _confirmed(
-        self, copy: Model, itself: Model, x: Tensor, y: Tensor, x_adv: Tensor, generator: Source
-    ) -> Tensor:
-        """The result with those samples attacked once more that fool the copy and not the model itself."""
-
-        def fooled(model: Model) -> Tensor:
-            predicted = prediction(model(x_adv))
-            return predicted == y if self.targeted else predicted != y
-
-        rows = (fooled(copy) & ~fooled(itself)).nonzero().squeeze(1)
-        if len(rows) == 0:
-            return x_adv
-        again = self.rows(rows).perturb(itself, x[rows], y[rows], rows_of(generator, rows))
-        return x_adv.index_copy(0, rows, again)
+                return x_adv.to(x.dtype)
 
     @property
     def estimated_passes(self) -> int:
@@ -164,8 +148,8 @@ class Attack(ABC):
         return
 
     def prepare(self, model: Model, x: Float[Tensor, "batch ..."]) -> GuardedModel:
-        """What :meth:`perturb` asks for the model's logits: the guarded model, or its faster copy."""
-        return GuardedModel(self.faster(model, x), x.device)
+        """What :meth:`perturb` calls for logits: the model or its faster copy, its input and its logits guarded."""
+        return GuardedModel(self.faster(model, x), x.device, x.dtype)
 
     def faster(self, model: Model, x: Float[Tensor, "batch ..."]) -> Model:
         """A copy of the model that takes less time, where there is one that pays off; otherwise the model itself."""
@@ -215,3 +199,27 @@ class NormAttack(Attack):
     def rows(self: SomeAttack, rows: Tensor | slice) -> SomeAttack:
         """The same attack for some rows of the batch, where ``eps`` has a value for each sample."""
         return dataclasses.replace(self, threat=self.threat.rows(rows))
+
+
+def confirmed(
+    attack: Attack,
+    copy: GuardedModel,
+    itself: GuardedModel,
+    x: Float[Tensor, "batch ..."],
+    y: Int[Tensor, " batch"],
+    x_adv: Float[Tensor, "batch ..."],
+    generator: Source,
+) -> Float[Tensor, "batch ..."]:
+    """The result, with those samples attacked once more that fool the copy in bfloat16 and not the model itself."""
+    if copy.model is itself.model:
+        return x_adv
+
+    def fooled(model: Model) -> Tensor:
+        predicted = prediction(model(x_adv))
+        return predicted == y if attack.targeted else predicted != y
+
+    rows = (fooled(copy) & ~fooled(itself)).nonzero().squeeze(1)
+    if len(rows) == 0:
+        return x_adv
+    again = attack.rows(rows).perturb(itself, x[rows], y[rows], rows_of(generator, rows))
+    return x_adv.index_copy(0, rows, again)

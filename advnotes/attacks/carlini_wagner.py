@@ -9,7 +9,7 @@ from torch import Tensor
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification
 from advnotes.attacks.parts.boundary import MinimumNormTracker
-from advnotes.checks import check_counts
+from advnotes.checks import check_counts, check_number
 from advnotes.gradients import value_and_gradient
 from advnotes.losses import margin_loss
 from advnotes.model_state import Model
@@ -68,11 +68,9 @@ class CarliniWagner(NormAttack):
                 "FAB, in Linf also DeepFool"
             )
         check_counts(steps=self.steps, searches=self.searches)
-        for name in ("step_size", "initial_c"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if self.confidence < 0:
-            raise ValueError(f"confidence must be at least 0, got {self.confidence}")
+        check_number("step_size", self.step_size, above=0)
+        check_number("initial_c", self.initial_c, above=0)
+        check_number("confidence", self.confidence, least=0)
 
     @property
     def estimated_passes(self) -> int:  # noqa: D102

@@ -78,6 +78,6 @@ def check_loss(loss: Loss, targeted: bool) -> None:
     if targeted and loss is dlr:
         raise ValueError(
             "expected a loss that leads towards a class, got dlr (equation 6) with targeted=True: it has no gradient "
-            "where the class to reach is the third likeliest. Use loss=margin_loss, its numerator, or "
-            "loss=cross_entropy; to try each likely wrong class by equation 7, use TargetedAPGD(threat)"
+            "where the class to reach is the third likeliest. Use loss=reach_dlr, the ratio for this, margin_loss, its "
+            "numerator, or cross_entropy; to try each likely wrong class by equation 7, use TargetedAPGD(threat)"
         )

@@ -89,8 +89,9 @@ class PGD(NormAttack):
 
     def rows(self: SomePGD, rows: Tensor | slice) -> SomePGD:
         """The same attack for some rows of the batch, where ``eps`` or the step size has a value for each sample."""
-        own = isinstance(self.step_size, Tensor) and self.step_size.ndim > 0
-        step_size = self.step_size[rows] if own else self.step_size
+        step_size = self.step_size
+        if isinstance(step_size, Tensor) and step_size.ndim:
+            step_size = step_size[rows]
         return dataclasses.replace(super().rows(rows), step_size=step_size)
 
     def perturb(  # noqa: D102

@@ -11,14 +11,14 @@ from torch import Tensor
 from advnotes.ascend import Ascent, ascend, best_of_tries
 from advnotes.attacks.attack import Attack
 from advnotes.attacks.objective import Classification, check_loss
-from advnotes.attacks.parts.affine import PoseObjective
+from advnotes.attacks.parts.affine import PoseObjective, moved
 from advnotes.checks import check_counts, check_inputs
 from advnotes.losses import Loss, cross_entropy
 from advnotes.model_state import Model, attacked
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import Linf
 
-__all__ = ["AffineAttack", "GridPose", "Pose", "RandomPose"]
+__all__ = ["AffineAttack", "GridPose", "Pose", "RandomPose", "moved"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class AffineAttack(Attack):
         generator: Source = None,
     ) -> Float[Tensor, "batch 4"]:
         """The poses of the pictures that a call returns: degrees, right, down, factor, as
-        :func:`~advnotes.attacks.parts.affine.transform` takes them."""
+        :func:`moved` takes them."""
         check_inputs(x, y, self.bounds)
         with torch.inference_mode(False), torch.no_grad(), attacked(model, self.training):
             x = x.clone() if x.is_inference() else x.detach()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification, check_loss
-from advnotes.checks import check_counts, check_inputs
+from advnotes.checks import check_counts, check_inputs, check_number
 from advnotes.gradients import has_no_gradient, value_and_gradient, warn_of_masked_gradients
 from advnotes.losses import Loss, cross_entropy
 from advnotes.model_state import Model, attacked, device_of
@@ -77,9 +77,10 @@ class Universal(NormAttack):
             )
         check_counts(steps=self.steps, starts=self.starts, batch_size=self.batch_size)
         check_loss(self.loss, self.targeted)
-        for name in ("step_size", "cap"):
-            if getattr(self, name) is not None and not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.step_size is not None:
+            check_number("step_size", self.step_size, above=0)
+        if not self.cap > 0:  # it may be infinite
+            raise ValueError(f"cap must be positive, got {self.cap}")
 
     @property
     def estimated_passes(self) -> int:  # noqa: D102

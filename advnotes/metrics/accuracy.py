@@ -12,7 +12,6 @@ from advnotes.attacks.attack import Attack
 from advnotes.checks import (
     check_count,
     check_finite_logits,
-    check_floating,
     check_labels,
     check_logits,
     check_model,
@@ -126,7 +125,6 @@ def robust_accuracy(
     if len(x) != len(y) or len(x) == 0:
         raise ValueError(f"expected as many labels as samples, and at least one: got {len(x)} and {len(y)}")
     check_labels(y, len(x))
-    check_floating(x)
     check_count("batch_size", batch_size)
     if isinstance(generator, Tensor) and generator.shape != (len(x),):
         raise ValueError(
@@ -139,7 +137,7 @@ def robust_accuracy(
                 "robust accuracy is about leaving the true class: give an attack with targeted=False"
             )
     device = device_of(model, x)
-    guarded, right, perturbed = GuardedModel(model, device), 0, []
+    guarded, right, perturbed = GuardedModel(model, device, x.dtype), 0, []
     for first in range(0, len(x), batch_size):
         part = slice(first, first + batch_size)
         inputs, labels = x[part].to(device), y[part].to(device)
@@ -152,6 +150,11 @@ def robust_accuracy(
             source = generator[part] if isinstance(generator, Tensor) else generator
             divided = attack.rows(part) if isinstance(attack, Attack) else attack
             x_adv = divided(model, inputs, labels, source)
+            if x_adv.shape != inputs.shape:
+                raise ValueError(
+                    f"an attack must return a point for each input, of shape {tuple(inputs.shape)}, got shape "
+                    f"{tuple(x_adv.shape)}"
+                )
             with torch.no_grad(), attacked(model):
                 predicted = prediction(guarded(x_adv))
             perturbed.append(predicted)

@@ -80,3 +80,53 @@ def test_a_step_size_for_each_sample():
         lambda x: (x.sum(dim=1), None), x, Linf(1.0), steps=1, step_size=torch.tensor([0.1, 0.4]), best=False
     )
     torch.testing.assert_close(found.point, torch.tensor([[0.1, 0.1], [0.4, 0.4]]))
+
+
+class Flat:
+    """The sum, with no gradient where a sample is flat; won where the sum exceeds a limit of the sample's own."""
+
+    def __init__(self, flat: torch.Tensor, limit: torch.Tensor) -> None:
+        self.flat, self.limit = flat, limit
+
+    def __call__(self, x):
+        total = x.flatten(1).sum(dim=1)
+        return torch.where(self.flat, total.detach(), total), total > self.limit
+
+    def rows(self, rows):
+        return Flat(self.flat[rows], self.limit[rows])
+
+
+def test_with_early_stop_the_warning_counts_of_all_samples():
+    flat = torch.arange(10) < 3
+    limit = torch.where(flat, 100.0, 0.0)
+    with pytest.warns(MaskedGradientWarning, match="3 of 10 samples"):
+        found = ascend(
+            Flat(flat, limit), torch.zeros(10, 2), Linf(0.5), steps=5, step_size=0.1, early_stop=True
+        )
+    assert found.won.tolist() == [False] * 3 + [True] * 7
+
+
+@pytest.mark.parametrize("momentum", [0.0, 1.0])
+def test_without_best_samples_without_a_gradient_are_counted_in_as_many_passes(momentum):
+    flat, calls = torch.tensor([True, False, True, False]), []
+    # The third is won where it stands, so that nothing is missed there.
+    aim = Flat(flat, torch.tensor([100.0, 100.0, -1.0, 100.0]))
+
+    def objective(x):
+        calls.append(1)
+        return aim(x)
+
+    with pytest.warns(MaskedGradientWarning, match="1 of 4 samples.*did not move by it"):
+        ascend(objective, torch.zeros(4, 2), Linf(0.5), steps=3, step_size=0.1, best=False, momentum=momentum)
+    assert len(calls) == 3
+    with warnings.catch_warnings():  # a game's loss says of nobody whether he is won
+        warnings.simplefilter("error", MaskedGradientWarning)
+        ascend(lambda x: (aim(x)[0], None), torch.zeros(4, 2), Linf(0.5), steps=3, step_size=0.1, best=False)
+
+
+def test_a_point_that_is_won_stays_won_whatever_its_loss():
+    nan = float("nan")
+    won = Ascent(torch.tensor([[1.0]]), torch.tensor([nan]), torch.tensor([True]))
+    other = Ascent(torch.tensor([[2.0]]), torch.tensor([5.0]), torch.tensor([False]))
+    assert won.better_of(other).point.item() == 1
+    assert other.better_of(won).point.item() == 1

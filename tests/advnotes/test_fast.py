@@ -481,7 +481,7 @@ def test_an_attack_uses_the_copy_only_where_it_is_told_to():
 
     one = Spy(Linf(0.05), best=False)(model, x, y, torch.arange(120))
     two = Spy(Linf(0.05), best=False, fast=False)(model, x, y, torch.arange(120))
-    assert [m is model for m in seen_models] == [False, True]
+    assert [m.model is model for m in seen_models] == [False, True]
     assert (one - two).abs().mean() < 1e-3
     assert torch.equal(two, PGD(Linf(0.05), best=False, fast=False)(model, x, y, torch.arange(120)))
 

@@ -1,5 +1,8 @@
 """Accuracy with its interval, and mode coverage."""
 
+import inspect
+import warnings
+
 import hypothesis.strategies as st
 import pytest
 import torch
@@ -7,8 +10,10 @@ from hypothesis import given
 from scipy.stats import binomtest
 from torch import nn
 
-from advnotes.attacks import FGSM, PGD
+from advnotes.attacks import EOT, FGSM, PGD
+from advnotes.checks import check_model
 from advnotes.metrics import Proportion, accuracy, fooling_rate, mode_coverage, robust_accuracy
+from advnotes.model_state import NonFiniteLogitsWarning
 from advnotes.threats import Linf
 
 
@@ -80,7 +85,7 @@ def test_targeted_and_empty_are_refused():
         robust_accuracy(model, FGSM(Linf(0.1), targeted=True), x, y)
     with pytest.raises(ValueError, match="at least one"):
         accuracy(model, x[:0], y[:0])
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got -5"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, got -5"):
         accuracy(model, x, y, batch_size=-5)
     with pytest.raises(ValueError, match="one seed for each of 50 samples"):
         robust_accuracy(model, FGSM(Linf(0.1)), x, y, generator=torch.arange(60))
@@ -119,5 +124,76 @@ def test_fooling_rate_refuses_what_it_cannot_compare():
         fooling_rate(model, x, x[..., :2])
     with pytest.raises(ValueError, match="at least one input"):
         fooling_rate(model, x[:0], x[:0])
-    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number"):
         fooling_rate(model, x, x, batch_size=0)
+
+
+def broken_above(limit: float, value: float):
+    """Three classes whose logits are not finite where a pixel is brighter than the limit."""
+    model, x, _ = flat()
+    x = x * limit
+
+    def logits(x):
+        bright = x.flatten(1).amax(dim=1, keepdim=True) > limit
+        return torch.where(bright & torch.tensor([True, False, False]), value, model(x))
+
+    return logits, x, model(x).argmax(dim=1)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_logits_that_are_not_finite_are_named_at_inputs_and_are_wrong_at_perturbed_points(value):
+    model, x, y = broken_above(0.9, value)
+    assert accuracy(model, x, y) == Proportion(50, 50)
+    broken = x.clone()
+    broken[[7, 13, 40], 0, 0, 0] = 0.95
+    for call in (
+        lambda: accuracy(model, broken, y, batch_size=5),
+        lambda: robust_accuracy(model, PGD(Linf(0.01)), broken, y, batch_size=5),
+        lambda: fooling_rate(model, broken, x, batch_size=5),
+    ):
+        with pytest.raises(ValueError, match=r"logits of sample 7 are not finite \(1 of 5 samples\)"):
+            call()
+    # Whatever the label is: the model gives no class.
+    with pytest.warns(NonFiniteLogitsWarning, match="3 of 50 perturbed samples"):
+        assert robust_accuracy(model, lambda *_: broken[:], x, y) == Proportion(47, 50)
+    with pytest.warns(NonFiniteLogitsWarning, match="3 of 50 perturbed samples"):
+        assert fooling_rate(model, x, broken, batch_size=7) == Proportion(3, 50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NonFiniteLogitsWarning)
+        robust_accuracy(model, lambda model, x, y, source: x, x, y)
+
+
+def test_an_attack_that_returns_another_shape_is_refused():
+    model, x, y = flat()
+    with pytest.raises(
+        ValueError, match=r"for each input, of shape \(20, 1, 4, 4\), got shape \(50, 1, 4, 4\)"
+    ):
+        robust_accuracy(model, lambda *_: x, x, y, batch_size=20)
+
+
+def test_what_cannot_be_called_and_labels_of_another_shape_are_refused():
+    model, x, y = flat()
+
+    class Forest:
+        def predict_proba(self, x):
+            return x
+
+    with pytest.raises(ValueError, match=r"got Forest, which cannot be called.*advnotes\.attacks\.black_box"):
+        check_model(Forest())
+    with pytest.raises(ValueError, match=r"which cannot be called$"):
+        check_model(3)
+    with pytest.raises(ValueError, match=r"y\.squeeze\(1\)"):
+        inspect.unwrap(robust_accuracy)(model, None, x, y[:, None])
+
+
+def test_a_wrapped_attack_with_radii_for_another_number_of_samples_is_refused_before_any_work():
+    _, x, y = flat()
+
+    def model(x):
+        raise AssertionError("asked")
+
+    for attack in (PGD(Linf(torch.full((16,), 0.1))), EOT(PGD(Linf(torch.full((16,), 0.1))))):
+        with pytest.raises(ValueError, match="eps has one value for each of 16 samples, but there are 50"):
+            robust_accuracy(model, attack, x, y)
+        with pytest.raises(ValueError, match="eps has one value for each of 16 samples, but there are 50"):
+            attack(model, x, y)

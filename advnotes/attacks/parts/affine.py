@@ -7,10 +7,10 @@ from torch import Tensor
 
 from advnotes.attacks.objective import Classification
 
-__all__ = ["PoseObjective", "transform"]
+__all__ = ["PoseObjective", "moved"]
 
 
-def transform(
+def moved(
     x: Float[Tensor, "batch channels height width"], pose: Float[Tensor, "batch 4"], background: float = 0.0
 ) -> Float[Tensor, "batch channels height width"]:
     r"""Each picture turned, scaled and shifted about its middle, with bilinear interpolation; differentiable.
@@ -45,13 +45,13 @@ class PoseObjective:
         self.aim, self.x, self.limits, self.background = aim, x, limits, background
 
     def pose(self, point: Float[Tensor, "batch 4"]) -> Float[Tensor, "batch 4"]:
-        """The pose, as in :func:`transform`, that a point stands for."""
+        """The pose, as in :func:`moved`, that a point stands for."""
         reach = point * self.limits
         return torch.cat([reach[:, :3], reach[:, 3:].exp()], dim=1)
 
     def picture(self, point: Float[Tensor, "batch 4"]) -> Float[Tensor, "batch channels height width"]:
         """The picture in the pose that a point stands for."""
-        return transform(self.x, self.pose(point), self.background)
+        return moved(self.x, self.pose(point), self.background)
 
     def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of each sample in its pose, and whether the adversary has reached its aim."""

@@ -4,14 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from advnotes.ascend import (
-    Ascent,
-    RowObjective,
-    has_no_gradient,
-    value_and_gradient,
-    warn_of_masked_gradients,
-)
+from advnotes.ascend import Ascent, RowObjective
 from advnotes.attacks.parts.paces import StepSchedule, schedule_for
+from advnotes.gradients import has_no_gradient, value_and_gradient, warn_of_masked_gradients
 from advnotes.threats import Bounds, Threat, per_sample
 
 __all__ = ["auto_ascend"]
@@ -80,7 +75,7 @@ def auto_ascend(
         gradient = gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
         point, before = stepped(schedule, step == 0, point, before, gradient, x, threat, bounds), point
 
-    warn_of_masked_gradients(blind, best.won)
+    warn_of_masked_gradients(blind, best.won, total=len(ended.won))
     ended.write(rows, best)
     return ended
 

@@ -251,6 +251,19 @@ def test_few_classes_have_a_loss_too(classes):
         assert 60 - alone > 0.7 * (60 - left)
 
 
+def test_the_warning_counts_all_samples_where_some_have_left_the_batch():
+    """Four samples are fooled at once; the other six have no gradient and stay."""
+
+    def model(x):
+        left = x[:, :1] < 0.5
+        return torch.cat([torch.where(left, 0.0 * x, -x), 0.5 * torch.ones_like(x)], dim=1)[:, [0, 1]]
+
+    x = torch.tensor([0.9] * 4 + [0.1] * 6)[:, None].repeat(1, 1)
+    y = torch.tensor([0] * 4 + [1] * 6)
+    with pytest.warns(MaskedGradientWarning, match="6 of 10 samples"):
+        APGD(Linf(0.1), steps=6, early_stop=True, fast=False)(model, x, y, torch.arange(10))
+
+
 def test_large_logits_hide_a_model_from_cross_entropy_alone(digits):
     """The digits' network with its logits multiplied: what it says is the same."""
     x, y, seeds = digits

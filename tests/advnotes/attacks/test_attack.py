@@ -303,7 +303,7 @@ def test_a_sample_without_a_finite_gradient_spares_the_others_and_is_counted(att
         alone = attack(net, x[others], y[others], seeds[others])
         torch.testing.assert_close(x_adv[others], alone)
     missed = net(x_adv)[2].argmax() == y[2]
-    if missed and not isinstance(attack, FGSM | Square):  # one looks once, the other takes no gradients
+    if missed and not isinstance(attack, Square):  # which takes no gradients
         assert any(str(w.message).startswith("1 of ") for w in said)
 
 
@@ -397,7 +397,7 @@ def test_a_saturated_model_is_named_not_turned_into_nan(attack):
         warnings.simplefilter("always")
         x_adv = attack(model, x, y)
     assert x_adv.isfinite().all()
-    if not isinstance(attack, FGSM | Square):  # one looks once, the other takes no gradients
+    if not isinstance(attack, Square):  # which takes no gradients
         assert {w.category for w in said} == {MaskedGradientWarning}
         assert "6 of 6 samples" in str(said[0].message)
 
@@ -423,9 +423,9 @@ def test_a_gradient_that_is_not_finite_in_one_sample_spares_the_others():
         (lambda x, y: ((x * 255).to(torch.uint8), y), r"floating point.*uint8.*/ 255"),
         (lambda x, y: (x[0, 0, 0], y), "a batch of at least one"),
         (lambda x, y: (x[:0], y[:0]), "a batch of at least one"),
-        (lambda x, y: (x, y[:3]), r"int64 class numbers of shape \(6,\)"),
-        (lambda x, y: (x, y.float()), "int64 class numbers"),
-        (lambda x, y: (x, torch.nn.functional.one_hot(y)), "int64 class numbers"),
+        (lambda x, y: (x, y[:3]), r"class numbers of shape \(6,\).*as many labels as samples, 6"),
+        (lambda x, y: (x, y.float()), r"class numbers of shape.*y\.long\(\)"),
+        (lambda x, y: (x, torch.nn.functional.one_hot(y)), r"class numbers.*y\.argmax\(dim=1\)"),
         (lambda x, y: (x, y - 1), "class numbers from 0, got -1"),
         (lambda x, y: (x, y.to("meta")), "move them to one device"),
         (lambda x, y: (x.numpy(), y), "must be tensors, got ndarray and Tensor"),
@@ -448,8 +448,8 @@ def test_labels_beyond_the_classes_are_refused():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda x: x.flatten(1).sum(dim=1), r"logits of shape \[batch, classes\]"),
-        (lambda x: x.flatten(1).sum(dim=1, keepdim=True), r"return \[0, s\]"),
+        (lambda x: x.flatten(1).sum(dim=1), r"one number for each sample.*TwoLogits"),
+        (lambda x: x.flatten(1).sum(dim=1, keepdim=True), r"one number for each sample.*\[0, s\]"),
         (lambda x: x.flatten(1)[:3], "logits of shape"),
         (lambda x: x.detach().flatten(1), "does not depend on the input in a differentiable way"),
         (lambda x: Net()(x.detach()), "does not depend on the input in a differentiable way"),
@@ -465,8 +465,8 @@ def test_bad_models_are_refused(model, message):
     ("make", "message"),
     [
         (lambda: PGD(Linf(8.0)), "write 8 / 255, not 8"),
-        (lambda: PGD(Linf(0.1), steps=0), "steps must be at least 1"),
-        (lambda: PGD(Linf(0.1), restarts=0), "restarts must be at least 1"),
+        (lambda: PGD(Linf(0.1), steps=0), "steps must be a whole number of at least 1, got 0"),
+        (lambda: PGD(Linf(0.1), restarts=0), "restarts must be a whole number of at least 1, got 0"),
         (lambda: PGD(Linf(0.1), step_size=0.0), "step_size must be positive"),
         (lambda: BIM(Linf(0.1), restarts=3), "restarts without a random start"),
         (lambda: PGD(Linf(0.1), restarts=3, best=False), "only known with best=True"),
@@ -490,3 +490,64 @@ def test_other_ranges_and_shapes_are_fine():
     x_adv = PGD(Linf(0.5), bounds=(-1.0, 1.0), loss=margin_loss)(model, x, y)
     assert x_adv.min() < -0.5
     assert (x_adv - x).abs().max() <= 0.5 + 1e-6
+
+
+def test_inputs_that_miss_the_range_by_rounding_are_clipped_and_others_refused():
+    model, (x, y) = Net(), batch()
+    given = x.clone()
+    given[0, 0, 0, 0], given[1, 0, 7, 7] = -3e-8, 1 + 1.2e-7
+    seeds = torch.arange(6)
+    x_adv = PGD(Linf(0.1))(model, given, y, seeds)
+    assert 0 <= x_adv.min() <= x_adv.max() <= 1
+    assert torch.equal(x_adv, PGD(Linf(0.1))(model, x, y, seeds))
+    given[0, 0, 0, 0] = -1e-4
+    with pytest.raises(ValueError, match=r"must lie within \[0, 1\], got values from -0.0001"):
+        PGD(Linf(0.1))(model, given, y)
+
+
+def test_unevaluated_points_do_not_hide_that_there_was_no_gradient():
+    net, (x, _) = Net().eval(), batch()
+    y = net(x).argmax(dim=1)
+    for attack in (
+        FGSM(Linf(0.1)),
+        MIFGSM(Linf(0.1), best=False),
+        BIM(Linf(0.1), best=False),
+        PGD(Linf(0.1), best=False),
+    ):
+        passes = []
+
+        def saturated(x, passes=passes):
+            passes.append(1)
+            return 1e6 * net(x)
+
+        with pytest.warns(MaskedGradientWarning, match="6 of 6 samples"):
+            attack(saturated, x, y)
+        assert len(passes) == (1 if isinstance(attack, FGSM) else attack.steps)
+
+
+def test_bounds_become_numbers_and_a_step_size_for_each_sample_must_fit():
+    attack = PGD(Linf(0.1))
+    object.__setattr__(attack, "bounds", [-1, 1])  # which the annotations would refuse in a test
+    attack.__post_init__()
+    assert attack.bounds == (-1.0, 1.0)
+    for bounds in ((0.0, float("inf")), (float("-inf"), 0.0), (0.0, float("nan"))):
+        with pytest.raises(ValueError, match=r"bounds must be \(lowest, highest\)"):
+            PGD(Linf(0.1), bounds=bounds)
+    model, (x, y) = Net(), batch()
+    with pytest.raises(ValueError, match="step_size has one value for each of 4 samples, but there are 6"):
+        PGD(Linf(0.1), step_size=torch.full((4,), 0.1))(model, x, y)
+
+
+def test_what_an_attack_declares_about_itself():
+    threat = Linf(torch.tensor([0.1, 0.2]))
+    pgd = PGD(threat, steps=7, restarts=3, step_size=torch.tensor([0.1, 0.3]))
+    assert pgd.estimated_passes == 21
+    assert torch.equal(pgd.scaled(0.5).step_size, pgd.step_size / 2)
+    assert torch.equal(pgd.scaled(0.5).threat.eps, threat.eps / 2)
+    assert torch.equal(pgd.rows(torch.tensor([1])).step_size, torch.tensor([0.3]))
+    assert pgd.returns_best
+    assert not PGD(threat, best=False).returns_best
+    assert Universal(Linf(0.2), step_size=0.1).scaled(0.5).step_size == pytest.approx(0.05)
+    # Its step is one of Adam's, in other units.
+    assert CarliniWagner(L2(1.0), step_size=0.1).scaled(0.5).step_size == 0.1
+    assert AutoAttack(L2(1.0)).estimated_passes > AutoAttack(L2(1.0), queries=10).estimated_passes

@@ -100,9 +100,12 @@ def test_the_limit_decides_what_counts_and_stopping_early_gives_the_same_verdict
         (lambda: CarliniWagner(L1(1.0)), "is for L2, got L1: .* use FAB"),
         (lambda: CarliniWagner(NO_LIMIT, steps=0), "steps must be a whole number of at least 1"),
         (lambda: CarliniWagner(NO_LIMIT, searches=0), "searches must be a whole number of at least 1"),
-        (lambda: CarliniWagner(NO_LIMIT, step_size=0.0), "step_size must be positive"),
-        (lambda: CarliniWagner(NO_LIMIT, initial_c=0.0), "initial_c must be positive"),
-        (lambda: CarliniWagner(NO_LIMIT, confidence=-1.0), "confidence must be at least 0"),
+        (lambda: CarliniWagner(NO_LIMIT, step_size=0.0), "step_size must be a finite number above 0"),
+        (lambda: CarliniWagner(NO_LIMIT, initial_c=0.0), "initial_c must be a finite number above 0"),
+        (
+            lambda: CarliniWagner(NO_LIMIT, confidence=-1.0),
+            "confidence must be a finite number of at least 0",
+        ),
     ],
 )
 def test_bad_settings_are_refused(make, message):

@@ -12,7 +12,7 @@ from torch import nn
 
 from advnotes import data, zoo
 from advnotes.attacks import GridPose, Pose, RandomPose
-from advnotes.attacks.parts.affine import transform
+from advnotes.attacks.pose import moved
 from advnotes.losses import cross_entropy
 
 SEARCHES = [
@@ -43,20 +43,20 @@ def one(*numbers: float) -> torch.Tensor:
 def test_whole_moves_are_exact(shape):
     height, width = shape
     x, _ = pictures(1, height, width)
-    torch.testing.assert_close(transform(x, one(0, 0, 0, 1)), x)
-    torch.testing.assert_close(transform(x, one(180, 0, 0, 1)), x.flip(2, 3))
-    shifted = transform(x, one(0, 2 / width, -1 / height, 1), background=0.25)
+    torch.testing.assert_close(moved(x, one(0, 0, 0, 1)), x)
+    torch.testing.assert_close(moved(x, one(180, 0, 0, 1)), x.flip(2, 3))
+    shifted = moved(x, one(0, 2 / width, -1 / height, 1), background=0.25)
     torch.testing.assert_close(shifted[..., :-1, 2:], x[..., 1:, :-2])
     assert (shifted[..., :2] == 0.25).all()
     assert (shifted[..., -1, :] == 0.25).all()
     if height == width:
-        torch.testing.assert_close(transform(x, one(90, 0, 0, 1)), x.rot90(-1, (2, 3)))  # clockwise
+        torch.testing.assert_close(moved(x, one(90, 0, 0, 1)), x.rot90(-1, (2, 3)))  # clockwise
 
 
 def test_a_rotation_keeps_its_shape_in_a_wide_picture():
     x = torch.zeros(1, 1, 40, 80, dtype=torch.float64)
     x[..., 18:22, 10:70] = 1  # a bar of 60 by 4
-    upright = transform(x, one(90, 0, 0, 0.5))
+    upright = moved(x, one(90, 0, 0, 0.5))
     rows, columns = (upright[0, 0] > 0.5).nonzero().unbind(dim=1)
     assert (int(rows.min()), int(rows.max())) == (5, 34)
     assert (int(columns.min()), int(columns.max())) == (39, 40)
@@ -65,7 +65,7 @@ def test_a_rotation_keeps_its_shape_in_a_wide_picture():
 def test_the_order_is_scale_turn_shift():
     x = torch.zeros(1, 1, 41, 41, dtype=torch.float64)
     x[..., 20, 30] = 1  # ten pixels to the right of the middle
-    there = transform(x, one(90, 5 / 41, 0, 0.5))[0, 0]
+    there = moved(x, one(90, 5 / 41, 0, 0.5))[0, 0]
     # Half of ten, turned clockwise to point down, then five to the right.
     assert there.flatten().argmax() == 25 * 41 + 25
 
@@ -73,7 +73,7 @@ def test_the_order_is_scale_turn_shift():
 @given(st.floats(-80, 80), st.floats(-0.3, 0.3), st.floats(-0.3, 0.3), st.floats(0.7, 1.4), st.floats(0, 1))
 def test_pixels_stay_between_those_of_the_picture_and_the_background(angle, right, down, factor, background):
     x, _ = pictures(2)
-    turned = transform(x, one(angle, right, down, factor).expand(2, -1), background)
+    turned = moved(x, one(angle, right, down, factor).expand(2, -1), background)
     assert turned.min() >= min(float(x.min()), background) - 1e-9
     assert turned.max() <= max(float(x.max()), background) + 1e-9
 
@@ -86,7 +86,7 @@ def test_gradients_are_those_of_finite_differences(number):
     here = one(13.0, 0.043, -0.061, 1.07)
 
     def value(pose):
-        return (transform(x, pose) * weight).sum()
+        return (moved(x, pose) * weight).sum()
 
     pose = here.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(value(pose), pose)
@@ -102,7 +102,7 @@ def test_the_pictures_are_those_of_the_poses_found_and_the_poses_within_their_ra
     attack = dataclasses.replace(attack, rotation=torch.tensor([0.0, 10, 20, 30, 40, 50]), background=0.5)
     seeds = torch.arange(6)
     pose = attack.find(model, x, y, seeds)
-    torch.testing.assert_close(attack(model, x, y, seeds), transform(x, pose, 0.5))
+    torch.testing.assert_close(attack(model, x, y, seeds), moved(x, pose, 0.5))
     assert (pose[:, 0].abs() <= torch.tensor([0.0, 10, 20, 30, 40, 50]) + 1e-6).all()
     assert (pose[:, 1:3].abs() <= 0.1 + 1e-6).all()
     assert (pose[:, 3].log().abs() <= math.log(1.2) + 1e-6).all()

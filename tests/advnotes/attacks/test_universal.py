@@ -201,7 +201,7 @@ def test_images_may_lie_elsewhere_than_the_model(tmp_path):
         (lambda: Universal(Linf(0.1), steps=0), "steps must be a whole number of at least 1, got 0"),
         (lambda: Universal(Linf(0.1), starts=0), "starts must be a whole number of at least 1"),
         (lambda: Universal(Linf(0.1), batch_size=0), "batch_size must be a whole number of at least 1"),
-        (lambda: Universal(Linf(0.1), step_size=0.0), "step_size must be positive"),
+        (lambda: Universal(Linf(0.1), step_size=0.0), "step_size must be a finite number above 0"),
         (lambda: Universal(Linf(0.1), cap=-1.0), "cap must be positive"),
     ],
 )

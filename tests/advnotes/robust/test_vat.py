@@ -315,7 +315,7 @@ def test_playing_it_makes_the_model_smooth_where_there_are_no_labels():
         ({"eps": -1.0}, "eps must be"),
         ({"eps": float("inf")}, "eps must be"),
         ({"eps": torch.ones(2, 2)}, "eps must be"),
-        ({"eps": torch.ones(3)}, "one radius for each of 3"),
+        ({"eps": torch.ones(3)}, "one value for each of 3"),
         ({"xi": 0.0}, "xi must be"),
         ({"xi": float("nan")}, "xi must be"),
         ({"steps": -1}, "steps is a number"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -77,7 +78,7 @@ class AdversarialSet:
 def attack_all(
     attack: Attack,
     model: Model,
-    data: tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]],
+    data: tuple[Tensor, Tensor] | Iterable[Any],
     generator: Source = None,
     *,
     batch_size: int = 100,
@@ -105,7 +106,7 @@ def attack_all(
         seeds = generator[rows].to(device) if isinstance(generator, Tensor) else generator
         x_adv = counted.rows(rows)(model, x, y, seeds)
         with torch.no_grad(), attacked(model, attack.training):
-            predicted = prediction(GuardedModel(model, device)(x_adv))
+            predicted = prediction(GuardedModel(model, device, x.dtype)(x_adv))
         parts.append(
             {
                 "inputs": x_adv,
@@ -125,9 +126,7 @@ def attack_all(
     return AdversarialSet(**whole, norm=type(threat).__name__, attack=repr(attack))
 
 
-def _batches(
-    data: tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]], size: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(data: tuple[Tensor, Tensor] | Iterable[Any], size: int) -> Iterator[tuple[Tensor, Tensor]]:
     pair = (
         isinstance(data, (tuple, list)) and len(data) == 2 and all(isinstance(part, Tensor) for part in data)
     )

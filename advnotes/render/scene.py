@@ -1,86 +1,20 @@
-"""A small differentiable renderer: a convex solid with pictures on its flat faces, seen through a pinhole camera.
-
-The camera looks along z, x points to the right and y down. A pose is six numbers, and every pixel has a gradient with
-respect to each of them: inside a face through the texture, at its edges through the share of the pixel that the face
-covers. With the renderer as its first layer (:class:`Posed`) a classifier of pictures becomes a classifier of poses,
-and whatever attacks inputs searches poses.
-"""
+"""A solid before a background, drawn for each pose."""
 
 import math
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["POSE", "Posed", "Scene", "Solid", "box", "card"]
+from advnotes.render.solids import Solid
+
+__all__ = ["POSE", "Scene", "rotation"]
 
 #: The six numbers of a pose: rotation about the upright axis, tipping towards the camera, rotation in the picture,
 #: all in degrees and applied in this order; the place of the centre in the picture, as shares of its width and height
 #: from its middle; the distance from the camera, in the solid's own unit of length.
 POSE = ("yaw", "pitch", "roll", "right", "down", "distance")
-
-
-class Solid(NamedTuple):
-    """Parallelograms that enclose a convex body (or both sides of a flat one), seen from outside.
-
-    A face is the points ``centre + a * right + b * down`` with a, b in [-1, 1], where ``right`` and ``down`` are the
-    texture's own; its outer normal is ``down x right``.
-    """
-
-    centre: Float[Tensor, "faces 3"]
-    right: Float[Tensor, "faces 3"]
-    down: Float[Tensor, "faces 3"]
-    texture: Float[Tensor, "faces channels rows columns"]
-
-
-def box(size: tuple[float, float, float], textures: Float[Tensor, "sides channels rows columns"]) -> Solid:
-    """A box around the origin with a picture on each side: a cube where the three sizes are equal.
-
-    Args:
-        size: width, height and depth.
-        textures: front, right, back, left, top and bottom, in [0, 1], each stretched over its side. At pose zero the
-            front faces the camera; right is the camera's right.
-
-    Raises:
-        ValueError: where there are not six textures or a size is not positive.
-    """
-    if textures.ndim != 4 or len(textures) != 6 or min(size) <= 0:
-        raise ValueError(
-            f"a box wants a positive size and textures [6, channels, rows, columns], got {size} and textures "
-            f"{tuple(textures.shape)}: torch.stack six pictures of one size"
-        )
-    x, y, z = torch.diag(textures.new_tensor(size) / 2)
-    return Solid(
-        torch.stack([-z, x, z, -x, -y, y]),
-        torch.stack([x, z, -x, -z, x, x]),
-        torch.stack([y, y, y, y, -z, z]),
-        textures,
-    )
-
-
-def card(
-    front: Float[Tensor, "channels rows columns"],
-    back: Float[Tensor, "_ _ _"] | None = None,
-    size: tuple[float, float] = (1.0, 1.0),
-) -> Solid:
-    """A flat card with a picture on each side; without a ``back`` the front shows through, mirrored.
-
-    Raises:
-        ValueError: where the two pictures differ in shape or a size is not positive.
-    """
-    back = front.flip(-1) if back is None else back
-    if front.ndim != 3 or front.shape != back.shape or min(size) <= 0:
-        raise ValueError(
-            f"a card wants a positive size and two pictures [channels, rows, columns] of one shape, got {size}, "
-            f"{tuple(front.shape)} and {tuple(back.shape)}"
-        )
-    x, y = torch.diag(front.new_tensor([*size, 1.0]) / 2)[:2]
-    flat = torch.zeros_like(x)
-    return Solid(
-        torch.stack([flat, flat]), torch.stack([x, -x]), torch.stack([y, y]), torch.stack([front, back])
-    )
 
 
 class Scene(nn.Module):
@@ -219,43 +153,6 @@ class Scene(nn.Module):
         pixels = depth / (self.pixel * slope.pow(2).sum(dim=2).clamp_min(1e-24).sqrt())
         left = (0.5 + (place + 1) * pixels).clamp(0, 1)
         return place, (left + (0.5 + (1 - place) * pixels).clamp(0, 1) - 1).clamp_min(0)
-
-
-class Posed(nn.Module):
-    """A classifier of poses: the renderer as a first layer. Its input is a pose in the unit of its range.
-
-    -1 is the lowest and 1 the highest value of each of the six, so that the space of poses is a cube, and
-    ``PGD(Linf(1.0), bounds=(-1.0, 1.0))`` from its middle is a gradient search of all of it.
-
-    Args:
-        scene: what turns a pose into a picture.
-        model: maps pictures to logits.
-        low, high: the range of each number of the pose; equal where it is fixed.
-
-    Raises:
-        ValueError: where the ranges are not six numbers each, or one is upside down.
-    """
-
-    low: Tensor
-    high: Tensor
-
-    def __init__(
-        self, scene: Scene, model: nn.Module, low: tuple[float, ...], high: tuple[float, ...]
-    ) -> None:
-        super().__init__()
-        if len(low) != 6 or len(high) != 6 or any(a > b for a, b in zip(low, high, strict=True)):
-            raise ValueError(f"expected six numbers low <= high ({', '.join(POSE)}), got {low} and {high}")
-        self.scene, self.model = scene, model
-        self.register_buffer("low", scene.background.new_tensor(low))
-        self.register_buffer("high", scene.background.new_tensor(high))
-
-    def pose(self, point: Float[Tensor, "batch 6"]) -> Float[Tensor, "batch 6"]:
-        """The pose in degrees, shares and lengths that a point of the cube stands for."""
-        return self.low + (self.high - self.low) * (point + 1) / 2
-
-    def forward(self, point: Float[Tensor, "batch 6"]) -> Float[Tensor, "batch classes"]:
-        """Logits for points of the cube."""
-        return self.model(self.scene(self.pose(point)))
 
 
 def rotation(degrees: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:

@@ -14,7 +14,7 @@ from torch import nn
 
 from advnotes import evaluate
 from advnotes.attacks import PGD, Square, black_box
-from advnotes.attacks.black_box import LabelsOnlyWarning
+from advnotes.attacks.black_boxes import LabelsOnlyWarning
 from advnotes.metrics import robust_accuracy
 from advnotes.sklearn import VATClassifier
 from advnotes.threats import Linf
