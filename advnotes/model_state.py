@@ -74,10 +74,11 @@ class GuardedModel:
 
     Args:
         model: maps inputs to logits.
-        device, dtype: of the inputs that it wants.
+        device: where the inputs are.
+        dtype: what the inputs are converted to; None leaves them as they are.
     """
 
-    def __init__(self, model: Model, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, model: Model, device: torch.device, dtype: torch.dtype | None = None) -> None:
         self.model, self.dtype = model, dtype
         enabled = torch.is_autocast_enabled(device.type)
         self.autocast = (device.type, torch.get_autocast_dtype(device.type)) if enabled else None
@@ -95,7 +96,7 @@ class GuardedModel:
         """
         # Tensors of inference mode do not count their changes.
         counted = not x.is_inference()
-        given = x.to(self.dtype, copy=not counted or self._writes is not False)
+        given = x.to(self.dtype or x.dtype, copy=not counted or self._writes is not False)
         before = given._version if counted else 0
         try:
             with self._precision():
@@ -124,7 +125,7 @@ class GuardedModel:
         changed = given._version != before
         if self._writes is None:
             # What goes through .data or NumPy is not counted.
-            self._writes = changed or bool((given != x.to(self.dtype)).any())
+            self._writes = changed or bool((given != x.to(given.dtype)).any())
         elif changed and not self._writes:
             raise RuntimeError(
                 "the model has written into its input, which it did not at its first call: let its forward begin with "

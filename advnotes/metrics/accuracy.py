@@ -137,7 +137,7 @@ def robust_accuracy(
                 "robust accuracy is about leaving the true class: give an attack with targeted=False"
             )
     device = device_of(model, x)
-    guarded, right, perturbed = GuardedModel(model, device, x.dtype), 0, []
+    guarded, right, perturbed = GuardedModel(model, device), 0, []
     for first in range(0, len(x), batch_size):
         part = slice(first, first + batch_size)
         inputs, labels = x[part].to(device), y[part].to(device)

@@ -47,7 +47,7 @@ def fooling_rate(
     check_model(model)
     check_count("batch_size", batch_size)
     device = device_of(model, x)
-    guarded, changed, perturbed = GuardedModel(model, device, x.dtype), 0, []
+    guarded, changed, perturbed = GuardedModel(model, device), 0, []
     with torch.no_grad(), attacked(model):
         for number, (clean, moved) in enumerate(
             zip(x.split(batch_size), x_adv.split(batch_size), strict=True)
