@@ -132,7 +132,7 @@ def test_ready_stops_early_wherever_that_changes_no_verdict() -> None:
     assert averaged == EOT(PGD(THREAT, bounds=wide, early_stop=True), samples=3)
     inside = suite.configure(EOT(travels), wide)
     assert isinstance(inside, EOT)
-    assert inside.attack is travels
+    assert inside.attack == travels
     assert suite.configure(FGSM(THREAT), wide).bounds == wide
 
 
