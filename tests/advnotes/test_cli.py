@@ -70,7 +70,7 @@ def test_masking_is_loud_and_fails_only_where_it_should(
         ({"mine:net": "mine"}, "expected MODULE:NAME"),
         ({"mine:net": "mien:net"}, "there is no module mien"),
         ({"mine:net": "mien.py:net"}, r"there is no file mien.py"),
-        ({"mine:net": "mine:nett"}, "mine has no nett; it has Net, dataset"),
+        ({"mine:net": "mine:nett"}, "mine has no nett; it has Broken, Depth"),
         ({"mine:net": "mine:number"}, "mine:number is int"),
         ({"mine:pair": "mine.npz"}, "there is no file mine.npz"),
         ({"mine:pair": "mine"}, "a set with its split such as mnist:test"),
