@@ -92,7 +92,12 @@ def load_attacks(text: str) -> str | list[Attack]:
         return text
     found = _named(text)
     found = found() if inspect.isroutine(found) else found
-    return [found] if isinstance(found, Attack) else found
+    attacks = list(found) if isinstance(found, (list, tuple)) else [found]
+    if not all(isinstance(attack, Attack) for attack in attacks):
+        raise ValueError(
+            f"{text} is {type(found).__name__}, expected attacks such as [PGD(Linf(0.3))] or a function that makes them"
+        )
+    return attacks
 
 
 def load_data(text: str, size: int | None = None) -> object:

@@ -51,7 +51,10 @@ class EvaluationRunner:
     ) -> None:
         self.attacker, self.group, self.batch_size = attacker, group, batch_size
         self.data = attacker.data
-        silent = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")  # tqdm reads it only when it is imported
+        silent = os.environ.get("TQDM_DISABLE", "0") not in (
+            "",
+            "0",
+        )  # tqdm reads it only when it is imported
         self.quiet = silent or not progress or not group.is_main
         self.checkpoint: Checkpoint | None = None
         self.notes: list[str] = []
