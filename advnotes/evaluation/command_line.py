@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 import advnotes
 from advnotes.attacks.attack import Attack
+from advnotes.evaluation.model_info import is_exported
+from advnotes.identity import modules
 from advnotes.threats import L1, L2, Linf, Threat
 
 __all__ = ["load_attacks", "load_data", "load_model", "parse_precision", "parse_threat", "user_error"]
@@ -79,7 +81,10 @@ def load_model(text: str) -> Callable[[Tensor], Tensor]:
             found = found()
     if not callable(found):
         raise ValueError(f"{text} is {type(found).__name__}, neither a model nor what makes one")
-    return found.eval() if isinstance(found, nn.Module) else found
+    for module in modules(found).values():
+        if not is_exported(module):
+            module.eval()
+    return found
 
 
 def load_attacks(text: str) -> str | list[Attack]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ __all__ = [
     "check_no_probabilities",
     "count_parameters",
     "describe_model",
+    "is_exported",
 ]
 
 
@@ -33,11 +35,16 @@ def check_model(model: object) -> None:
         raise ValueError(f"the model is the class {model.__name__}: make one of it, {model.__name__}(...)")
     for variable_name, top in modules(model).items():
         name = "model" if variable_name == "model" else f"model {variable_name!r}, which the function calls,"
-        if isinstance(top, torch.fx.GraphModule) and "eval" in vars(top):  # as torch.export makes it
+        if is_exported(top):
             _check_exported(top, name)
         else:
             _check_mode(top, name)
         _check_weights(top, name)
+
+
+def is_exported(module: nn.Module) -> TypeGuard[torch.fx.GraphModule]:
+    """Whether it is a program as torch.export makes it, which has no eval()."""
+    return isinstance(module, torch.fx.GraphModule) and "eval" in vars(module)
 
 
 def _check_mode(top: nn.Module, name: str) -> None:
