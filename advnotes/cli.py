@@ -68,17 +68,35 @@ def evaluate_command(
     ],
     threat: Annotated[str, typer.Option(metavar="NORM:EPS", help="Such as linf:8/255, l2:0.5 or l1:12.")],
     attacks: Annotated[
-        str, typer.Option(help="standard (AutoAttack), plus (more of it), quick (a first look).")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="standard (AutoAttack), plus (more of it), quick (a first look), or MODULE:NAME of a list of attacks "
+            "or of a function that makes one.",
+        ),
     ] = "standard",
     size: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
     bounds: Annotated[tuple[float, float], typer.Option(help="The range of the input.")] = (0.0, 1.0),
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Samples at a time; left out, by the size of an input.")
     ] = None,
+    pad_batches: Annotated[
+        bool,
+        typer.Option(
+            "--pad-batches", help="Fill every batch up, for a model that was made for one --batch-size."
+        ),
+    ] = False,
     device: Annotated[str | None, typer.Option(help="Such as cuda; left out, where the model is.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="bfloat16: attacks compute in it; successes are verified without it.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="What all randomness comes from.")] = 0,
+    name: Annotated[str | None, typer.Option(help="What the report calls the model.")] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Keep what was found there, and go on from what is there.")
+        Path | None, typer.Option(help="Keep what was found there, and resume from what is there.")
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Write the inputs after the attacks, as .safetensors with x and y.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as one page.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report as JSON.")] = None,
@@ -89,47 +107,66 @@ def evaluate_command(
         bool, typer.Option("--curve/--no-curve", help="Measure accuracy against eps too.")
     ] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where gradients are masked.")] = False,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Exit with 1 where the robust accuracy is lower, such as 0.4."),
+    ] = None,
 ) -> None:
     """How robust is a model? The worst case over many attacks, sample by sample, and what makes it doubtful.
 
     Several processes share the work: torchrun --nproc-per-node 2 -m advnotes.cli evaluate ...
     """
-    for path, suffix in ((html, ".html"), (json, ".json")):
+    for option, path, suffix in (
+        ("html", html, ".html"),
+        ("json", json, ".json"),
+        ("keep", keep, ".safetensors"),
+    ):
         if path is not None:
             if path.suffix != suffix:
-                raise ValueError(f"--{suffix[1:]} wants a file {suffix}, got {path}")
+                raise ValueError(f"--{option} wants a file {suffix}, got {path}")
             path.parent.mkdir(parents=True, exist_ok=True)
-    from advnotes.evaluation import evaluate
-    from advnotes.evaluation.sources import data_of, model_of, threat_of
+    from advnotes.evaluation import command_line, evaluate
 
     try:
         report = evaluate(
-            model_of(model),
-            data_of(data, size),
-            threat_of(threat),
-            attacks,
+            command_line.load_model(model),
+            command_line.load_data(data, size),
+            command_line.parse_threat(threat),
+            command_line.load_attacks(attacks),
             bounds=bounds,
             size=size,
             batch_size=batch_size,
+            pad_batches=pad_batches,
             seed=seed,
             diagnose=diagnosis,
             curve=curve,
             folder=folder,
-            name=model,
+            keep=keep is not None,
+            name=name or model,
+            precision=command_line.parse_precision(precision),
             device=device,
         )
     except KeyboardInterrupt:
-        said = "the same command goes on where it was" if folder else "with --folder it could go on"
-        _complain(f"stopped: {said}")
+        advice = "the same command resumes it" if folder else "with --folder it could be resumed"
+        _complain(f"stopped: {advice}")
         raise typer.Exit(130) from None
+    except Exception as error:
+        if isinstance(error, (ValueError, RuntimeError)) or (line := command_line.user_error(error)) is None:
+            raise
+        raise ValueError(line) from error
     if os.environ.get("RANK", "0") == "0":
-        _tell(report, [path for path in (html, json) if path is not None])
-    if strict and report.masking:
+        _show(report, [path for path in (html, json) if path is not None])
+        if keep is not None:
+            console.print(Text(f"The inputs after the attacks are at {report.save_adversarial(keep)}"))
+    too_low = fail_under is not None and report.robust.value < fail_under
+    if too_low:
+        _complain(f"robust accuracy {report.robust.value:.1%} is below {fail_under:.1%}")
+    if too_low or (strict and report.masking):
         raise typer.Exit(1)
 
 
-def _tell(report: Report, paths: list[Path]) -> None:
-    """Print a report and write it down."""
+def _show(report: Report, paths: list[Path]) -> None:
+    """Print a report and write it to files."""
     console.print(report)
     for path in paths:
         console.print(Text(f"The report is at {report.save(path)}"))

@@ -41,6 +41,11 @@ def check_logits_shape(logits: object, count: int) -> int:
     Raises:
         ValueError: see above.
     """
+    if isinstance(logits, torch.nn.Module):
+        raise ValueError(
+            f"the model must return logits, and returns a network, a {type(logits).__name__}: it makes models. Pass "
+            "what it makes from its arguments"
+        )
     if not isinstance(logits, Tensor):
         raise ValueError(
             f"the model must return a tensor of logits, got {type(logits).__name__}: wrap it in a module whose forward "
@@ -147,8 +152,9 @@ def batch_size_mistake(before: int, now: int, error: Exception) -> str:
         return ""
     return (
         f"the model has answered a batch of {before} samples and fails on one of {now} ({error}): attacks leave out "
-        "samples that are done. Let the model take a batch of any size, or set early_stop=False; attacks of the least "
-        "norm and AutoAttack make batches smaller in any case"
+        "samples that are done. Let the model take a batch of any size, or use "
+        f"evaluate(batch_size={before}, pad_batches=True), or early_stop=False; attacks of the least norm and "
+        "AutoAttack make batches smaller in any case"
     )
 
 

@@ -1,5 +1,15 @@
-from .diagnosis import diagnose
-from .report import AttackResult, Example, Finding, Report
-from .worst_case import evaluate
+from .evaluate import evaluate
+from .masking.checks import diagnose
+from .report import Report, load_adversarial
+from .results import AttackResult, EvaluationResult, Example, Finding
 
-__all__ = ["AttackResult", "Example", "Finding", "Report", "diagnose", "evaluate"]
+__all__ = [
+    "AttackResult",
+    "EvaluationResult",
+    "Example",
+    "Finding",
+    "Report",
+    "diagnose",
+    "evaluate",
+    "load_adversarial",
+]

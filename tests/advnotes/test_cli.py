@@ -3,66 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from advnotes import cli
-from advnotes.evaluation import Report
-from advnotes.evaluation.sources import data_of, model_of, threat_of
-from advnotes.threats import L1, L2, Linf
-
-MODULE = """
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self, scale=1.0):
-        super().__init__()
-        self.scale = scale
-        self.layer = nn.Linear(4, 3)
-        torch.nn.init.eye_(self.layer.weight)
-        torch.nn.init.zeros_(self.layer.bias)
-
-    def forward(self, x):
-        return self.scale * self.layer(x)
-
-net = Net()
-saturated = Net(1e6)
-
-def made():
-    return Net()
-
-def function(x):
-    return net(x)
-
-x = torch.rand(12, 4, generator=torch.Generator().manual_seed(0))
-y = net(x).argmax(dim=1)
-pair = (x, y)
-dataset = torch.utils.data.TensorDataset(x, y)
-number = 3
-
-def loader():
-    return torch.utils.data.DataLoader(dataset, batch_size=5, shuffle=True)
-"""
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with a user's module in it, to be in."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    for name in ("mine", "other_name"):
-        (tmp_path / f"{name}.py").write_text(MODULE)
-    yield tmp_path
-    for name in ("mine", "other_name"):
-        sys.modules.pop(name, None)
+from advnotes.evaluation import Report, load_adversarial
 
 
 @pytest.fixture
@@ -79,6 +29,7 @@ def call(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
 
 USUAL = ("evaluate", "mine:net", "--data", "mine:pair", "--threat", "linf:8/255", "--attacks", "quick")
+FAST = (*USUAL, "--no-diagnosis", "--no-curve")
 
 
 def test_a_report_is_printed_and_saved(
@@ -119,7 +70,7 @@ def test_masking_is_loud_and_fails_only_where_it_should(
         ({"mine:net": "mine"}, "expected MODULE:NAME"),
         ({"mine:net": "mien:net"}, "there is no module mien"),
         ({"mine:net": "mien.py:net"}, r"there is no file mien.py"),
-        ({"mine:net": "mine:nett"}, "mine has no nett; it has Net, dataset"),
+        ({"mine:net": "mine:nett"}, "mine has no nett; it has Broken, Depth"),
         ({"mine:net": "mine:number"}, "mine:number is int"),
         ({"mine:pair": "mine.npz"}, "there is no file mine.npz"),
         ({"mine:pair": "mine"}, "a set with its split such as mnist:test"),
@@ -155,55 +106,91 @@ def test_an_interruption_says_how_to_go_on(
 
     monkeypatch.setattr("advnotes.evaluation.evaluate", interrupted)
     assert call(*USUAL) == 130
-    assert "with --folder it could go on" in capsys.readouterr().err
+    assert "with --folder it could be resumed" in capsys.readouterr().err
     assert call(*USUAL, "--folder", "journal") == 130
-    assert "goes on where it was" in capsys.readouterr().err
+    assert "the same command resumes it" in capsys.readouterr().err
 
 
-def test_threats() -> None:
-    assert threat_of("linf:8/255") == Linf(8 / 255)
-    assert threat_of("L-inf: 0.3") == Linf(0.3)
-    assert threat_of("l2:1/2") == L2(0.5)
-    assert threat_of("l1:12") == L1(12.0)
+def test_the_report_can_have_a_name_and_the_inputs_can_be_kept(
+    here: Path, call: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--name", "my net", "--keep", "out/adversarial.safetensors", "--json", "r.json")
+    assert call(*FAST, *options) == 0
+    assert "adversarial.safetensors" in capsys.readouterr().out
+    report = Report.from_json((here / "r.json").read_text(encoding="utf-8"))
+    assert report.model == "my net"
+    x, y = load_adversarial("out/adversarial.safetensors")
+    predictions = sys.modules["mine"].net(x).argmax(dim=1)
+    assert tuple(predictions.tolist()) == report.adversarial_predictions
+    assert tuple(y.tolist()) == report.labels
+    again = [part.replace("mine:pair", "out/adversarial.safetensors") for part in FAST]
+    assert call(*again, "--json", "again.json") == 0
+    again_report = Report.from_json((here / "again.json").read_text(encoding="utf-8"))
+    assert again_report.clean == report.robust
 
 
-@pytest.mark.parametrize("name", ["mine:net", "mine:made", "mine:Net", "mine:function", "other_name.py:net"])
-def test_models(name: str, here: Path) -> None:
-    model = model_of(name)
-    x = torch.rand(3, 4)
-    assert torch.equal(model(x), x[:, :3])
-    assert not getattr(model, "training", False)
+def test_attacks_of_ones_own_in_bfloat16(here: Path, call: Callable[..., int]) -> None:
+    for name in ("mine:attacks", "mine:one", "mine:make_attacks"):
+        arguments = [name if part == "quick" else part for part in FAST]
+        assert call(*arguments, "--json", "r.json", "--precision", "bfloat16") == 0
+        report = Report.from_json((here / "r.json").read_text(encoding="utf-8"))
+        assert [attack.name for attack in report.attacks] == ["FGSM"]
+        assert report.options["precision"] == "torch.bfloat16"
 
 
-def test_data(here: Path) -> None:
-    model_of("mine:net")
-    mine = sys.modules["mine"]
-    x, y = mine.pair
-    grey = (255 * x).byte()
-    np.savez("a.npz", x=x.numpy(), y=y.numpy())
-    np.savez("bytes.npz", x=grey.numpy(), y=y.numpy())
-    save_file({"x": x, "y": y}, "a.safetensors")
-    torch.save({"x": x, "y": y}, "a.pt")
-    torch.save((x, y), "pair.pt")
-    torch.save(mine.net, "pickled.pt")
-    np.savez("names.npz", images=x.numpy())
-    for source in ("a.npz", "a.safetensors", "a.pt", "pair.pt", "mine:pair"):
-        found = data_of(source)
-        assert isinstance(found, tuple)
-        assert torch.equal(found[0], x)
-        assert torch.equal(found[1], y)
-    found = data_of("bytes.npz")
-    assert isinstance(found, tuple)
-    assert torch.equal(found[0], grey.float() / 255)
-    assert data_of("mine:dataset") is mine.dataset
-    assert isinstance(data_of("mine:loader"), torch.utils.data.DataLoader)
-    digits = data_of("mnist:test", 7)
-    assert isinstance(digits, tuple)
-    assert digits[0].shape == (7, 1, 28, 28)
-    with pytest.raises(ValueError, match=r"names\.npz must hold x and y.*holds images"):
-        data_of("names.npz")
-    with pytest.raises(ValueError, match=r"pickled\.pt cannot be read"):
-        data_of("pickled.pt")
+def test_a_model_for_one_batch_size(here: Path, call: Callable[..., int]) -> None:
+    arguments = [part.replace("mine:net", "mine:five") for part in FAST]
+    assert call(*arguments, "--batch-size", "5", "--pad-batches") == 0
+    assert call(*arguments, "--batch-size", "5") == 2
+
+
+@pytest.mark.parametrize(("limit", "code"), [("0.0", 0), ("1.0", 1)])
+def test_a_robust_accuracy_that_is_too_low_fails(
+    limit: str, code: int, call: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    weak = [part.replace("linf:8/255", "linf:0.5") for part in FAST]
+    assert call(*weak, "--fail-under", limit) == code
+    assert ("is below 100.0%" in capsys.readouterr().err) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"--device": "cuda:77"}, r"there is no device 'cuda:77' here"),
+        ({"mine:net": "mine:Depth"}, r"mine:Depth wants arguments \(depth\)"),
+        ({"mine:net": "mine:keyword"}, r"mine:keyword wants arguments \(depth\)"),
+        ({"mine:net": "mine:two"}, r"mine:two wants arguments \(depth, width\)"),
+        ({"mine:net": "mine:resnet"}, r"returns a network, a Net: it makes models"),
+        ({"mine:pair": "mine:Pictures"}, r"transform=torchvision\.transforms\.ToTensor\(\)"),
+        ({"mine:pair": "mine:double"}, r"inputs are torch\.float64, the model torch\.float32"),
+        ({"mine:pair": "mine:Broken"}, r"KeyError in mine\.py, line \d+: 'label'"),
+        ({"mine:net": "mine:faulty"}, r"TypeError in mine\.py, line \d+: .*abs"),
+        ({"mine:net": "broken_module:net"}, r"NameError in broken_module\.py, line 1: name 'nn'"),
+        ({"quick": "mine:number"}, "mine:number is int, expected attacks such as"),
+        ({"--precision": "float16"}, "--precision is bfloat16"),
+        ({"--keep": "points.pt"}, r"--keep wants a file \.safetensors"),
+    ],
+)
+def test_a_user_s_mistake_is_one_line(
+    change: dict[str, str],
+    message: str,
+    here: Path,
+    call: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (here / "broken_module.py").write_text("net = nn.Linear(4, 3)\n")
+    options = [word for pair in change.items() if pair[0].startswith("--") for word in pair]
+    assert call(*(change.get(part, part) for part in FAST), *options) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert re.search(message, lines[0]), lines[0]
+
+
+def test_an_error_of_advnotes_itself_keeps_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("advnotes.evaluation.suite.SUITES", None)
+    monkeypatch.setattr("sys.argv", ["advnotes", *FAST])
+    with pytest.raises(TypeError, match="NoneType"):
+        cli.main()
 
 
 def test_without_the_books_tools_evaluate_works_and_the_others_say_what_to_install(here: Path) -> None:

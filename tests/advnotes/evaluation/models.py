@@ -1,6 +1,7 @@
 """Small models whose worst case is known, and attacks that do what no attack should."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -95,3 +96,13 @@ class WrongShape(Attack):
 
     def perturb(self, model, x, y, generator):  # type: ignore[no-untyped-def]
         return x[1:]
+
+
+@dataclass(frozen=True)
+class Goes(NormAttack):
+    """Goes to where it is told to, and says nothing."""
+
+    where: Any = None
+
+    def perturb(self, model, x, y, generator):  # type: ignore[no-untyped-def]
+        return self.where(x)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from advnotes.evaluation.report import AttackResult, Example, Finding, Report
+from advnotes.evaluation import AttackResult, Example, Finding, Report
 from advnotes.metrics.accuracy import Proportion
 
 EVIL = "<script>alert('1')</script> & \"co\""
@@ -31,7 +31,9 @@ def report(**changes: Any) -> Report:
         seed=7,
         labels=labels,
         predictions=labels,
-        attacked=tuple(y if f < 0 else (y + 1) % 4 for y, f in zip(labels, fooled_by, strict=True)),
+        adversarial_predictions=tuple(
+            y if f < 0 else (y + 1) % 4 for y, f in zip(labels, fooled_by, strict=True)
+        ),
         fooled_by=fooled_by,
         attacks=(
             AttackResult("APGD-CE", 40, 10, 1.5, 4000, 0, "APGD(threat=Linf(eps=0.1), steps=100)"),

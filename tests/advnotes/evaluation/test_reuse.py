@@ -121,7 +121,7 @@ class Scaled(models.Linear):
 def test_a_folder_of_another_model_is_refused(kind: str, tmp_path: Path) -> None:
     make = MODELS[kind]
     first = run(tmp_path, make(1.0))
-    with pytest.raises(ValueError, match=r"was begun with something else.*model: its parameters"):
+    with pytest.raises(ValueError, match=r"belongs to another evaluation.*model: its parameters"):
         run(tmp_path, make(-1.0))
     assert run(tmp_path, make(1.0)) == first
     assert run(None, make(-1.0)).model_hash != first.model_hash

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from advnotes.attacks import BPDA, EOT, PGD, Attack, Transfer
-from advnotes.evaluation.subject import choices
+from advnotes.evaluation.names import config_text
 from advnotes.identity import identify
 from advnotes.losses import margin_loss
 from advnotes.threats import Linf
@@ -317,4 +317,4 @@ if __name__ == "__main__":
     ballast = [object() for _ in range(1000 * int(sys.argv[1]))]  # other addresses
     for name, make in KINDS.items():
         thing = make(2.0)
-        print(name, identify(thing).digest, choices(thing) if isinstance(thing, Attack) else "")
+        print(name, identify(thing).digest, config_text(thing) if isinstance(thing, Attack) else "")

@@ -40,7 +40,7 @@ def test_a_thing_is_what_it_is_made_of(kind: str) -> None:
 def test_it_is_the_same_in_every_process() -> None:
     said = {
         subprocess.run(
-            [sys.executable, "-m", "tests.advnotes.evaluation.kinds", seed],
+            [sys.executable, "-m", "tests.advnotes.identity.kinds", seed],
             capture_output=True,
             text=True,
             check=True,

@@ -1,0 +1,162 @@
+"""What an evaluation has found so far, on the disk, so that it can be stopped at any time and resumed.
+
+A part is what one attack did to one batch: a file of safetensors behind the checksum of its bytes, written under a
+temporary name and then renamed. Each part names its samples, so that a run with another batch size or another number
+of processes can resume from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from advnotes.evaluation.batch import BatchResult
+
+__all__ = ["Checkpoint"]
+
+HEADER = "evaluation.json"
+FORMAT = "advnotes.checkpoint/1"
+
+#: What each difference means.
+MEANINGS = {
+    "model": "its parameters, buffers, settings or code have changed",
+    "data": "the samples, their labels or their radii have changed",
+    "norm": "the radius of the threat, its settings or its code have changed",
+}
+
+
+class Checkpoint:
+    """The folder of an evaluation.
+
+    Args:
+        folder: made where there is none.
+        settings: what must be the same for parts to be used again, by name.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], settings: Mapping[str, str]) -> None:
+        self.folder = Path(folder)
+        self._settings = {"format": FORMAT, **settings}
+        self._mark = hashlib.sha256(json.dumps(sorted(self._settings.items())).encode()).hexdigest()
+
+    def open(self) -> None:
+        """Make the folder, or check that it belongs to the same evaluation; for one of the processes.
+
+        Raises:
+            ValueError: where the folder belongs to another evaluation, or holds other things.
+
+        Warns:
+            UserWarning: where the header is damaged. It is written again, and the parts are kept.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for unfinished in self.folder.glob(".*.partial"):  # of a run that was killed while it wrote
+            unfinished.unlink(missing_ok=True)
+        header = self.folder / HEADER
+        if not header.exists():
+            others = [entry.name for entry in self.folder.iterdir() if entry.suffix != ".part"]
+            if others:
+                raise ValueError(
+                    f"{self.folder} holds other things ({others[0]}, ...) and no evaluation: name an empty or a new "
+                    "folder"
+                )
+        elif not self._same(header):
+            warnings.warn(f"{header} is damaged and is written again.", stacklevel=3)
+        _write(header, (json.dumps(self._settings, indent=1) + "\n").encode())
+
+    def read(self, attack: str, rows: Int[Tensor, " rows"], skipped: bool = True) -> list[BatchResult]:
+        """The parts of an attack that are whole.
+
+        Args:
+            attack: its identity (:func:`advnotes.identity.identify`).
+            rows: the samples that are asked for; a part with others among its samples is left out.
+            skipped: whether a part counts for which the attack was skipped.
+        """
+        found = []
+        for file in sorted(self.folder.glob(f"{_key(attack)}-*.part")):
+            part = self._part(file, attack)
+            if part is None:
+                warnings.warn(
+                    f"{file} is damaged (its checksum is not that of its contents) and is left out: that batch is "
+                    "attacked again.",
+                    stacklevel=3,
+                )
+            elif (skipped or not part.skipped) and bool(torch.isin(part.rows, rows).all()):
+                found.append(part)
+        return found
+
+    def write(self, attack: str, part: BatchResult) -> None:
+        """Keep what one attack did to one batch; the file is written whole or not at all."""
+        numbers = torch.tensor([part.seconds, part.passes, part.zero_gradient], dtype=torch.float64)
+        tree = {
+            **{name: value for name, value in vars(part).items() if isinstance(value, Tensor)},
+            "numbers": numbers,
+            "mark": _bytes(self._mark + attack),
+            "skipped": _bytes(part.skipped),
+        }
+        payload = save({name: values.clone().contiguous() for name, values in tree.items()})
+        name = f"{_key(attack)}-{int(part.rows[0]):08d}.part"
+        _write(self.folder / name, hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+
+    def _part(self, file: Path, attack: str) -> BatchResult | None:
+        """One part, or None where it is damaged."""
+        sums, _, payload = file.read_bytes().partition(b"\n")
+        if hashlib.sha256(payload).hexdigest().encode() != sums:
+            return None
+        try:
+            tree = load(payload)
+            mark, skipped = (bytes(tree.pop(name).tolist()).decode() for name in ("mark", "skipped"))
+            seconds, passes, zero = tree.pop("numbers").tolist()
+            if mark != self._mark + attack:
+                return None
+            return BatchResult(
+                **tree, seconds=seconds, passes=int(passes), zero_gradient=bool(zero), skipped=skipped
+            )
+        except (SafetensorError, KeyError, TypeError, ValueError):
+            return None
+
+    def _same(self, header: Path) -> bool:
+        """Whether the header can be read; refuse where it is of another evaluation."""
+        try:
+            before = json.loads(header.read_bytes())
+        except ValueError:
+            return False
+        if not isinstance(before, dict) or "format" not in before:
+            return False
+        changed = {name: now for name, now in self._settings.items() if before.get(name) != now}
+        if changed:
+            text = "; ".join(
+                f"{name}: {MEANINGS.get(name, f'{before.get(name)} then, {now} now')}"
+                for name, now in changed.items()
+            )
+            raise ValueError(
+                f"{self.folder} belongs to another evaluation, so that its results cannot be used ({text}). Name "
+                "another folder, remove this one to begin again, or go back to what it was."
+            )
+        return True
+
+
+def _key(attack: str) -> str:
+    return hashlib.sha256(attack.encode()).hexdigest()[:16]
+
+
+def _bytes(text: str) -> Tensor:
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, whatever happens."""
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    with unfinished.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    unfinished.replace(target)
