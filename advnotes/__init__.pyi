@@ -6,7 +6,7 @@ from .evaluation import Report, evaluate
 from .game import Game
 from .gan import GAN, R1GAN, MinimaxGAN
 from .invariance import DANN, Pivot, fresh_adversary
-from .loop import History, NonFiniteLoss, play
+from .loop import History, NonFiniteLoss, StopPlaying, load, play
 from .losses import cross_entropy, dlr, margin, margin_loss
 from .metrics import accuracy, fooling_rate, mode_coverage, robust_accuracy
 from .notebook import tell
@@ -41,6 +41,7 @@ __all__ = [
     "Pivot",
     "Report",
     "Square",
+    "StopPlaying",
     "Threat",
     "Universal",
     "accuracy",
@@ -55,6 +56,7 @@ __all__ = [
     "fresh_adversary",
     "gan",
     "invariance",
+    "load",
     "margin",
     "margin_loss",
     "metrics",

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from advnotes import rng
 from advnotes.invariance.learning import Added, Learning, Same, answers
 from advnotes.invariance.targets import Categorical, Mixture
-from advnotes.loop import rng
 from advnotes.metrics.accuracy import Proportion
 from advnotes.nets import mlp
 

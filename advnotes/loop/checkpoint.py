@@ -23,6 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+#: The version of what is written; others are not read.
+FORMAT = 2
 SUMS = "SHA256SUMS"
 _NAME = re.compile(r"step-(\d{8,})")
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.-]+)")
@@ -105,7 +107,10 @@ def save_tensors(folder: Path, name: str, tensors: Mapping[str, Tensor]) -> None
     """Write tensors by name, flushed to the disk."""
     # Copied, because tensors that share memory (tied weights) would be refused.
     copies = {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
-    save_file(copies, folder / f"{name}.safetensors")
+    try:
+        save_file(copies, folder / f"{name}.safetensors")
+    except SafetensorError as error:  # a full disk, say
+        raise OSError(f"{name}.safetensors could not be written: {error}") from error
     _flush(folder / f"{name}.safetensors")
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from advnotes.loop import rng
+from advnotes import rng
 
 __all__: list[str] = []
 

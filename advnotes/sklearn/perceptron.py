@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted, check_random_state, valida
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from advnotes import rng
 from advnotes.data import Stream
 from advnotes.game import Game
-from advnotes.loop import play, rng
+from advnotes.loop import play
 from advnotes.nets import mlp
 
 __all__ = ["Perceptron", "drawn"]

@@ -77,6 +77,7 @@ def test_killed_and_resumed_equals_never_interrupted(processes: int, tmp_path: P
     (tmp_path / "killed" / ".step-00000999.partial").mkdir()  # what a kill amidst a checkpoint leaves
     run(processes, tmp_path / "killed", STEPS)
     assert sorted(entry.name for entry in (tmp_path / "killed").iterdir()) == [
+        ".lock",
         "step-00000035",
         "step-00000040",
     ]
