@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -47,7 +47,8 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         # Before the lock goes: afterwards it may be another run's.
-        (folder / HOLDER).unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            (folder / HOLDER).unlink()
         lock.release()
 
 

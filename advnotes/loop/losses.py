@@ -55,7 +55,7 @@ class Losses:
             requests: numbers of this process, such as a signal.
 
         Returns:
-            the largest of each of these numbers over all processes.
+            the largest of each of these numbers over all processes; zeros where there is nothing to flush.
 
         Raises:
             NonFiniteLoss: where a loss is infinite or not a number.
@@ -63,7 +63,7 @@ class Losses:
         count = len(self._owners)
         rounds = len(self._losses) // count
         if rounds == 0:
-            return list(requests)
+            return [0] * len(requests)
         values = self._stacked(rounds)
         if self.world > 1:
             # The clock of the first process decides for all when the next flush is.
