@@ -31,6 +31,11 @@ class Schedule:
         if isinstance(self.scheduler, ReduceLROnPlateau):
             assert value is not None
             self.scheduler.step(value)
+        elif self.by == "epoch":
+            with warnings.catch_warnings():
+                # A resumed run may begin with the end of an epoch, whose steps another process has made.
+                warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+                self.scheduler.step()
         else:
             self.scheduler.step()
 

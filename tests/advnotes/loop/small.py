@@ -38,7 +38,9 @@ def pairs(count: int = 4) -> list[tuple[Tensor, Tensor]]:
     ]
 
 
-def fit(folder: Path | None, steps: int | None, game: Game | None = None, **options: Any) -> tuple[Any, History]:
+def fit(
+    folder: Path | None, steps: int | None, game: Game | None = None, **options: Any
+) -> tuple[Any, History]:
     """Play a game by SGD."""
     game = Fit() if game is None else game
     data, lr = options.pop("data", pairs()), options.pop("lr", 0.1)

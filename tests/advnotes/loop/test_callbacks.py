@@ -60,7 +60,10 @@ def test_without_a_reason_the_callback_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (torch.ones(3), r"callback measure returns one number for each name, got a Tensor of shape \(3,\) for 'a'"),
+        (
+            torch.ones(3),
+            r"callback measure returns one number for each name, got a Tensor of shape \(3,\) for 'a'",
+        ),
         ("much", "callback measure returns one number for each name, got a str for 'a'"),
         ([1.0], "got a list for 'a'"),
         (1j, "got a complex for 'a'"),

@@ -93,7 +93,9 @@ def test_a_failed_checkpoint_is_a_warning_that_names_the_last_good_one(tmp_path:
         if state.step in (3, 5):
             swap(folder)
 
-    with pytest.warns(UserWarning, match=r"checkpoint of step 4 could not be written .*step-00000002") as found:
+    with pytest.warns(
+        UserWarning, match=r"checkpoint of step 4 could not be written .*step-00000002"
+    ) as found:
         _, history = fit(folder, 6, checkpoint_every=2, callbacks=[act], callback_every=1)
     assert len(found) == 1
     assert history.steps == 6

@@ -51,7 +51,9 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(tmp_path: Path) -> Non
     fit(tmp_path, 2)
     game, before = Wide(), None
     before = [parameter.clone() for parameter in game.parameters()]
-    with pytest.raises(CheckpointError, match=r"model.weight is float32\[1, 3\] there and float32\[2, 3\] in"):
+    with pytest.raises(
+        CheckpointError, match=r"model.weight is float32\[1, 3\] there and float32\[2, 3\] in"
+    ):
         advnotes.load(game, tmp_path)
     assert all(map(torch.equal, game.parameters(), before))
 

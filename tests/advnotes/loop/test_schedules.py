@@ -19,7 +19,9 @@ class Thrice(Fit):
     turns = ("model", "model", "model")
 
 
-def scheduled(game: Game, make: Any, folder: Path | None = None, steps: int | None = None, **options: Any) -> Any:
+def scheduled(
+    game: Game, make: Any, folder: Path | None = None, steps: int | None = None, **options: Any
+) -> Any:
     """Play with a schedule; the game, the history and the rate at the end."""
     optimizer = SGD(game.parameters(), lr=0.1)
     _, history = fit(folder, steps, game, optimizer=optimizer, schedules=make(optimizer), **options)
@@ -94,7 +96,9 @@ def test_a_plateau_is_told_a_metric_each_time_that_it_is_measured() -> None:
     game = Fit()
     optimizer = SGD(game.parameters(), lr=1.0)
     schedule = plateau(optimizer)
-    fit(None, 10, game, optimizer=optimizer, schedules=schedule, schedule_by="score", callback_every=2, **look)
+    fit(
+        None, 10, game, optimizer=optimizer, schedules=schedule, schedule_by="score", callback_every=2, **look
+    )
     assert rates == [1.0, 1.0, 1.0, 0.5, 0.5], "halved after the third, seen at the fourth"
     assert optimizer.param_groups[0]["lr"] == 0.25
 
@@ -105,7 +109,11 @@ def test_a_plateau_is_told_a_metric_each_time_that_it_is_measured() -> None:
         (plateau, {}, "ReduceLROnPlateau of 'model' waits for a value: name it, such as schedule_by="),
         (plateau, {"schedule_by": "epoch"}, "ReduceLROnPlateau of 'model' waits for a value"),
         (plateau, {"schedule_by": "score"}, "waits for 'score': pass the callback that measures it"),
-        (halving, {"schedule_by": "score"}, "'step', 'round', 'epoch' for the ExponentialLR of 'model', got 'score'"),
+        (
+            halving,
+            {"schedule_by": "score"},
+            "'step', 'round', 'epoch' for the ExponentialLR of 'model', got 'score'",
+        ),
         (halving, {"schedule_by": {"critic": "epoch"}}, "schedule_by names 'critic'"),
     ],
 )
@@ -126,7 +134,9 @@ def one_cycle(total: int) -> Any:
 
 def test_one_cycle_is_compared_with_the_game_before_the_first_step(tmp_path: Path) -> None:
     game, before = Thrice(), Thrice()
-    with pytest.raises(ValueError, match=r"total_steps=8, and the game has 24 .*total_steps=24.*schedule_by='round'"):
+    with pytest.raises(
+        ValueError, match=r"total_steps=8, and the game has 24 .*total_steps=24.*schedule_by='round'"
+    ):
         scheduled(game, one_cycle(8), steps=8)
     with pytest.raises(ValueError, match="the game has 12"):
         scheduled(game, one_cycle(11), epochs=3)  # twelve batches, three in each round
