@@ -8,7 +8,7 @@ from pathlib import Path
 from advnotes.game import Game
 from advnotes.loop import checkpoint as files
 from advnotes.loop.checkpoint import CheckpointError
-from advnotes.loop.run import describe_shapes
+from advnotes.loop.description import describe_shapes
 from advnotes.loop.snapshot import examine
 
 __all__ = ["load"]

@@ -26,7 +26,7 @@ from advnotes.loop.reader import Reader
 from advnotes.loop.rounds import Rounds
 from advnotes.loop.run import Run
 from advnotes.loop.schedules import check_metrics
-from advnotes.loop.session import Plan, Session
+from advnotes.loop.session import Plan, Session, check
 from advnotes.loop.signals import DelayedSignals
 from advnotes.loop.snapshot import Snapshots
 
@@ -166,9 +166,9 @@ def play(
                 if snapshots is not None:
                     snapshots.check(run)
                     snapshots.resume(run) if resume else snapshots.require_empty()
-                session, start = Session(run, plan, rounds, losses, snapshots, signals), run.step
-                session.check()
-                session.play()
+                start = run.step
+                check(run, plan)
+                Session(run, plan, rounds, losses, snapshots, signals).play()
     if run.step == start > 0 and accelerator.is_main_process:
         why = f"as a callback ended the game there ({run.stopped})" if run.stopped is not None else ""
         warnings.warn(

@@ -18,9 +18,6 @@ from advnotes.loop.history import History
 from advnotes.loop.players import PlayerOptimizer
 from advnotes.loop.reader import Reader
 
-#: Parts of a description that may change while the game is played: what did change is a state and no setting.
-SETTINGS = ("settings of the game", "hyper-parameters")
-
 
 @dataclass
 class Run:
@@ -40,6 +37,7 @@ class Run:
         stopped: why a callback ended the game; None where none did.
         last_checkpoint: the last good checkpoint that this run wrote or read.
         saved_step: its step.
+        settings: the numbers that the run began with, as text, by part and name.
     """
 
     game: Game
@@ -56,12 +54,12 @@ class Run:
     last_checkpoint: Path | None = None
     saved_step: int | None = None
     turns: list[tuple[PlayerOptimizer, ...]] = field(init=False)
-    _settings: dict[str, dict[str, str]] = field(init=False)
+    settings: dict[str, dict[str, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         turns = [(turn,) if isinstance(turn, str) else turn for turn in self.game.turns]
         self.turns = [tuple(self.players[name] for name in turn) for turn in turns]
-        self._settings = self._describe_settings()
+        self.settings = self.present_settings()
 
     @property
     def loss_owners(self) -> list[str]:
@@ -79,50 +77,11 @@ class Run:
         tops: list[nn.Module] = [self.game, *self.history.averages.values()]
         return [buffer for top in tops for buffer in top.buffers()]
 
-    def describe(self) -> dict[str, Any]:
-        """What this run is, for the header of a checkpoint: five parts, which are compared when it is resumed."""
-        players = self.players
-        optimizers = {name: player.optimizer for name, player in players.items()}
-        schedules = {name: player.schedule for name, player in players.items()}
-        now = self._describe_settings()
-        return {
-            "identity": {
-                "game": type(self.game).__qualname__,
-                "turns": self.game.turns,
-                "optimizers": {
-                    name: [type(one).__name__, [len(group["params"]) for group in one.param_groups]]
-                    for name, one in optimizers.items()
-                },
-                "schedules": {
-                    name: [type(one.scheduler).__name__, one.by]
-                    for name, one in schedules.items()
-                    if one is not None
-                },
-                "averages": {
-                    name: player.average.decay
-                    for name, player in players.items()
-                    if player.average is not None
-                },
-                "accumulate": {name: player.accumulate for name, player in players.items()},
-                "clip": {name: player.clip for name, player in players.items()},
-                "precision": _plain(self.dtype),
-            },
-            "shapes": describe_shapes(self.game),
-            **{
-                part: {
-                    name: text for name, text in self._settings[part].items() if now[part].get(name) == text
-                }
-                for part in SETTINGS
-            },
-            "environment": {
-                "data": self.reader.source.describe(),
-                "torch": torch.__version__,
-                "threads": torch.get_num_threads(),
-                "instruction set": torch.backends.cpu.get_cpu_capability(),
-                "device": self.accelerator.device.type,
-                "callbacks with a state": list(stateful(self.callbacks)),
-            },
-        }
+    def present_settings(self) -> dict[str, dict[str, str]]:
+        """The numbers that it is played with now, as text."""
+        players = self.players.values()
+        numbers = {name: repr(value) for player in players for name, value in player.settings().items()}
+        return {"settings of the game": self.game.settings(), "hyper-parameters": numbers}
 
     def training_state(self) -> dict[str, Any]:
         """What the game is trained with, and its record: the same in all processes."""
@@ -174,22 +133,6 @@ class Run:
         for name, callback in stateful(self.callbacks).items():
             if name in training["callbacks"]:
                 callback.load_state_dict(training["callbacks"][name])
-        self._settings = {part: dict(header[part]) for part in SETTINGS}
+        self.settings = {part: dict(header[part]) for part in self.settings}
         self.reader.load_state_dict(process["place"])
         rng.restore(process["random"], self.accelerator.device)
-
-    def _describe_settings(self) -> dict[str, dict[str, str]]:
-        """The numbers that it is played with, as text."""
-        players = self.players.values()
-        hyper = {name: _plain(value) for player in players for name, value in player.settings().items()}
-        return dict(zip(SETTINGS, (self.game.settings(), hyper), strict=True))
-
-
-def describe_shapes(game: nn.Module) -> dict[str, str]:
-    """The dtype and shape of each tensor of a game's state."""
-    return {name: f"{_plain(value.dtype)}{list(value.shape)}" for name, value in game.state_dict().items()}
-
-
-def _plain(value: Any) -> str:
-    """A value as text; a dtype without its module."""
-    return repr(value).removeprefix("torch.")

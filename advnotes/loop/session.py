@@ -62,36 +62,10 @@ class Session:
         self._signal, self._overdue = 0, 0
         self._bar: tqdm[Any] | None = None
 
-    def check(self) -> None:
-        """Refuse to play less than was played, or with schedules that end before the game.
-
-        Raises:
-            ValueError: see above.
-        """
-        run, plan = self.run, self.plan
-        epoch = run.reader.epoch
-        if (plan.steps is not None and run.step > plan.steps) or (
-            plan.epochs is not None and epoch > plan.epochs
-        ):
-            raise ValueError(
-                f"the checkpoint is at step {run.step} in epoch {epoch}, beyond steps={plan.steps}, "
-                f"epochs={plan.epochs}: ask for more, or use another folder."
-            )
-        total = plan.rounds(run)
-        for name, player in run.players.items():
-            if player.schedule is None or total is None:
-                continue
-            moves = sum(player in turn for turn in run.turns)
-            steps = {"step": (total - run.step) * moves, "round": total - run.step}
-            if plan.steps is None and plan.epochs is not None:
-                steps["epoch"] = plan.epochs - run.epochs_scheduled
-            if player.schedule.by in steps:
-                check_length(name, player.schedule, steps[player.schedule.by])
-
     def play(self) -> None:
         """Round after round until the plan, a callback or a signal ends it."""
         run, plan = self.run, self.plan
-        with self._make_bar() as self._bar:
+        with _make_bar(run, plan) as self._bar:
             while (
                 run.stopped is None
                 and (plan.steps is None or run.step < plan.steps)
@@ -206,15 +180,42 @@ class Session:
         self._save()
         self.signals.deliver(number)
 
-    def _make_bar(self) -> tqdm[Any]:
-        """The progress bar, or a silent one."""
-        # tqdm itself reads the variable only once, when it is imported.
-        silent = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
-        bar: tqdm[Any] = tqdm(
-            total=self.plan.rounds(self.run),
-            initial=self.run.step,
-            desc=type(self.run.game).__name__,
-            unit="step",
-            disable=silent or not self.plan.progress or not self.run.accelerator.is_main_process,
+
+def check(run: Run, plan: Plan) -> None:
+    """Refuse to play less than was played, or with schedules that end before the game.
+
+    Raises:
+        ValueError: see above.
+    """
+    epoch = run.reader.epoch
+    if (plan.steps is not None and run.step > plan.steps) or (
+        plan.epochs is not None and epoch > plan.epochs
+    ):
+        raise ValueError(
+            f"the checkpoint is at step {run.step} in epoch {epoch}, beyond steps={plan.steps}, "
+            f"epochs={plan.epochs}: ask for more, or use another folder."
         )
-        return bar
+    total = plan.rounds(run)
+    for name, player in run.players.items():
+        if player.schedule is None or total is None:
+            continue
+        moves = sum(player in turn for turn in run.turns)
+        steps = {"step": (total - run.step) * moves, "round": total - run.step}
+        if plan.steps is None and plan.epochs is not None:
+            steps["epoch"] = plan.epochs - run.epochs_scheduled
+        if player.schedule.by in steps:
+            check_length(name, player.schedule, steps[player.schedule.by])
+
+
+def _make_bar(run: Run, plan: Plan) -> tqdm[Any]:
+    """The progress bar, or a silent one."""
+    # tqdm itself reads the variable only once, when it is imported.
+    silent = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+    bar: tqdm[Any] = tqdm(
+        total=plan.rounds(run),
+        initial=run.step,
+        desc=type(run.game).__name__,
+        unit="step",
+        disable=silent or not plan.progress or not run.accelerator.is_main_process,
+    )
+    return bar

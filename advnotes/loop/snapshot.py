@@ -13,8 +13,9 @@ from torch import Tensor
 
 from advnotes.loop import checkpoint, folder
 from advnotes.loop.checkpoint import CheckpointError
+from advnotes.loop.description import PARTS, check_same_game, describe, warn_of_changes
 from advnotes.loop.processes import in_all, in_first
-from advnotes.loop.run import SETTINGS, Run
+from advnotes.loop.run import Run
 
 
 class Snapshots:
@@ -117,23 +118,27 @@ class Snapshots:
         if chosen is None:
             return
         # Read as a whole before anything is changed.
-        contents = in_all(self.accelerator, lambda: self._read(chosen, run))
+        contents = in_all(self.accelerator, lambda: _read(chosen, run, self.accelerator.process_index))
         run.load_state(*contents)
         run.last_checkpoint, run.saved_step = chosen, run.step
 
     def _choose(self, run: Run) -> Path | None:
         """The last checkpoint that is whole and of this game."""
-        refused: list[str] = []
+        refused, here = list[str](), self._header(run)
         for _, entry in checkpoint.found(self.folder):
             try:
                 there = examine(entry)
-                self._compare(there, run)
+                if there["processes"] != here["processes"]:
+                    raise CheckpointError(
+                        f"{there['processes']} process(es) wrote it and {here['processes']} are running: start as many"
+                    )
+                check_same_game(there, here)
             except CheckpointError as error:
                 refused.append(f"{entry} is refused: {error}")
                 continue
             for line in refused:
                 warnings.warn(f"{line}; going on from {entry}", stacklevel=2)
-            _warn(entry, there, self._header(run))
+            warn_of_changes(entry, there, here)
             return entry
         if refused:
             raise CheckpointError(
@@ -143,52 +148,13 @@ class Snapshots:
             )
         return None
 
-    def _compare(self, there: dict[str, Any], run: Run) -> None:
-        """Refuse a checkpoint of something else."""
-        here = self._header(run)
-        if there.get("processes") != here["processes"]:
-            raise CheckpointError(
-                f"{there.get('processes')} process(es) wrote it and {here['processes']} are running: start as many"
-            )
-        differences = [
-            *_differences(there["identity"], here["identity"]),
-            *_differences(there["shapes"], here["shapes"]),
-            *_differences(there[SETTINGS[0]], here[SETTINGS[0]], both=True),
-        ]
-        if differences:
-            more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
-            raise CheckpointError(f"it is of another game ({'; '.join(differences[:3])}{more})")
-
-    def _read(self, entry: Path, run: Run) -> tuple[Any, ...]:
-        """All that :meth:`Run.load_state` takes, checked to be there."""
-        rank = self.accelerator.process_index
-        try:
-            header = checkpoint.header(entry)
-            training = checkpoint.load(entry, "training")
-            process = checkpoint.load(entry, f"process-{rank:05d}")
-            weights = checkpoint.load_tensors(entry, "game")
-            averages = {
-                name: checkpoint.load_tensors(entry, f"average-{name}") for name in run.history.averages
-            }
-            missing = [name for name in run.training_state() if name not in training]
-            missing += [name for name in run.process_state() if name not in process]
-            missing += [name for name in run.players if name not in training["optimizers"]]
-            if missing:
-                raise KeyError(*missing)
-            shapes = [buffer.shape for buffer in run.buffers()]
-            if [buffer.shape for buffer in process["buffers"]] != shapes:
-                raise ValueError("the buffers have other shapes")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{entry} cannot be read ({type(error).__name__}: {error})") from error
-        return header, training, process, weights, averages
-
     def _header(self, run: Run) -> dict[str, Any]:
         """What a checkpoint is of."""
         return {
             "format": checkpoint.FORMAT,
             "step": run.step,
             "processes": self.accelerator.num_processes,
-            **run.describe(),
+            **describe(run),
         }
 
 
@@ -206,40 +172,28 @@ def examine(entry: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"it has the format {header.get('format')!r}, this version reads {checkpoint.FORMAT}"
         )
-    missing = {"step", "processes", "identity", "shapes", "environment", *SETTINGS} - set(header)
+    missing = {"step", "processes", *PARTS} - set(header)
     if missing:
         raise CheckpointError(f"its header lacks {', '.join(sorted(missing))}")
     return header
 
 
-def _warn(entry: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
-    """Warn of what is used from the checkpoint although other things were asked for, and of another machine."""
-    hyper = _differences(there[SETTINGS[1]], here[SETTINGS[1]], both=True)
-    if hyper:
-        warnings.warn(
-            f"going on with the hyper-parameters of {entry}, not with those that were passed: {'; '.join(hyper)}. To "
-            "train on with others, start a new run from the weights: advnotes.load(game, checkpoint).",
-            stacklevel=3,
-        )
-    other = _differences(there["environment"], here["environment"])
-    if other:
-        warnings.warn(
-            f"going on from {entry}, but not as it would have gone on there: {'; '.join(other)}", stacklevel=3
-        )
-
-
-def _differences(there: dict[str, Any], here: dict[str, Any], both: bool = False) -> list[str]:
-    """What differs between a checkpoint and a run, in words; with ``both``, only of what both have."""
-    names = [name for name in here if name in there or not both]
-    names += [] if both else [name for name in there if name not in here]
-    return [
-        f"{name}: {_short(there.get(name, 'missing'))} there, {_short(here.get(name, 'missing'))} here"
-        for name in names
-        if there.get(name) != here.get(name)
-    ]
-
-
-def _short(value: Any) -> str:
-    """A value as it fits into a message."""
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _read(entry: Path, run: Run, rank: int) -> tuple[Any, ...]:
+    """All that :meth:`Run.load_state` takes, checked to be there."""
+    try:
+        header = checkpoint.header(entry)
+        training = checkpoint.load(entry, "training")
+        process = checkpoint.load(entry, f"process-{rank:05d}")
+        weights = checkpoint.load_tensors(entry, "game")
+        averages = {name: checkpoint.load_tensors(entry, f"average-{name}") for name in run.history.averages}
+        missing = [name for name in run.training_state() if name not in training]
+        missing += [name for name in run.process_state() if name not in process]
+        missing += [name for name in run.players if name not in training["optimizers"]]
+        if missing:
+            raise KeyError(*missing)
+        shapes = [buffer.shape for buffer in run.buffers()]
+        if [buffer.shape for buffer in process["buffers"]] != shapes:
+            raise ValueError("the buffers have other shapes")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{entry} cannot be read ({type(error).__name__}: {error})") from error
+    return header, training, process, weights, averages
