@@ -63,11 +63,8 @@ def name_of(callback: object) -> str:
 
 def stateful(callbacks: Sequence[Callback]) -> dict[str, Stateful]:
     """The callbacks with ``state_dict`` and ``load_state_dict``, by place and name."""
-    return {
-        f"{i} {name_of(callback)}": callback
-        for i, callback in enumerate(callbacks)
-        if isinstance(callback, Stateful)
-    }
+    every: Sequence[object] = callbacks
+    return {f"{i} {name_of(one)}": one for i, one in enumerate(every) if isinstance(one, Stateful)}
 
 
 def _metrics(callback: str, found: object, before: Mapping[str, float]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from advnotes.game import Game
 from advnotes.loop import checkpoint as files
@@ -61,7 +62,7 @@ def load(game: Game, checkpoint: str | Path, *, averages: bool | Collection[str]
     return int(header["step"])
 
 
-def _last(folder: Path) -> tuple[Path, dict[str, object]]:
+def _last(folder: Path) -> tuple[Path, dict[str, Any]]:
     """The checkpoint that is meant, and its header."""
     entries = [entry for _, entry in files.found(folder)] or [folder]
     refused = []

@@ -83,7 +83,7 @@ def in_first(accelerator: Accelerator, act: Callable[[], T]) -> T:
     broadcast_object_list(result)
     if failure is not None or result[1] is not None:
         raise failure or result[1]
-    return result[0]  # type: ignore[no-any-return]
+    return result[0]
 
 
 def in_all(accelerator: Accelerator, act: Callable[[], T]) -> T:
@@ -97,9 +97,9 @@ def in_all(accelerator: Accelerator, act: Callable[[], T]) -> T:
     except BaseException as error:
         failure = error
     errors = gather_object([None if failure is None else _portable(failure)])
-    for error in (failure, *errors):
-        if error is not None:
-            raise error
+    failed = next((error for error in (failure, *errors) if error is not None), None)
+    if failed is not None:
+        raise failed
     return result  # type: ignore[return-value]
 
 

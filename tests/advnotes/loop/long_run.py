@@ -51,14 +51,14 @@ class Penalised(Game):
         self.generator = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 2))
         self.critic = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1))
         self.encoder = nn.Linear(2, 3)
-        self.pause = pause
+        self._pause = pause  # not public: it is no setting of the game
 
     def fake(self, real: Tensor) -> Tensor:
         out: Tensor = self.generator(torch.randn(len(real), 3, device=real.device))
         return out
 
     def critic_loss(self, real: Tensor) -> Tensor:
-        time.sleep(self.pause)
+        time.sleep(self._pause)
         fake = self.fake(real).detach()
         x = torch.lerp(real, fake, torch.rand(len(real), 1, device=real.device)).requires_grad_()
         (slope,) = torch.autograd.grad(self.critic(x).sum(), x, create_graph=True)

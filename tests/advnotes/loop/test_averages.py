@@ -32,7 +32,7 @@ class Scale(nn.Module):
         return out
 
 
-class Any1(Game):
+class OneModule(Game):
     """A game of one module."""
 
     turns = ("model",)
@@ -46,7 +46,7 @@ class Any1(Game):
 
 
 def test_buffers_that_are_replaced_are_averaged_as_if_they_were_not() -> None:
-    game = Any1(Scale())
+    game = OneModule(Scale())
     expected = {"scale": torch.ones(1)}
 
     def follow(state: State) -> None:
@@ -98,7 +98,7 @@ class Keeps(nn.Module):
 )
 @pytest.mark.filterwarnings("ignore:.*weight_norm")
 def test_a_module_that_was_used_before_has_an_average(make: Any) -> None:
-    game = Any1(make())
+    game = OneModule(make())
     game.model(torch.ones(2, 3))
     for _ in range(2):  # the second time after a training
         history = play(
@@ -135,7 +135,7 @@ def test_a_module_that_cannot_be_copied_is_named() -> None:
 
 @pytest.mark.parametrize("lazy", [nn.LazyLinear(1), nn.Sequential(nn.Linear(3, 1), nn.LazyBatchNorm1d())])
 def test_lazy_modules_are_to_be_run_first(lazy: nn.Module) -> None:
-    game = Any1(lazy)
+    game = OneModule(lazy)
     with pytest.raises(ValueError, match=r"model\.\S* is of a lazy module.*run the module once"):
         play(game, pairs(), SGD(game.parameters(), lr=0.1), steps=1, progress=False)
     with torch.no_grad():

@@ -68,7 +68,7 @@ def kill_amidst(processes: int, folder: Path, steps: int, after: int) -> None:
     for member in family:
         member.kill()
     psutil.wait_procs(family, timeout=30)
-    assert not list(folder.parent.glob("*.never.*")), "the run ended before it was killed"
+    assert not list(folder.parent.glob("*.never.[0-9]")), "the run ended before it was killed"
 
 
 def stop_amidst(processes: int, folder: Path, steps: int) -> int:
