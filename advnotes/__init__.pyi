@@ -6,7 +6,7 @@ from .game import Game
 from .gan import GAN, R1GAN, MinimaxGAN
 from .gradients import MaskedGradientWarning
 from .invariance import DANN, Pivot, fresh_adversary
-from .loop import History, NonFiniteLoss, play
+from .loop import History, NonFiniteLoss, StopPlaying, load, play
 from .losses import cross_entropy, dlr, margin, margin_loss
 from .metrics import accuracy, fooling_rate, mode_coverage, robust_accuracy
 from .model_state import NonFiniteLogitsWarning
@@ -43,6 +43,7 @@ __all__ = [
     "Pivot",
     "Report",
     "Square",
+    "StopPlaying",
     "Threat",
     "Universal",
     "accuracy",
@@ -57,6 +58,7 @@ __all__ = [
     "fresh_adversary",
     "gan",
     "invariance",
+    "load",
     "margin",
     "margin_loss",
     "metrics",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 from typing import Any
 
+import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -34,7 +39,7 @@ class Game(nn.Module):
         ...     def generator_loss(self, real): ...
 
     What a game must remember from step to step (a counter, a running mean) belongs in a buffer: buffers are
-    saved and restored with the players.
+    saved and restored with the players. Its :meth:`settings` tell it from another game of its class.
 
     Raises:
         ValueError: where ``turns`` is not a tuple of names and tuples of names (when the class is made); where
@@ -72,6 +77,19 @@ class Game(nn.Module):
             found[name] = player
         return found
 
+    def settings(self) -> dict[str, str]:
+        """The numbers and choices that this game is played with, as text: a checkpoint of others is not resumed.
+
+        By default all public attributes that are plain values, functions, dataclasses (such as an attack) or tuples
+        of these. Those that change while the game is played are left out by ``play``.
+        """
+        texts = {name: _as_text(value) for name, value in vars(self).items()}
+        return {
+            name: text
+            for name, text in texts.items()
+            if text is not None and not name.startswith("_") and name not in ("training", "turns")
+        }
+
     def forward(self, player: str, *batch: Tensor) -> Float[Tensor, ""]:
         """The loss of ``player`` on ``batch``.
 
@@ -107,3 +125,23 @@ def _movers(game: str, turns: object) -> tuple[str, ...]:
             raise ValueError(f"a player moves once in a turn, but {game}.turns has {turn!r}.")
         names.update(dict.fromkeys(str(name) for name in movers))
     return tuple(names)
+
+
+def _as_text(value: Any) -> str | None:
+    """A setting as text, the same in every process; None where it is no setting."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str, torch.dtype, torch.device)):
+        return repr(value)
+    if isinstance(value, functools.partial):
+        arguments = [value.args, *sorted(value.keywords.items())]
+        return f"partial({_as_text(value.func)}, {', '.join(str(_as_text(item)) for item in arguments)})"
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, tuple):
+        parts = [_as_text(item) for item in value]
+        return None if None in parts else f"({', '.join(map(str, parts))})"
+    if dataclasses.is_dataclass(value):
+        fields = [(item.name, getattr(value, item.name)) for item in dataclasses.fields(value) if item.init]
+        return f"{type(value).__qualname__}({', '.join(f'{name}={_as_text(part)}' for name, part in fields)})"
+    return None

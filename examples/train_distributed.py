@@ -4,7 +4,8 @@
     torchrun --nproc-per-node 2 examples/train_distributed.py             # two processes
     accelerate launch --mixed_precision bf16 examples/train_distributed.py --game gan
 
-Interrupt it as you like: started again with the same --checkpoint it goes on from its last checkpoint.
+Interrupt it as you like: on Ctrl-C or SIGTERM it saves first, and started again with the same --checkpoint it goes on
+from there. With another --batch-size or --size it says what differs.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from advnotes import rng
 from advnotes.checks import check_count, check_number
 from advnotes.invariance.learning import ConstantScores, ProbeTrainer, ResidualScores, predict
 from advnotes.invariance.targets import Categorical, Mixture
-from advnotes.loop import rng
 from advnotes.metrics.accuracy import Proportion
 from advnotes.nets import mlp
 

@@ -7,7 +7,10 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="IProgress not found")
     import accelerate  # noqa: F401
 
+from advnotes.loop.callbacks import StopPlaying
+from advnotes.loop.checkpoint import CheckpointError
 from advnotes.loop.history import History, NonFiniteLoss, State
+from advnotes.loop.load import load
 from advnotes.loop.play import play
 
-__all__ = ["History", "NonFiniteLoss", "State", "play"]
+__all__ = ["CheckpointError", "History", "NonFiniteLoss", "State", "StopPlaying", "load", "play"]

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+FORMAT = 2  # of what is written; others are not read
 SUMS = "SHA256SUMS"
 _NAME = re.compile(r"step-(\d{8,})")
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.-]+)")
@@ -53,7 +54,7 @@ def found(folder: Path) -> list[tuple[int, Path]]:
 def clean(folder: Path) -> None:
     """Remove what runs that were killed left half written."""
     for entry in folder.glob(".step-*.partial"):
-        shutil.rmtree(entry)
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def prune(folder: Path, step: int, keep: int) -> None:
@@ -105,7 +106,10 @@ def save_tensors(folder: Path, name: str, tensors: Mapping[str, Tensor]) -> None
     """Write tensors by name, flushed to the disk."""
     # Copied, because tensors that share memory (tied weights) would be refused.
     copies = {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
-    save_file(copies, folder / f"{name}.safetensors")
+    try:
+        save_file(copies, folder / f"{name}.safetensors")
+    except SafetensorError as error:  # a full disk, say
+        raise OSError(f"{name}.safetensors: {error}") from error
     _flush(folder / f"{name}.safetensors")
 
 
@@ -162,10 +166,9 @@ def header(checkpoint: Path) -> dict[str, Any]:
         CheckpointError: where it was written by something else.
     """
     try:
-        tree = load(checkpoint, "header")
+        return load(checkpoint, "header")
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"it cannot be read as a checkpoint of advnotes ({error})") from error
-    return tree
 
 
 def encode(value: Any, tensors: dict[str, Tensor], where: str = "") -> Any:

@@ -43,12 +43,11 @@ class History:
 
         columns: dict[str, Any] = {"epoch": np.array(self.epochs, dtype=np.int64)}
         columns |= {f"{player}_loss": np.array(values) for player, values in self.losses.items()}
-        frame = pd.DataFrame(columns, index=pd.RangeIndex(1, self.steps + 1, name="step"))
         for row in self.metrics:
             for name, value in row.items():
                 if name != "step":
-                    frame.loc[int(row["step"]), name] = value
-        return frame
+                    columns.setdefault(name, np.full(self.steps, np.nan))[int(row["step"]) - 1] = value
+        return pd.DataFrame(columns, index=pd.RangeIndex(1, self.steps + 1, name="step"))
 
     def plot(self, smooth: int | None = None) -> Figure:
         """The losses of all players in one panel and every metric in one of its own.
@@ -126,19 +125,32 @@ class NonFiniteLoss(FloatingPointError):  # noqa: N818 - named after what was me
         player: whose it was.
         checkpoint: folder of the last good checkpoint, or None.
         history: the record up to the step before.
+        bad_data: whether a batch of that step held infinities or NaN.
     """
 
-    def __init__(self, what: str, step: int, player: str, checkpoint: str | None, history: History) -> None:
+    def __init__(
+        self,
+        what: str,
+        step: int,
+        player: str,
+        checkpoint: str | None,
+        history: History,
+        bad_data: bool = False,
+    ) -> None:
         good = (
             f"the last good checkpoint is {checkpoint}"
             if checkpoint
             else "there is no checkpoint to go back to"
         )
-        super().__init__(
-            f"{what} at step {step}; {good}. Lower the learning rate, clip gradients (clip=), or look for a "
-            f"logarithm, a root or a division in {player}_loss."
+        advice = (
+            "A batch of this step holds NaN or infinities: mend such samples or leave them out."
+            if bad_data
+            else "Lower the learning rate, clip gradients (clip=), or look for a logarithm, a root or a division in "
+            f"{player}_loss."
         )
+        super().__init__(f"{what} at step {step}; {good}. {advice}")
         self.step, self.player, self.checkpoint, self.history = step, player, checkpoint, history
+        self.bad_data = bad_data
 
 
 def _running_mean(values: Sequence[float], width: int) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from advnotes import rng
 from advnotes.identity import modules
-from advnotes.loop import rng
 
 __all__ = ["Repeat", "mode_matters", "spared_buffers"]
 

@@ -14,10 +14,11 @@ from sklearn.utils.validation import check_is_fitted, check_random_state
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from advnotes import rng
 from advnotes.checks import check_count, check_number
 from advnotes.data import Stream
 from advnotes.game import Game
-from advnotes.loop import play, rng
+from advnotes.loop import play
 from advnotes.nets import mlp
 from advnotes.sklearn.tables import Widths, check_widths, read_classes, read_labels, read_rows, read_weights
 

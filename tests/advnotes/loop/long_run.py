@@ -1,4 +1,6 @@
-"""A run for the tests to start, kill and start again: `python long_run.py FOLDER OUT STEPS [PAUSE]`.
+"""A run for the tests to start, stop and start again: `python long_run.py FOLDER OUT STEPS [PAUSE [EVERY]]`.
+
+EVERY is the number of steps from one checkpoint to the next. At each call of the callbacks OUT.going is written.
 
 It has everything that a resumed run could get wrong: double backward, batch norm, several turns, turns at once,
 accumulation, clipping, schedules, averages, transforms that draw from all three global generators, a loader with a
@@ -49,14 +51,14 @@ class Penalised(Game):
         self.generator = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 2))
         self.critic = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1))
         self.encoder = nn.Linear(2, 3)
-        self.pause = pause
+        self._pause = pause  # not public: it is no setting of the game
 
     def fake(self, real: Tensor) -> Tensor:
         out: Tensor = self.generator(torch.randn(len(real), 3, device=real.device))
         return out
 
     def critic_loss(self, real: Tensor) -> Tensor:
-        time.sleep(self.pause)
+        time.sleep(self._pause)
         fake = self.fake(real).detach()
         x = torch.lerp(real, fake, torch.rand(len(real), 1, device=real.device)).requires_grad_()
         (slope,) = torch.autograd.grad(self.critic(x).sum(), x, create_graph=True)
@@ -79,7 +81,7 @@ def digest(values: dict[str, Tensor]) -> str:
     return whole.hexdigest()
 
 
-def main(folder: str, out: str, steps: int, pause: float) -> None:
+def main(folder: str, out: str, steps: int, pause: float = 0.0, every: int = 5) -> None:
     random.seed(1)
     np.random.seed(1)  # noqa: NPY002
     torch.manual_seed(1)
@@ -92,6 +94,7 @@ def main(folder: str, out: str, steps: int, pause: float) -> None:
     data = DataLoader(Points(), batch_size=5, shuffle=True, generator=torch.Generator().manual_seed(3))
 
     def sample(state: State) -> dict[str, float]:
+        Path(f"{out}.going").touch()
         return {
             "noise": float(torch.randn(())),
             "mean": float(state.averages["generator"](torch.randn(9, 3)).mean()),
@@ -109,7 +112,7 @@ def main(folder: str, out: str, steps: int, pause: float) -> None:
         callbacks=[sample],
         callback_every=10,
         checkpoint=folder,
-        checkpoint_every=5,
+        checkpoint_every=every,
         progress=False,
     )
     state = PartialState()
@@ -134,4 +137,4 @@ def main(folder: str, out: str, steps: int, pause: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]) if len(sys.argv) > 4 else 0.0)
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *map(float, sys.argv[4:5]), *map(int, sys.argv[5:6]))

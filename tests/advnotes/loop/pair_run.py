@@ -10,10 +10,18 @@ import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset, WeightedRandomSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    DistributedSampler,
+    RandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from advnotes.game import Game
-from advnotes.loop import NonFiniteLoss, play
+from advnotes.loop import NonFiniteLoss, State, StopPlaying, play
+from advnotes.loop.processes import in_all, in_first
 from advnotes.loop.reader import Reader
 
 
@@ -97,7 +105,7 @@ def check_shares(accelerator: Accelerator) -> None:
     ]
     for loader in loaders:
         reader = Reader(loader, accelerator, remember=False)
-        assert len(reader) == 4
+        assert len(reader.source) == 4
         epochs: list[list[int]] = []
         for epoch in range(2):
             seen: list[int] = []
@@ -109,6 +117,26 @@ def check_shares(accelerator: Accelerator) -> None:
             assert len({*first, *second}) == len(first) + len(second) == 23, (first, second)
             epochs.append(first)
         assert epochs[0] != epochs[1], "each epoch has its own order"
+
+
+def check_that_what_is_dealt_out_already_is_read_as_it_is(accelerator: Accelerator) -> None:
+    rows = TensorDataset(torch.arange(12))
+    dealt = BatchSampler(DistributedSampler(rows, seed=3), 2, drop_last=False)
+    prepared = Accelerator(cpu=True).prepare_data_loader(DataLoader(rows, batch_size=2, shuffle=True))
+    for loader in (DataLoader(rows, batch_sampler=dealt), prepared):
+        reader = Reader(loader, accelerator, remember=False)
+        assert len(reader.source) == 3
+        epochs: list[object] = []
+        for epoch in range(3):
+            seen: list[int] = []
+            while reader.ready(epoch + 1):
+                seen += reader.take()[0].tolist()
+            first, second = everywhere(seen)
+            assert isinstance(first, list)
+            assert isinstance(second, list)
+            assert sorted(first + second) == list(range(12)), (first, second)
+            epochs.append(first)
+        assert len({str(each) for each in epochs}) > 1, "an epoch has its own order"
 
 
 def check_that_one_process_stops_all(accelerator: Accelerator) -> None:
@@ -143,15 +171,60 @@ def check_that_errors_of_the_first_reach_all(accelerator: Accelerator, folder: P
     assert len(everywhere(str(refusal.value))) == 2
 
 
+def check_that_callbacks_end_all_processes(accelerator: Accelerator, folder: Path) -> None:
+    class Odd(Exception):  # noqa: N818 - its name does not matter
+        """An error that cannot be sent to another process: its class is local."""
+
+    def act(state: State) -> None:
+        if state.step == 3:
+            raise errors[0]
+
+    errors: list[Exception] = [RuntimeWarning("the watch says stop"), Odd("odd"), StopPlaying("enough")]
+    for kind in ((RuntimeWarning,), (Odd, RuntimeError)):
+        game = Pull()
+        with pytest.raises(kind, match=r"the watch says stop|odd") as stop:
+            play(
+                game,
+                [torch.ones(4, 3)] * 8,
+                sgd(game),
+                steps=9,
+                callbacks=[act],
+                callback_every=1,
+                progress=False,
+            )
+        assert everywhere(stop.value.history.steps) == [3, 3]
+        errors.pop(0)
+    game = Pull()
+    options = {"callbacks": [act], "callback_every": 1, "checkpoint": folder, "progress": False}
+    history = play(game, [torch.ones(4, 3)] * 8, sgd(game), steps=9, **options)
+    assert everywhere(history.steps) == [3, 3]
+    assert (folder / "step-00000003").is_dir()
+
+
+def check_that_an_error_of_any_process_reaches_all(accelerator: Accelerator) -> None:
+    def fail() -> None:
+        if accelerator.process_index == 1:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as stop:
+        in_all(accelerator, fail)
+    assert everywhere(stop.value.errno) == [28, 28]
+    assert in_all(accelerator, lambda: accelerator.process_index) == accelerator.process_index
+    assert in_first(accelerator, lambda: accelerator.process_index) == 0
+
+
 def main() -> None:
     torch.set_num_threads(1)
     accelerator = Accelerator(cpu=True)
     check_that_two_processes_are_one_with_a_batch_of_twice_the_size(accelerator)
     check_that_a_game_can_be_played_on(accelerator)
     check_shares(accelerator)
+    check_that_what_is_dealt_out_already_is_read_as_it_is(accelerator)
     check_that_one_process_stops_all(accelerator)
     check_that_metrics_reach_all(accelerator)
     check_that_errors_of_the_first_reach_all(accelerator, Path(sys.argv[1]))
+    check_that_callbacks_end_all_processes(accelerator, Path(sys.argv[1]).with_name("ended"))
+    check_that_an_error_of_any_process_reaches_all(accelerator)
     # In one piece, or the lines of two processes may run into each other.
     sys.stdout.write(f"all checks of {accelerator.num_processes} processes\n")
     accelerator.end_training()

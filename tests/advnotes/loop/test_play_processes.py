@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from tests.processes import command, environment
 
 SCRIPT = Path(__file__).with_name("long_run.py")
 EXAMPLE = Path(__file__).parents[3] / "examples" / "train_distributed.py"
-STEPS = 40
+STEPS = 60
 
 
 class Alone(Game):
@@ -67,18 +68,47 @@ def kill_amidst(processes: int, folder: Path, steps: int, after: int) -> None:
     for member in family:
         member.kill()
     psutil.wait_procs(family, timeout=30)
-    assert not list(folder.parent.glob("*.never.*")), "the run ended before it was killed"
+    assert not list(folder.parent.glob("*.never.[0-9]")), "the run ended before it was killed"
+
+
+def stop_amidst(processes: int, folder: Path, steps: int) -> int:
+    """Start the script, and have a batch system stop it; the step that was saved for that alone."""
+    out = folder.with_suffix(".stopped")
+    process = subprocess.Popen(
+        command(SCRIPT, processes, folder, out, steps, 0.03, 10**6),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while not Path(f"{out}.going").exists():
+            assert process.poll() is None, "the run ended before it could be stopped"
+            assert time.monotonic() < deadline, "the run did not come to its callbacks"
+            time.sleep(0.01)
+        before = {entry.name for entry in folder.glob("step-*")}
+        process.send_signal(signal.SIGTERM)  # torchrun passes it on to its workers
+        code = process.wait(timeout=60)
+    finally:
+        process.kill()
+    assert code == -signal.SIGTERM if processes == 1 else code != 0
+    assert not list(folder.parent.glob("*.stopped.[0-9]")), "the run ended before it was stopped"
+    (new,) = {entry.name for entry in folder.glob("step-*")} - before
+    return int(new[5:])
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_killed_and_resumed_equals_never_interrupted(processes: int, tmp_path: Path) -> None:
+def test_killed_stopped_and_resumed_equals_never_interrupted(processes: int, tmp_path: Path) -> None:
     whole = run(processes, tmp_path / "whole", STEPS + 7)
     kill_amidst(processes, tmp_path / "killed", STEPS, after=10)
     (tmp_path / "killed" / ".step-00000999.partial").mkdir()  # what a kill amidst a checkpoint leaves
+    if sys.platform != "win32":
+        assert 20 <= stop_amidst(processes, tmp_path / "killed", STEPS) < STEPS
     run(processes, tmp_path / "killed", STEPS)
     assert sorted(entry.name for entry in (tmp_path / "killed").iterdir()) == [
-        "step-00000035",
-        "step-00000040",
+        ".lock",
+        "step-00000055",
+        "step-00000060",
     ]
     assert run(processes, tmp_path / "killed", STEPS + 7) == whole, "also with more steps than at first"
 

@@ -2,58 +2,30 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from advnotes.checks import check_count, check_number
 from advnotes.game import Game
+from advnotes.loop.averages import Average
+from advnotes.loop.schedules import Schedule, build_schedule
 
 
-class Average:
-    r"""An exponential moving average of a player: :math:`a \leftarrow d\,a + (1 - d)\,\theta` after each step.
-
-    Floating-point buffers are averaged with the parameters; counters are copied. (torch's ``AveragedModel`` asks the
-    device for its counter at every update, which would hold the host up.)
-    """
-
-    def __init__(self, player: nn.Module, decay: float) -> None:
-        self.module = copy.deepcopy(player).requires_grad_(False)
-        self.decay = decay
-        self._update = get_ema_multi_avg_fn(decay)
-        mine = [*self.module.parameters(), *self.module.buffers()]
-        theirs = [*player.parameters(), *player.buffers()]
-        self._groups: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
-        for average, current in zip(mine, theirs, strict=True):
-            averages, currents = self._groups.setdefault(average.dtype, ([], []))
-            averages.append(average)
-            currents.append(current)
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Move towards the player."""
-        for dtype, (averages, currents) in self._groups.items():
-            if dtype.is_floating_point:
-                self._update(averages, [current.detach() for current in currents], None)
-            else:
-                torch._foreach_copy_(averages, currents)
-
-
-@dataclass
-class Mover:
+@dataclass(eq=False)
+class PlayerOptimizer:
     """One player and what moves it."""
 
     name: str
     player: nn.Module
     parameters: list[nn.Parameter]
     optimizer: Optimizer
-    schedule: LRScheduler | None
+    schedule: Schedule | None
     accumulate: int
     clip: float | None
     average: Average | None = None
@@ -64,30 +36,49 @@ class Mover:
             nn.utils.clip_grad_norm_(self.parameters, self.clip)
         self.optimizer.step()
         if self.schedule is not None:
-            self.schedule.step()
+            self.schedule.step("step")
         if self.average is not None:
             self.average.update()
 
+    def settings(self) -> dict[str, Any]:
+        """The hyper-parameters of the optimizer and the schedule, by name."""
+        found: dict[str, Any] = {}
+        groups = self.optimizer.param_groups
+        for i, group in enumerate(groups):
+            place = f"group {i} of the optimizer" if len(groups) > 1 else "the optimizer"
+            found |= {
+                f"{name} in {place} of {self.name!r}": value
+                for name, value in group.items()
+                if name not in ("params", "param_names")
+            }
+        if self.schedule is not None:
+            settings = self.schedule.settings()
+            found |= {f"{name} in the schedule of {self.name!r}": value for name, value in settings.items()}
+        return found
 
-def movers(
+
+def build_player_optimizers(
     game: Game,
     optimizers: Optimizer | Mapping[str, Optimizer],
     schedules: LRScheduler | Mapping[str, LRScheduler] | None,
+    schedule_by: str | Mapping[str, str],
     accumulate: int | Mapping[str, int],
     clip: float | Mapping[str, float] | None,
-) -> dict[str, Mover]:
-    """One mover for each player of ``game``, checked against each other.
+) -> dict[str, PlayerOptimizer]:
+    """One for each player of ``game``, checked against each other.
 
     Raises:
         ValueError: where an optimizer or schedule is missing, not a player's, or holds other parameters than its
             player's; where two players share a parameter; where a number is out of range.
     """
     players = game.players
+    _check_shapes_known(game)
     optimizer_of = _by_player("optimizers", optimizers, Optimizer, list(players), needed=True)
-    schedule_of = _by_player("schedules", schedules, (LRScheduler, ReduceLROnPlateau), list(players))
+    scheduler_of = _by_player("schedules", schedules, (LRScheduler, ReduceLROnPlateau), list(players))
+    unit_of = _each("schedule_by", schedule_by, list(players))
     accumulate_of = _each("accumulate", accumulate, list(players))
     clip_of = _each("clip", clip, list(players))
-    found: dict[str, Mover] = {}
+    found: dict[str, PlayerOptimizer] = {}
     owner: dict[nn.Parameter, str] = {}
     for name, player in players.items():
         for parameter in player.parameters():
@@ -102,35 +93,49 @@ def movers(
                 f"the player {name!r} has no parameter that requires a gradient: it cannot move."
             )
         _check_optimizer(name, player, parameters, optimizer_of[name])
-        schedule = schedule_of.get(name)
-        if isinstance(schedule, ReduceLROnPlateau):
-            raise ValueError(f"the schedule of {name!r} waits for a metric: take one that goes by steps.")
-        if schedule is not None and schedule.optimizer is not optimizer_of[name]:
+        scheduler = scheduler_of.get(name)
+        if scheduler is not None and scheduler.optimizer is not optimizer_of[name]:
             raise ValueError(
                 f"the schedule of {name!r} drives another optimizer: make it with optimizers[{name!r}]."
             )
-        pieces, most = accumulate_of.get(name, 1), clip_of.get(name)
-        if isinstance(pieces, bool) or not isinstance(pieces, int) or pieces < 1:
-            raise ValueError(f"accumulate is a number of batches from 1, got {pieces!r} for {name!r}.")
-        if most is not None and not most > 0:
-            raise ValueError(f"clip is the largest norm of a gradient, above 0, got {most!r} for {name!r}.")
-        found[name] = Mover(name, player, parameters, optimizer_of[name], schedule, pieces, most)
+        largest = clip_of.get(name)
+        found[name] = PlayerOptimizer(
+            name,
+            player,
+            parameters,
+            optimizer_of[name],
+            None if scheduler is None else build_schedule(name, scheduler, unit_of.get(name, "step")),
+            check_count(f"accumulate for {name!r}", accumulate_of.get(name, 1)),
+            None if largest is None else check_number(f"clip for {name!r}", largest, above=0.0),
+        )
     return found
 
 
-def averages(ema: Mapping[str, float] | None, seated: Mapping[str, Mover]) -> None:
-    """Give the movers that ``ema`` names (player -> decay in [0, 1)) their moving averages."""
-    for name, decay in _each("ema", ema, list(seated)).items():
-        seated[name].average = Average(seated[name].player, decay)
+def check_ema(ema: Mapping[str, float] | None, players: list[str]) -> dict[str, float]:
+    """The decays by player.
 
-
-def check_ema(ema: Mapping[str, float] | None, players: list[str]) -> None:
-    """Refuse what :func:`averages` could not make, before any work starts."""
+    Raises:
+        ValueError: where ``ema`` is no mapping from players to decays in [0, 1).
+    """
     if ema is not None and not isinstance(ema, Mapping):
         raise ValueError(f"ema says whose average to keep, such as {{{players[-1]!r}: 0.999}}, got {ema!r}.")
+    decays = {}
     for name, decay in _each("ema", ema, players).items():
-        if not 0 <= decay < 1:
+        decays[name] = check_number(f"ema for {name!r}", decay, least=0.0)
+        if decays[name] >= 1:
             raise ValueError(f"ema is a decay from 0 up to, not including, 1, got {decay!r} for {name!r}.")
+    return decays
+
+
+def _check_shapes_known(game: Game) -> None:
+    """Refuse lazy modules that have not seen a batch."""
+    tensors = [*game.named_parameters(), *game.named_buffers()]
+    lazy = [name for name, tensor in tensors if is_lazy(tensor)]
+    if lazy:
+        raise ValueError(
+            f"{lazy[0]} is of a lazy module, whose shape is not known before its first batch: run the module once, "
+            "with torch.no_grad(): module(x), and make the optimizer after that."
+        )
 
 
 def _check_optimizer(
