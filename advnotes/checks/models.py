@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from advnotes.identity import modules
 
@@ -41,7 +41,7 @@ def check_logits_shape(logits: object, count: int) -> int:
     Raises:
         ValueError: see above.
     """
-    if isinstance(logits, torch.nn.Module):
+    if isinstance(logits, nn.Module):
         raise ValueError(
             f"the model must return logits, and returns a network, a {type(logits).__name__}: it makes models. Pass "
             "what it makes from its arguments"
