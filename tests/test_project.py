@@ -1,12 +1,15 @@
 """What has to agree across files: pins, versions, addresses, notebooks, public names."""
 
 import ast
+import importlib
 import importlib.util
 import inspect
 import json
+import pkgutil
 import re
 import subprocess
 import sys
+import types
 from importlib.metadata import distribution
 from pathlib import Path
 from types import ModuleType
@@ -314,6 +317,23 @@ def test_a_public_name_is_in_the_api_page(name: str) -> None:
     thing = getattr(advnotes, name)
     shown = [m for m in modules if getattr(importlib.import_module(m), name, None) is thing]
     assert shown, f"book/api.md shows no module with {name}, which is defined in {thing.__module__}"
+
+
+def test_a_public_method_has_a_docstring_or_inherits_one() -> None:
+    missing = []
+    for found in pkgutil.walk_packages(advnotes.__path__, "advnotes."):
+        module = importlib.import_module(found.name)
+        classes = [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__]
+        for cls in classes:
+            members = {name: value for name, value in vars(cls).items() if not name.startswith("_")}
+            functions = (types.FunctionType, classmethod, staticmethod, property)
+            methods = [name for name, value in members.items() if isinstance(value, functions)]
+            missing += [
+                f"{found.name}.{cls.__name__}.{name}"
+                for name in methods
+                if not inspect.getdoc(getattr(cls, name))
+            ]
+    assert [name for name in missing if "._" not in name] == []
 
 
 def test_no_module_hides_a_public_name() -> None:

@@ -71,7 +71,7 @@ class APGD(NormAttack):
             )
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return self.steps * self.restarts
 
     @property
@@ -80,7 +80,7 @@ class APGD(NormAttack):
         short: dict[Loss, str] = {cross_entropy: "CE", dlr: "DLR", margin_loss: "margin"}
         return f"APGD-{short.get(self.loss, 'custom')}"
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         return self._best_of(
@@ -145,7 +145,7 @@ class TargetedAPGD(APGD):
             )
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return self.steps * self.restarts * self.targets
 
     @property
@@ -159,7 +159,7 @@ class TargetedAPGD(APGD):
             return ()
         return (f"{self.name}: margin instead of targeted DLR, which wants 4 classes and has {classes}",)
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         logits = model(x)

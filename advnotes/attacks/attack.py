@@ -189,7 +189,7 @@ class NormAttack(Attack):
                 "eps is in the unit of the input, so for pixels in [0, 1] write 8 / 255, not 8"
             )
 
-    def check_batch(self, count: int) -> None:  # noqa: D102
+    def check_batch(self, count: int) -> None:
         self.threat.check_batch(count)
 
     def scaled(self: SomeAttack, factor: float) -> SomeAttack:

@@ -82,7 +82,7 @@ class AutoAttack(NormAttack):
         self.members(10)  # they refuse what does not fit
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return sum(member.estimated_passes for member in self.members(10))
 
     def members(self, classes: int) -> tuple[Attack, ...]:
@@ -128,7 +128,7 @@ class AutoAttack(NormAttack):
             )
         return tuple(notes) if self.randomised else (*notes, *TargetedAPGD(self.threat).remarks(classes))
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         def reached(point: Tensor, logits: Tensor, y: Tensor) -> Ascent:

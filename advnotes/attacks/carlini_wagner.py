@@ -73,10 +73,10 @@ class CarliniWagner(NormAttack):
         check_number("confidence", self.confidence, least=0.0)
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return self.steps * self.searches
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         aim = Confident(model, y, margin_loss, self.targeted)

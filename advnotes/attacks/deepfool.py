@@ -85,10 +85,10 @@ class DeepFool(NormAttack):
             )
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return self.steps
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         nearest = MinimumNormTracker(Classification(model, y, margin_loss), x, self.threat, self.early_stop)

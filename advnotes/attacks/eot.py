@@ -62,7 +62,7 @@ class EOT(Wrapper):
         """The wrapped attack's, times the draws."""
         return self.samples * self.attack.estimated_passes
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         return self.attack.perturb(Draws(model, self.samples), x, y, generator)

@@ -89,10 +89,10 @@ class FAB(NormAttack):
             )
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return self.steps * self.restarts
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         nearest = MinimumNormTracker(
@@ -195,7 +195,7 @@ class TargetedFAB(FAB):
             )
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return self.steps * self.restarts * self.targets
 
     @property

@@ -37,10 +37,10 @@ class FGSM(NormAttack):
         check_loss(self.loss, self.targeted)
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return 1
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         objective = Classification(model, y, self.loss, self.targeted)

@@ -34,5 +34,5 @@ class MIFGSM(PGD):
     random_start: bool = False
     momentum: float = 1.0
 
-    def default_step_size(self) -> float | Tensor:  # noqa: D102
+    def default_step_size(self) -> float | Tensor:
         return self.threat.eps / self.steps

@@ -40,7 +40,7 @@ class Classification:
         self.model, self.y, self.loss, self.targeted = model, y, loss, targeted
         self._labels_checked = False
 
-    def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:
         logits, value = answer_and_loss(self.model, point, self._loss_of)
         predicted = prediction(logits)
         no_class = predicted < 0

@@ -57,7 +57,7 @@ class OnlyAdd(Attack):
         check_counts(shortlist=self.shortlist)
         check_loss(self.loss, self.targeted)
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         budget = torch.as_tensor(self.budget, device=x.device).expand(len(x))

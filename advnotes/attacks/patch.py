@@ -77,7 +77,7 @@ class Patch(Attack):
             )
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return self.steps
 
     def fit(
@@ -166,7 +166,7 @@ class Patch(Attack):
         )
         return x + cover * (drawn - x)
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         seeds = own_seeds(generator, x)

@@ -72,18 +72,18 @@ class PGD(NormAttack):
             raise ValueError("the best of several restarts is only known with best=True")
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return self.steps * self.restarts
 
     @property
-    def returns_best(self) -> bool:  # noqa: D102
+    def returns_best(self) -> bool:
         return self.best
 
-    def check_batch(self, count: int) -> None:  # noqa: D102
+    def check_batch(self, count: int) -> None:
         super().check_batch(count)
         check_per_sample("step_size", self.step_size, count)
 
-    def scaled(self: SomePGD, factor: float) -> SomePGD:  # noqa: D102
+    def scaled(self: SomePGD, factor: float) -> SomePGD:
         step_size = None if self.step_size is None else self.step_size * factor
         return dataclasses.replace(super().scaled(factor), step_size=step_size)
 
@@ -94,7 +94,7 @@ class PGD(NormAttack):
             step_size = step_size[rows]
         return dataclasses.replace(super().rows(rows), step_size=step_size)
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         return self.climb(Classification(model, y, self.loss, self.targeted), x, generator)

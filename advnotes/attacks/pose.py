@@ -83,7 +83,7 @@ class AffineAttack(Attack):
             objective = self._objective(self.prepare(model, x), x, y.clone())
             return objective.pose(self.search(objective, generator).point)
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         objective = self._objective(model, x, y)
@@ -153,10 +153,10 @@ class Pose(AffineAttack):
             )
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return self.steps * self.restarts
 
-    def search(self, objective: PoseObjective, generator: Source) -> Ascent:  # noqa: D102
+    def search(self, objective: PoseObjective, generator: Source) -> Ascent:
         cube = torch.zeros_like(objective.limits)
         seeds = own_seeds(generator, cube)
 
@@ -192,7 +192,7 @@ class RandomPose(AffineAttack):
         super().__post_init__()
         check_counts(tries=self.tries)
 
-    def search(self, objective: PoseObjective, generator: Source) -> Ascent:  # noqa: D102
+    def search(self, objective: PoseObjective, generator: Source) -> Ascent:
         cube = torch.zeros_like(objective.limits)
         seeds = own_seeds(generator, cube)
         points = [2 * uniform(cube, 4, seeds, number).to(cube) - 1 for number in range(self.tries)]
@@ -218,7 +218,7 @@ class GridPose(AffineAttack):
         if len(self.counts) != 4 or min(self.counts) < 1:
             raise ValueError(f"expected four counts of at least 1, got {self.counts}")
 
-    def search(self, objective: PoseObjective, generator: Source) -> Ascent:  # noqa: D102
+    def search(self, objective: PoseObjective, generator: Source) -> Ascent:
         axes = [torch.linspace(-1, 1, n) if n > 1 else torch.zeros(1) for n in self.counts]
         points = torch.tensor(list(product(*(axis.tolist() for axis in axes)))).to(objective.limits)
         return self.best(objective, [point.expand_as(objective.limits) for point in points])

@@ -64,7 +64,7 @@ class Quantized(Wrapper):
         assert isinstance(inner, NormAttack)
         return inner.threat
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         self._check(x)

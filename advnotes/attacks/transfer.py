@@ -67,7 +67,7 @@ class Transfer(Wrapper):
         """None: the attacked model is not asked."""
         return 0
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         with ExitStack() as stack:

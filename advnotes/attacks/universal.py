@@ -83,14 +83,14 @@ class Universal(NormAttack):
             raise ValueError(f"cap must be positive, got {self.cap}")
 
     @property
-    def estimated_passes(self) -> int:  # noqa: D102
+    def estimated_passes(self) -> int:
         return self.steps
 
-    def scaled(self: SomeUniversal, factor: float) -> SomeUniversal:  # noqa: D102
+    def scaled(self: SomeUniversal, factor: float) -> SomeUniversal:
         step_size = None if self.step_size is None else self.step_size * factor
         return dataclasses.replace(super().scaled(factor), step_size=step_size)
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         return (x + self._best(model, x, y, generator, x.device)).clamp(*self.bounds)

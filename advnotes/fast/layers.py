@@ -118,7 +118,7 @@ class Convolution(Affine):
         self.blocks: Blocks | None = None
 
     @property
-    def channels(self) -> int:  # noqa: D102
+    def channels(self) -> int:
         return self.size[1] * self.groups
 
     def _by_input(self, factor: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ class Convolution(Affine):
     def _like(self, source: Source) -> Affine:
         return Convolution(source, self.size, self.like[0])
 
-    def shape(self, x: Tensor) -> tuple[int, ...]:  # noqa: D102
+    def shape(self, x: Tensor) -> tuple[int, ...]:
         sides = zip(x.shape[2:], self.size[2:], self.padding, self.stride, self.dilation, strict=True)
         return (
             len(x),
@@ -141,7 +141,7 @@ class Convolution(Affine):
     def _laid_out(self, weight: Tensor) -> Tensor:
         return weight.contiguous(memory_format=torch.channels_last)
 
-    def refresh(self) -> None:  # noqa: D102
+    def refresh(self) -> None:
         first = self.weight is None
         super().refresh()
         if first:  # whether blocks pay, and which, hangs on the shapes alone
@@ -149,7 +149,7 @@ class Convolution(Affine):
         elif self.blocks is not None:
             self.blocks = self.blocks.filled(self.weight)
 
-    def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:  # noqa: D102
+    def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:
         relu = self.relu and rectified
         geometry = (self.padding, self.stride, self.dilation, self.groups)
         x = channels_last(x)
@@ -166,7 +166,7 @@ class Convolution(Affine):
         out = out if other is None else out + other
         return out.relu_() if relu else out
 
-    def pull(self, gradient: Tensor, x: Tensor) -> Tensor:  # noqa: D102
+    def pull(self, gradient: Tensor, x: Tensor) -> Tensor:
         if self.blocks is not None:
             return self.blocks.pull(gradient, x)
         return torch.ops.aten.convolution_backward(
@@ -179,7 +179,7 @@ class Linear(Affine):
     """A linear layer."""
 
     @property
-    def channels(self) -> int:  # noqa: D102
+    def channels(self) -> int:
         return self.size[1]
 
     def _by_input(self, factor: Tensor) -> Tensor:
@@ -200,10 +200,10 @@ class Linear(Affine):
     def _laid_out(self, weight: Tensor) -> Tensor:
         return weight.reshape(self.size).contiguous()
 
-    def shape(self, x: Tensor) -> tuple[int, ...]:  # noqa: D102
+    def shape(self, x: Tensor) -> tuple[int, ...]:
         return (*x.shape[:-1], self.size[0])
 
-    def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:  # noqa: D102
+    def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:
         relu = self.relu and rectified
         if one_call(x) and self.size.numel() > SMALL and other is None:
             after = "relu" if relu else "none"
@@ -212,7 +212,7 @@ class Linear(Affine):
         out = out if other is None else out + other
         return out.relu_() if relu else out
 
-    def pull(self, gradient: Tensor, x: Tensor) -> Tensor:  # noqa: D102
+    def pull(self, gradient: Tensor, x: Tensor) -> Tensor:
         if one_call(gradient) and self.size.numel() > SMALL:
             return torch.ops.mkldnn._linear_pointwise(gradient, self.weight.t(), None, "none", [], "")
         return gradient @ self.weight

@@ -107,7 +107,7 @@ class Autocast:
     def __init__(self, model: Callable[[Tensor], Tensor], precision: torch.dtype) -> None:
         self.model, self.precision = model, precision
 
-    def __call__(self, x: Tensor) -> Tensor:  # noqa: D102
+    def __call__(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, dtype=self.precision):
             logits = self.model(x)
         return logits.to(x.dtype) if isinstance(logits, Tensor) else logits

@@ -51,7 +51,7 @@ class Perturber(NormAttack):
                 f"targeted={self.targeted} does not go with target={self.target}: give both or none"
             )
 
-    def perturb(  # noqa: D102
+    def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
     ) -> Float[Tensor, "batch ..."]:
         if self.target is not None and bool((y != self.target).any()):

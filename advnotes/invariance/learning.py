@@ -19,7 +19,7 @@ class ConstantScores(nn.Module):
         super().__init__()
         self.scores = nn.Parameter(scores)
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
         return self.scores.expand(len(x), -1)
 
 
@@ -30,7 +30,7 @@ class ResidualScores(nn.Module):
         super().__init__()
         self.prior, self.network = prior.requires_grad_(False), network.requires_grad_(True)
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
         scores, known = self.network(x), self.prior(x)
         if scores.shape != known.shape:
             raise ValueError(

@@ -33,10 +33,10 @@ class L1(Threat):
         if not 0 < self.share <= 1:
             raise ValueError(f"share must lie in (0, 1], got {self.share}")
 
-    def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+    def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
         return delta.flatten(1).abs().sum(dim=1)
 
-    def dual_norm(self, gradient: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+    def dual_norm(self, gradient: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
         return gradient.flatten(1).abs().amax(dim=1)
 
     def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
@@ -88,7 +88,7 @@ class L1(Threat):
         moved = (size - tau.masked_fill(within, 0)).clamp_min(0).minimum(way)
         return (x + delta.sign() * moved.to(x.dtype).view_as(x)).clamp(*bounds)
 
-    def sample(  # noqa: D102
+    def sample(
         self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
     ) -> Float[Tensor, "batch ..."]:
         # d + 1 exponential spacings, normalised, fall uniformly in the simplex; signs spread them over the ball.
@@ -99,7 +99,7 @@ class L1(Threat):
         point = (sign * spacing[:, :size] / spacing.sum(dim=1, keepdim=True)).view_as(x)
         return (point * finite(self.radius(x))).to(x.dtype)
 
-    def steepest(  # noqa: D102
+    def steepest(
         self,
         gradient: Float[Tensor, "batch ..."],
         point: Float[Tensor, "batch ..."] | None = None,

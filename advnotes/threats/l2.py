@@ -13,18 +13,18 @@ __all__ = ["L2"]
 class L2(Threat):
     r"""Euclidean length of at most ``eps``: :math:`\sqrt{\sum_i \delta_i^2} \le \epsilon`."""
 
-    def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+    def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
         return torch.linalg.vector_norm(delta.flatten(1), dim=1)
 
-    def dual_norm(self, gradient: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+    def dual_norm(self, gradient: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
         return self.norm(gradient)  # its own dual
 
-    def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:  # noqa: D102
+    def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         length = per_sample(self.norm(delta), delta)
         inside = length <= self.radius(delta)
         return torch.where(inside, delta, delta * (self.radius(delta) / length.clamp_min(tiny(delta))))
 
-    def sample(  # noqa: D102
+    def sample(
         self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
     ) -> Float[Tensor, "batch ..."]:
         # A Gaussian's direction is uniform; the d-th root spreads the length over the volume.
@@ -34,7 +34,7 @@ class L2(Threat):
         length = u[:, size:] ** (1 / size) / torch.linalg.vector_norm(normal, dim=1, keepdim=True)
         return ((normal * length).view_as(x) * finite(self.radius(x))).to(x.dtype)
 
-    def steepest(  # noqa: D102
+    def steepest(
         self,
         gradient: Float[Tensor, "batch ..."],
         point: Float[Tensor, "batch ..."] | None = None,

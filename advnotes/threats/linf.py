@@ -15,13 +15,13 @@ __all__ = ["Linf"]
 class Linf(Threat):
     r"""Every coordinate may change by at most ``eps``: :math:`\max_i |\delta_i| \le \epsilon`."""
 
-    def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+    def norm(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
         return delta.flatten(1).abs().amax(dim=1)
 
-    def dual_norm(self, gradient: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:  # noqa: D102
+    def dual_norm(self, gradient: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
         return gradient.flatten(1).abs().sum(dim=1)
 
-    def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:  # noqa: D102
+    def project(self, delta: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         radius = self.radius(delta)
         return (
             torch.minimum(torch.maximum(delta, -radius), radius)
@@ -39,13 +39,13 @@ class Linf(Threat):
             lowest, highest = lowest.clamp(*bounds), highest.clamp(*bounds)
         return lambda point: torch.clamp(point, lowest, highest, out=point)
 
-    def sample(  # noqa: D102
+    def sample(
         self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
     ) -> Float[Tensor, "batch ..."]:
         u = uniform(x, x[0].numel(), generator, stream).view_as(x)
         return ((2 * u - 1) * finite(self.radius(x))).to(x.dtype)
 
-    def steepest(  # noqa: D102
+    def steepest(
         self,
         gradient: Float[Tensor, "batch ..."],
         point: Float[Tensor, "batch ..."] | None = None,

@@ -83,10 +83,10 @@ class HalvingSchedule(StepSchedule):
         # There is no checkpoint before the first: the second condition begins to count at the second.
         return cls(2 * eps, checkpoints(steps), unknown, torch.zeros_like(eps).long(), unknown, eps >= 0)
 
-    def direction(self, gradient: Tensor, point: Tensor, threat: Threat, bounds: Bounds) -> Tensor:  # noqa: D102
+    def direction(self, gradient: Tensor, point: Tensor, threat: Threat, bounds: Bounds) -> Tensor:
         return threat.steepest(gradient, point, bounds)
 
-    def update(  # noqa: D102
+    def update(
         self, step: int, loss: Float[Tensor, " batch"], best: Ascent, x: Tensor
     ) -> Bool[Tensor, " batch"] | None:
         if step > 0:
@@ -127,7 +127,7 @@ class SparseSchedule(StepSchedule):
         period = -(-4 * steps // 100)
         return cls(eps, period, eps, changed / 1.5 if warm else size / 5, changed if warm else size)
 
-    def direction(self, gradient: Tensor, point: Tensor, threat: Threat, bounds: Bounds) -> Tensor:  # noqa: D102
+    def direction(self, gradient: Tensor, point: Tensor, threat: Threat, bounds: Bounds) -> Tensor:
         flat = gradient.masked_fill(blocked(gradient, point, bounds), 0).flatten(1)
         strength = flat.abs()
         last = self.count.long().clamp(1, flat.shape[1])[:, None] - 1
@@ -135,7 +135,7 @@ class SparseSchedule(StepSchedule):
         signs = flat.sign() * (strength >= weakest)
         return (signs / signs.abs().sum(dim=1, keepdim=True).clamp_min(1)).view_as(gradient)
 
-    def update(  # noqa: D102
+    def update(
         self, step: int, loss: Float[Tensor, " batch"], best: Ascent, x: Tensor
     ) -> Bool[Tensor, " batch"] | None:
         if step == 0 or step % self.period:
