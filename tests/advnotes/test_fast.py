@@ -238,7 +238,7 @@ def test_blocks_of_pixels_are_the_gradient_of_the_convolution(channels, k, strid
     x = torch.rand(2, channels, 7 + extra, 12, dtype=torch.float64, requires_grad=True)
     y = F.conv2d(x, weight, None, stride, padding)
     g = torch.randn_like(y)
-    torch.testing.assert_close(blocks.pull(g, x), torch.autograd.grad(y, x, g)[0])
+    torch.testing.assert_close(blocks.input_gradient(g, x), torch.autograd.grad(y, x, g)[0])
 
 
 def test_blocks_are_used_where_few_channels_waste_the_processor():
