@@ -9,19 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from advnotes.fast.layers import Affine, Change, Convolution, Linear, Source
+from advnotes.fast.out_of_place import out_of_place
 from advnotes.fast.program import Program
-from advnotes.fast.state import Untraceable
-from advnotes.fast.trace import tensors
 
 __all__ = ["fuse"]
 
 RELU = (F.relu, torch.relu, "relu")
 ADD = (operator.add, torch.add, "add")
-IN_PLACE = {
-    **{getattr(operator, f"i{name}"): getattr(operator, name) for name in ("add", "sub", "mul", "truediv")},
-    **{getattr(torch, f"{name}_"): getattr(torch, name) for name in ("relu", "clamp", "sigmoid", "tanh")},
-    F.relu_: F.relu,
-}
 TIMES = (operator.mul, torch.mul, "mul")
 BY = (operator.truediv, torch.div, "div")
 FLATTEN = (torch.flatten, "flatten", "view", "reshape")
@@ -32,9 +26,9 @@ BY_CHANNEL = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Adap
 def fuse(top: nn.Module, graph: fx.Graph) -> Program:
     """The same function in fewer and cheaper steps, its images in channels-last memory; the arguments are used up."""
     work = _Fusion(top, graph)
+    out_of_place(top, graph)
     # Each pass sees what the one before it has made.
     for step in (
-        work.out_of_place,
         work.drop_unused,
         work.drop_identity,
         work.fix_weights,
@@ -61,34 +55,6 @@ class _Fusion:
     def __init__(self, top: nn.Module, graph: fx.Graph) -> None:
         self.top, self.graph = top, graph
         self.layers: dict[fx.Node, Affine] = {}
-
-    def out_of_place(self, node: fx.Node) -> None:
-        """What writes into its input puts out a new tensor, which those read that come later."""
-        module, before, target = self._module(node), _first(node), node.target
-        underscored = node.op == "call_method" and str(target).endswith("_")
-        if not (node.meta["writes"] or underscored):
-            return
-        kwargs = {name: value for name, value in node.kwargs.items() if name != "inplace"}
-        in_place = hasattr(module, "inplace") or len(kwargs) < len(node.kwargs)
-        if before is None or not (underscored or target in IN_PLACE or in_place):
-            raise Untraceable(f"{node.format_node()} writes into its input")
-        nodes = list(self.graph.nodes)
-        place, written = nodes.index(node), before.meta["values"][0]
-        for other in nodes[:place]:
-            for _, tensor in tensors("", other.meta["values"][0]):
-                if tensor.untyped_storage().data_ptr() != written.untyped_storage().data_ptr():
-                    continue
-                if tensor is not written or other.op in ("placeholder", "get_attr"):
-                    raise Untraceable(f"{node.format_node()} writes into what {other} sees too")
-                for user in set(nodes[place + 1 :]) & set(other.users):
-                    user.replace_input_with(other, node)
-        if underscored:
-            node.target = str(target).removesuffix("_")
-        elif target in IN_PLACE:
-            node.target = IN_PLACE[target]
-        elif module is not None:
-            module.inplace = False  # type: ignore[assignment]
-        node.kwargs = kwargs
 
     def drop_identity(self, node: fx.Node) -> None:
         """In eval mode, dropout is none."""

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from advnotes.fast.fuse import fuse
+from advnotes.fast.modules import ModelSignature
 from advnotes.fast.program import Program
-from advnotes.fast.signature import ModelSignature
 from advnotes.fast.state import Untraceable
 from advnotes.fast.trace import no_randomness, traced
 
@@ -72,10 +72,8 @@ def prepared(
     copy = None
     if work >= (WORTH if copies is None else WORTH_KEPT) or precision is not None:
         try:
-            if copies is None:
-                copy = _checked_copy(model, x, precision or x.dtype)
-            else:
-                copy = _kept_copy(copies, model, x)
+            kept = copies is not None
+            copy = _kept_copy(copies, model, x) if kept else _checked_copy(model, x, precision or x.dtype)
         # A model's forward is anybody's code, and it meets stand-ins for tensors here: it may fail in any way. What is
         # wrong with the model itself comes to light when the attack calls it.
         except Exception as error:
@@ -185,9 +183,8 @@ def _checked_copy(model: Callable[[Tensor], Tensor], x: Tensor, precision: torch
 
 def _new_copy(model: Callable[[Tensor], Tensor], x: Tensor, precision: torch.dtype) -> _Copy:
     if not isinstance(model, nn.Module) or x.dtype != torch.float32:
-        raise Untraceable(
-            f"only modules with float32 inputs have copies, got {type(model).__name__}, {x.dtype}"
-        )
+        kind = type(model).__name__
+        raise Untraceable(f"only modules with float32 inputs have copies, got {kind} and {x.dtype}")
     with torch.no_grad():
         top, graph = traced(model, _points(x))
         return _Copy(fuse(top.to(precision), graph), precision)

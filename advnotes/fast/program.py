@@ -1,7 +1,6 @@
 """A folded graph as a straight line of steps, each with its own way back: one node of autograd for the whole model."""
 
-import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch

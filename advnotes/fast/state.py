@@ -22,33 +22,31 @@ __all__ = ["Untraceable", "check_state"]
 
 #: Instructions that write outside a function, and the one that decides by the kind of an error.
 INSTRUCTIONS = {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "CHECK_EXC_MATCH"}
+# fmt: off
 #: What asks for the mode, or for what only a tensor has, under whatever name.
-ASKS = set(
-    "is_grad_enabled is_inference_mode_enabled requires_grad requires_grad_ grad_fn grad is_leaf Tensor is_tensor "
-    "__dict__ random".split()
-)
+ASKS = {"is_grad_enabled", "is_inference_mode_enabled", "requires_grad", "requires_grad_", "grad_fn", "grad", "is_leaf",
+        "Tensor", "is_tensor", "random", "__dict__"}
 #: Functions and modules that write by name, speak to the user, or answer differently in every call.
-REFUSED = ASKS | set(
-    "setattr delattr globals vars exec eval print open input numpy.random time logging warnings".split()
-)
-#: Methods that forward does not call, or that Python calls before it.
-UNUSED = set(
-    "__init__ __new__ __post_init__ __init_subclass__ __repr__ __str__ __eq__ __hash__ __setattr__ __delattr__ "
-    "__getstate__ __setstate__ __reduce__ __reduce_ex__ __deepcopy__ __copy__ __replace__".split()
-)
+REFUSED = ASKS | {"setattr", "delattr", "globals", "vars", "exec", "eval", "print", "open", "input", "numpy.random",
+                  "time", "logging", "warnings"}
+#: Methods that forward does not call.
+UNUSED = {"__init__", "__new__", "__repr__", "__getstate__", "__setstate__", "__reduce__", "__copy__", "__deepcopy__"}
+# fmt: on
 #: The attributes that every module has.
 OF_ALL_MODULES = set(vars(nn.Module()))
 PLAIN = (int, float, complex, str, bytes, type(None), type(...), slice, range, np.generic, Tensor)
 PLAIN += (torch.dtype, torch.device, torch.layout, torch.memory_format)
 CODE = (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType, types.MemberDescriptorType)
 CODE += (types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType)
-#: Descriptors and what they wrap.
+#: Descriptors, and what they wrap.
 WRAPPED = {
     property: "fget",
     staticmethod: "__func__",
     classmethod: "__func__",
     functools.cached_property: "func",
 }
+#: The size of an object of which all state is in its attributes.
+EMPTY = type("", (), {}).__basicsize__
 
 
 class Untraceable(Exception):  # noqa: N818
@@ -61,14 +59,11 @@ def check_state(model: nn.Module) -> None:
     Raises:
         Untraceable: it says what was found.
     """
-    members = set(model.modules())
-    left: list[Any] = []
-    for module in members:
-        if not type(module).__module__.startswith("torch.nn."):
-            left.append(type(module))
-            values = [value for name, value in vars(module).items() if name not in OF_ALL_MODULES]
-            left += _flat(values)
-    reach = _Reach(members)
+    modules = [module for module in model.modules() if not type(module).__module__.startswith("torch.nn.")]
+    left: list[Any] = [type(module) for module in modules]
+    for module in modules:
+        left += _flat([value for name, value in vars(module).items() if name not in OF_ALL_MODULES])
+    reach = _Reach(set(model.modules()))
     while left:
         reach.visit(left)
         left = reach.members()
@@ -101,14 +96,12 @@ class _Reach:
 
     def members(self) -> list[Any]:
         """What is found in the classes under the names that were read, as far as it is new."""
-        found = [
-            value
-            for kind in self.classes
-            for name, value in vars(kind).items()
-            if name not in UNUSED
-            and (name in self.names or (name.startswith("__") and isinstance(value, types.FunctionType)))
-        ]
-        return [value for value in found if id(value) not in self.seen]
+        found: list[Any] = []
+        for name, value in (entry for kind in self.classes for entry in vars(kind).items()):
+            implicit = name.startswith("__") and isinstance(value, types.FunctionType)
+            if (name in self.names or implicit) and name not in UNUSED and id(value) not in self.seen:
+                found.append(value)
+        return found
 
     def _parts(self, thing: Any) -> list[Any]:
         kind = type(thing)
@@ -127,9 +120,10 @@ class _Reach:
             whole = isinstance(thing, types.ModuleType) and own(thing.__name__)
             if not whole and isinstance(owner, (types.ModuleType, type, type(None))):
                 return []
-        if isinstance(thing, types.SimpleNamespace | enum.Enum) or (
-            hasattr(thing, "__dict__") and all(own(base.__module__) for base in kind.__mro__[:-1])
-        ):
+        ours = all(
+            own(base.__module__) or base.__module__.startswith("advnotes.") for base in kind.__mro__[:-1]
+        )
+        if isinstance(thing, (types.SimpleNamespace, enum.Enum)) or (ours and kind.__basicsize__ == EMPTY):
             # Settings: all their values are plain, and no code that is reached sets one.
             return [kind, *vars(thing).values()]
         raise Untraceable(f"forward reaches a {kind.__name__} that it may write into or ask: {thing!r:.80}")

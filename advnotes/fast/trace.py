@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from advnotes.fast.signature import HOOKS, ModelSignature
+from advnotes.fast.modules import ModelSignature, copied
 from advnotes.fast.state import Untraceable, check_state
 
 __all__ = ["call_of", "no_randomness", "tensors", "traced"]
@@ -34,7 +34,7 @@ def traced(model: nn.Module, points: Tensor) -> tuple[nn.Module, fx.Graph]:
         Untraceable: where the graph would not be the whole of what ``forward`` does.
     """
     check_state(model)
-    skeleton = _Outside(_copy(model, points, {}))
+    skeleton = _Outside(copied(model, points, {}))
     # A recurrent layer puts its weights in order in its first pass; it is a single step of the graph.
     written = [module for module in skeleton.modules() if not isinstance(module, nn.RNNBase)]
     before = ModelSignature(written, points)
@@ -169,51 +169,6 @@ class _NothingComputed(TorchDispatchMode):
         if self.off:
             return func(*args, **(kwargs or {}))
         raise Untraceable(f"forward computes {func} beside what becomes of its input")
-
-
-def _copy(module: nn.Module, like: Tensor, known: dict[nn.Module, nn.Module]) -> nn.Module:
-    """Modules anew, with the same tensors, which ask for no gradients."""
-    if module in known:
-        return known[module]
-    home = type(module).__module__
-    state = vars(module)
-    if (
-        module.training
-        or type(module).__call__ is not nn.Module.__call__  # compiled, scripted, wrapped
-        or state.get("_compiled_call_impl") is not None
-        or home.startswith(("torch.nn.parallel", "torch.distributed", "torch.jit", "torch._dynamo"))
-        or any(state.get(hooks) for hooks in HOOKS)
-        or any(getattr(nn.modules.module, f"_global{hooks}", None) for hooks in HOOKS)
-        or "parametrizations" in state["_modules"]
-        or "forward" in state
-    ):
-        raise Untraceable(f"{type(module).__name__} has hooks, a wrapper or a mode that a graph would lose")
-    for tensor in [*state["_parameters"].values(), *state["_buffers"].values()]:
-        if tensor is not None and not (
-            type(tensor) in (Tensor, nn.Parameter)
-            and tensor.layout == torch.strided
-            and tensor.device == like.device
-            and (tensor.dtype == like.dtype or not tensor.is_floating_point())
-        ):
-            raise Untraceable(f"a tensor of {type(module).__name__} is not like the input")
-    known[module] = copy = object.__new__(type(module))
-    vars(copy).update({name: _copied(value, like, known) for name, value in state.items()})
-    vars(copy)["_parameters"] = {
-        name: None if value is None else nn.Parameter(value.detach(), requires_grad=False)
-        for name, value in state["_parameters"].items()
-    }
-    return copy
-
-
-def _copied(value: Any, like: Tensor, known: dict[nn.Module, nn.Module]) -> Any:
-    """The containers that ``forward`` could write into, and the modules in them, copied."""
-    if isinstance(value, nn.Module):
-        return _copy(value, like, known)
-    if type(value) in (list, tuple, set):
-        return type(value)(_copied(item, like, known) for item in value)
-    if type(value) is dict:
-        return {key: _copied(item, like, known) for key, item in value.items()}
-    return value
 
 
 @contextmanager

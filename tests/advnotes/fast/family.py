@@ -1,7 +1,6 @@
-"""Small models of many architectures, each of which has a copy; and some that must not have one."""
+"""Small models of many architectures, each of which has a copy."""
 
 import dataclasses
-import types
 
 import torch
 import torch.nn.functional as F
@@ -211,34 +210,48 @@ def family() -> dict[str, nn.Module]:
         "residual": layers(conv(3, 6, 3), Residual(6, 6, False), Residual(6, 8, False), nn.AdaptiveAvgPool2d(1)),
         "preactivation": layers(conv(3, 6, 3), Residual(6, 6, True), Residual(6, 8, True), norm(8), nn.ReLU(True)),
         "excitation": layers(conv(3, 6, 3), Excite(6), conv(6, 4, 3)),
-        "dense": net(dense, stem=conv(3, 4, 3, padding=1), one=conv(4, 4, 3, padding=1), two=conv(8, 4, 1), head=ends(768)),
+        "dense": net(dense, stem=conv(3, 4, 3, padding=1), one=conv(4, 4, 3, padding=1), two=conv(8, 4, 1),
+            head=ends(768)),
         "shared": (lambda layer: layers(layer, norm(3), nn.ReLU(), layer, norm(3)))(conv(3, 3, 3, padding=1)),
-        "tied": net(lambda self, x: self.head(F.conv_transpose2d(self.conv(x).relu(), self.conv.weight)), conv=conv(3, 4, 3), head=ends(192)),
+        "tied": net(lambda self, x: self.head(F.conv_transpose2d(self.conv(x).relu(), self.conv.weight)),
+            conv=conv(3, 4, 3), head=ends(192)),
         "transformer": Transformer(),
-        "attention": net(attended, conv=conv(3, 8, 4, 4), attend=nn.MultiheadAttention(8, 2, batch_first=True), head=nn.Linear(8, 5)),
-        "encoder": nn.Sequential(net(lambda self, x: self.conv(x).flatten(2).mT, conv=conv(3, 8, 4, 4)), nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Flatten(), nn.Linear(32, 5)),
+        "attention": net(attended, conv=conv(3, 8, 4, 4), attend=nn.MultiheadAttention(8, 2, batch_first=True),
+            head=nn.Linear(8, 5)),
+        "encoder": nn.Sequential(net(lambda self, x: self.conv(x).flatten(2).mT, conv=conv(3, 8, 4, 4)),
+            nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Flatten(), nn.Linear(32, 5)),
         "mixer": Mixer(),
         "u-net": net(unet, down=conv(3, 4, 3, padding=1), low=conv(4, 4, 3, padding=1), head=ends(512)),
         "chunks": net(gated, conv=conv(3, 8, 3, padding=1), mix=conv(4, 4, 3, padding=1), head=ends()),
-        "second chunk later": net(kept_half, conv=conv(3, 8, 3, padding=1), mix=conv(4, 4, 3, padding=1), head=ends()),
-        "in place for both": net(rectified_for_both, conv=conv(3, 4, 3, padding=1), mix=conv(4, 4, 3, padding=1), head=ends()),
+        "second chunk later": net(kept_half, conv=conv(3, 8, 3, padding=1), mix=conv(4, 4, 3, padding=1),
+            head=ends()),
+        "in place for both": net(rectified_for_both, conv=conv(3, 4, 3, padding=1), mix=conv(4, 4, 3, padding=1),
+            head=ends()),
         "written and read": net(written_and_read, conv=conv(3, 4, 3, padding=1), mix=conv(4, 4, 1), head=ends()),
-        "doubled": net(lambda self, x: self.head((lambda h: h + h)(self.conv(x)).relu()), conv=conv(3, 4, 3, padding=1), head=ends()),
-        "tokens with norm": nn.Sequential(nn.Flatten(2), nn.Linear(64, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Flatten(), nn.Linear(9, 5)),
-        "more tokens with norm": nn.Sequential(nn.Flatten(2), nn.Linear(64, 7), nn.BatchNorm1d(3), nn.Flatten(), nn.Linear(21, 5)),
-        "norm after linear": nn.Sequential(nn.Flatten(), nn.Linear(192, 100), nn.BatchNorm1d(100), nn.ReLU(), nn.Linear(100, 120), nn.Linear(120, 5)),
-        "repeating factor": net(lambda self, x: self.head(self.conv(x.mean(dim=1, keepdim=True) * self.factor)), factor=nn.Parameter(torch.rand(3, 1, 1)), conv=conv(3, 4, 3, padding=1), head=ends()),
+        "doubled": net(lambda self, x: self.head((lambda h: h + h)(self.conv(x)).relu()), conv=conv(3, 4, 3,
+            padding=1), head=ends()),
+        "tokens with norm": nn.Sequential(nn.Flatten(2), nn.Linear(64, 3), nn.BatchNorm1d(3), nn.ReLU(),
+            nn.Flatten(), nn.Linear(9, 5)),
+        "more tokens with norm": nn.Sequential(nn.Flatten(2), nn.Linear(64, 7), nn.BatchNorm1d(3), nn.Flatten(),
+            nn.Linear(21, 5)),
+        "norm after linear": nn.Sequential(nn.Flatten(), nn.Linear(192, 100), nn.BatchNorm1d(100), nn.ReLU(),
+            nn.Linear(100, 120), nn.Linear(120, 5)),
+        "repeating factor": net(lambda self, x: self.head(self.conv(x.mean(dim=1, keepdim=True) * self.factor)),
+            factor=nn.Parameter(torch.rand(3, 1, 1)), conv=conv(3, 4, 3, padding=1), head=ends()),
         "recurrent": net(recurrent, lstm=nn.LSTM(3, 6, batch_first=True), head=nn.Linear(6, 5)),
         "padded": net(padded, conv=conv(3, 4, 3, 3), head=ends(36)),
         "tensorflow padding": layers(ConvNorm(3, 4, 3, stride=2), ConvNorm(4, 6, 1), ConvNorm(6, 6, 5, 2, groups=6)),
         "shuffled": net(shuffled, conv=conv(3, 4, 3, padding=1), head=ends()),
         "standardised": net(standardised, conv=conv(3, 4, 3, padding=0), head=ends(144)),
         "same shapes": net(same_shapes, conv=conv(3, 3, 3, padding=1), head=ends(192)),
-        "settings": net(configured, conv=conv(3, 4, 3, padding=1), head=ends(), settings=Settings(), table={"scale": 3.0}),
-        "one dimension": nn.Sequential(nn.Flatten(2), nn.Conv1d(3, 4, 5, 2), nn.BatchNorm1d(4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(5)),
+        "settings": net(configured, conv=conv(3, 4, 3, padding=1), head=ends(), settings=Settings(),
+            table={"scale": 3.0}),
+        "one dimension": nn.Sequential(nn.Flatten(2), nn.Conv1d(3, 4, 5, 2), nn.BatchNorm1d(4), nn.ReLU(),
+            nn.Flatten(), nn.LazyLinear(5)),
         "three dimensions": layers(nn.Unflatten(1, (1, 3)), nn.Conv3d(1, 4, 3), nn.BatchNorm3d(4), nn.ReLU()),
         "frequencies": net(lambda self, x: self.head(torch.fft.rfft2(x).abs().flatten(1)), head=nn.LazyLinear(5)),
-        "rounded, straight-through": net(lambda self, x: self.head(x + ((x * 3).round() / 3 - x).detach()), head=ends(192)),
+        "rounded, straight-through": net(lambda self, x: self.head(x + ((x * 3).round() / 3 - x).detach()),
+            head=ends(192)),
         "logits read": net(lambda self, x: (lambda z: (z.softmax(1), z)[1])(self.head(x)), head=ends(192)),
     }  # fmt: skip
 
@@ -253,158 +266,3 @@ def settled(model: nn.Module) -> nn.Module:
         for _ in range(2):
             model(torch.rand(6, 3, 8, 8))
     return model.eval()
-
-
-LOG: list[object] = []
-TABLE: dict[str, object] = {}
-CACHE = types.SimpleNamespace(h=None)
-LAST = None
-SEEN: list[type] = []
-
-
-class Memory:
-    """Keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.kept: list[object] = []
-        self.h = None
-
-
-class Rounded(torch.autograd.Function):
-    """With the identity's gradient where the gradient is large."""
-
-    @staticmethod
-    def forward(ctx, x):
-        return x
-
-    @staticmethod
-    def backward(ctx, g):
-        return g.clamp(-1e3, 1e3)
-
-
-def keeps_attribute(self, x):
-    self.cache.h = x
-    return self.head(x)
-
-
-def keeps_in_list(self, x):
-    self.cache.kept.append(x)
-    return self.head(x)
-
-
-def appends(self, x):
-    LOG.append(x)
-    return self.head(x)
-
-
-def enters(self, x):
-    TABLE["x"] = x
-    return self.head(x)
-
-
-def remembers_globally(self, x):
-    global LAST
-    LAST = x
-    return self.head(x)
-
-
-def sets_on_a_global(self, x):
-    CACHE.h = x
-    return self.head(x)
-
-
-def sets_on_the_class(self, x):
-    type(self).last = x
-    return self.head(x)
-
-
-def sets_by_name(self, x):
-    setattr(CACHE, "h", x)  # noqa: B010
-    return self.head(x)
-
-
-def defaults(self, x, kept=LOG):
-    kept.append(x)
-    return self.head(x)
-
-
-def closes_over(kept):
-    def run(self, x):
-        kept.append(x)
-        return self.head(x)
-
-    return run
-
-
-def appending_method(self, x):
-    return self.head(self.note(x))
-
-
-class Noting(Net):
-    """By a method."""
-
-    kept: list[object] = []  # noqa: RUF012
-
-    def note(self, x):
-        self.kept.append(x)
-        return x
-
-
-def nested(self, x):
-    self.table["rows"].append(x)
-    return self.head(x)
-
-
-def caught(self, x):
-    try:
-        return self.head(x) if x.mean() > 0 else self.head(-x)
-    except Exception:
-        return self.head(2 * x)
-
-
-def asks_for_grad(self, x):
-    return self.head(x if torch.is_grad_enabled() else x.clamp(max=50))
-
-
-def asks_for_type(self, x):
-    return self.head(x * 2 if isinstance(x, torch.Tensor) else x)
-
-
-def without_gradients(self, x):
-    with torch.no_grad():
-        shift = x.clamp(-50, 50) - x
-    return self.head(x + shift)
-
-
-def under_autocast(self, x):
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        return self.head(x).float()
-
-
-def written_view(self, x):
-    h = self.head[0](x * 1)
-    h.view(-1).relu_()
-    return self.head[1](h)
-
-
-def refused() -> dict[str, nn.Module]:
-    """Models that must not be copied."""
-    runs = {run.__name__: run for run in (
-        keeps_attribute, keeps_in_list, appends, enters, remembers_globally, sets_on_a_global, sets_on_the_class,
-        sets_by_name, defaults, nested, caught, asks_for_grad, asks_for_type, without_gradients, under_autocast, written_view,
-    )}  # fmt: skip
-    runs |= {
-        "closes over a list": closes_over([]),
-        "an autograd function": lambda self, x: self.head(Rounded.apply(x)),
-        "the input's values": lambda self, x: self.head(x) if x.mean() > 0.5 else self.head(-x),
-        "a hidden batch size": lambda self, x: self.head(x) if len(x) < 100 else self.head(-x),
-        "a bound method of a list": lambda self, x: (self.note(x), self.head(x))[1],
-    }
-    made: dict[str, nn.Module] = {
-        name: Net(run, head=ends(192), cache=Memory(), table={"rows": []}, note=[].append) if "bound" in name
-        else Net(run, head=ends(192), cache=Memory(), table={"rows": []})
-        for name, run in runs.items()
-    }  # fmt: skip
-    for name in set(runs) - {"keeps_attribute", "keeps_in_list"}:
-        del made[name].cache
-    return made | {"appending_method": Noting(appending_method, head=ends(192))}

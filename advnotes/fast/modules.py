@@ -1,4 +1,4 @@
-"""What a copy was made from, so that it can be told whether the model is still the same."""
+"""The modules of a model: copied around the same tensors, and told whether they are still the same."""
 
 import operator
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["HOOKS", "ModelSignature"]
+from advnotes.fast.state import Untraceable
+
+__all__ = ["ModelSignature", "copied"]
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -57,3 +59,48 @@ def _containers(value: Any) -> Iterator[Any]:
         yield value
         for item in value.values() if isinstance(value, dict) else value:
             yield from _containers(item)
+
+
+def copied(module: nn.Module, like: Tensor, known: dict[nn.Module, nn.Module]) -> nn.Module:
+    """Modules anew, with the same tensors, which ask for no gradients."""
+    if module in known:
+        return known[module]
+    home = type(module).__module__
+    state = vars(module)
+    if (
+        module.training
+        or type(module).__call__ is not nn.Module.__call__  # compiled, scripted, wrapped
+        or state.get("_compiled_call_impl") is not None
+        or home.startswith(("torch.nn.parallel", "torch.distributed", "torch.jit", "torch._dynamo"))
+        or any(state.get(hooks) for hooks in HOOKS)
+        or any(getattr(nn.modules.module, f"_global{hooks}", None) for hooks in HOOKS)
+        or "parametrizations" in state["_modules"]
+        or "forward" in state
+    ):
+        raise Untraceable(f"{type(module).__name__} has hooks, a wrapper or a mode that a graph would lose")
+    for tensor in [*state["_parameters"].values(), *state["_buffers"].values()]:
+        if tensor is not None and not (
+            type(tensor) in (Tensor, nn.Parameter)
+            and tensor.layout == torch.strided
+            and tensor.device == like.device
+            and (tensor.dtype == like.dtype or not tensor.is_floating_point())
+        ):
+            raise Untraceable(f"a tensor of {type(module).__name__} is not like the input")
+    known[module] = copy = object.__new__(type(module))
+    vars(copy).update({name: _contents(value, like, known) for name, value in state.items()})
+    vars(copy)["_parameters"] = {
+        name: None if value is None else nn.Parameter(value.detach(), requires_grad=False)
+        for name, value in state["_parameters"].items()
+    }
+    return copy
+
+
+def _contents(value: Any, like: Tensor, known: dict[nn.Module, nn.Module]) -> Any:
+    """The containers that ``forward`` could write into, and the modules in them, copied."""
+    if isinstance(value, nn.Module):
+        return copied(value, like, known)
+    if type(value) in (list, tuple, set):
+        return type(value)(_contents(item, like, known) for item in value)
+    if type(value) is dict:
+        return {key: _contents(item, like, known) for key, item in value.items()}
+    return value
