@@ -34,7 +34,20 @@ UNUSED = {"__init__", "__new__", "__repr__", "__getstate__", "__setstate__", "__
 # fmt: on
 #: The attributes that every module has.
 OF_ALL_MODULES = set(vars(nn.Module()))
-PLAIN = (int, float, complex, str, bytes, type(None), type(...), slice, range, np.generic, Tensor)
+PLAIN = (
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    type(None),
+    type(...),
+    type(NotImplemented),
+    slice,
+    range,
+    np.generic,
+    Tensor,
+)
 PLAIN += (torch.dtype, torch.device, torch.layout, torch.memory_format)
 CODE = (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType, types.MemberDescriptorType)
 CODE += (types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType)

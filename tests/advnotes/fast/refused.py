@@ -169,4 +169,4 @@ def models() -> dict[str, nn.Module]:
             made[name].cache = Memory()
         if "bound" in name:
             made[name].note = made[name].table["rows"].append
-    return made | {"appending_method": Noting(appending_method, head=head())}
+    return made | {"appending_method": Noting(appending_method, head=head(), table={"rows": []})}
