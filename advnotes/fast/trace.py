@@ -117,8 +117,8 @@ class _Tracer(fx.Tracer):
     def batch_size(self) -> Any:
         if self.batch is None:
             x = next(iter(self.graph.nodes))
-            self.batch = self.create_proxy("call_method", "size", (self.proxy(x), 0), {})
-        return self.batch
+            self.batch = self.create_node("call_method", "size", (x, 0), {})
+        return self.proxy(self.batch)
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         # A graph knows no torch.no_grad(): what is held still in forward would get a gradient in the copy.
