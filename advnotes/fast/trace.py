@@ -40,8 +40,11 @@ def traced(model: nn.Module, points: Tensor) -> tuple[nn.Module, fx.Graph]:
     before = ModelSignature(written, points)
     with torch.enable_grad(), no_randomness(points.device):
         tracer = _Tracer([points[-size:].clone() for size in SIZES])
-        with tracer.nothing_computed:
-            graph = tracer.trace(skeleton)
+        try:
+            with tracer.nothing_computed:
+                graph = tracer.trace(skeleton)
+        finally:
+            tracer.batch = None  # PyTorch keeps the last tracer
     if ModelSignature(written, points) != before:
         raise Untraceable("forward writes attributes of the model")
     return skeleton, graph
@@ -117,8 +120,8 @@ class _Tracer(fx.Tracer):
     def batch_size(self) -> Any:
         if self.batch is None:
             x = next(iter(self.graph.nodes))
-            self.batch = self.create_node("call_method", "size", (x, 0), {})
-        return self.proxy(self.batch)
+            self.batch = self.create_proxy("call_method", "size", (self.proxy(x), 0), {})
+        return self.batch  # one object, so that equal shapes are equal
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         # A graph knows no torch.no_grad(): what is held still in forward would get a gradient in the copy.
