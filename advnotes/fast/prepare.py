@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -72,8 +73,8 @@ def prepared(
     copy = None
     if work >= (WORTH if copies is None else WORTH_KEPT) or precision is not None:
         try:
-            kept = copies is not None
-            copy = _kept_copy(copies, model, x) if kept else _checked_copy(model, x, precision or x.dtype)
+            new = partial(_checked_copy, precision=precision or x.dtype)
+            copy = (new if copies is None else partial(_kept_copy, copies))(model, x)
         # A model's forward is anybody's code, and it meets stand-ins for tensors here: it may fail in any way. What is
         # wrong with the model itself comes to light when the attack calls it.
         except Exception as error:

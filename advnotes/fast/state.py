@@ -34,7 +34,7 @@ UNUSED = {"__init__", "__new__", "__repr__", "__getstate__", "__setstate__", "__
 # fmt: on
 #: The attributes that every module has.
 OF_ALL_MODULES = set(vars(nn.Module()))
-PLAIN = (
+PLAIN: tuple[type, ...] = (
     int,
     float,
     complex,
@@ -49,7 +49,13 @@ PLAIN = (
     Tensor,
 )
 PLAIN += (torch.dtype, torch.device, torch.layout, torch.memory_format)
-CODE = (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType, types.MemberDescriptorType)
+CODE: tuple[type, ...] = (
+    type,
+    types.FunctionType,
+    types.ModuleType,
+    types.BuiltinFunctionType,
+    types.MemberDescriptorType,
+)
 CODE += (types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType)
 #: Descriptors, and what they wrap.
 WRAPPED = {

@@ -95,7 +95,7 @@ class _StandIn(fx.Proxy):
         return one
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([self[i] for i in range(len(self))])
+        return iter([operator.getitem(self, i) for i in range(len(self))])
 
 
 class _Tracer(fx.Tracer):

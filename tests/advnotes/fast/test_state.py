@@ -13,9 +13,14 @@ from tests.advnotes.fast.models import MANY
 X = torch.rand(6, 3, 8, 8)
 
 
+def stand_ins() -> list[object]:
+    gc.collect()
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), fx.Proxy)]
+
+
 @pytest.mark.parametrize("name", refused.models())
 def test_it_has_no_copy_and_leaves_no_stand_in(name):
-    model = refused.models()[name].eval()
+    model, before = refused.models()[name].eval(), stand_ins()
     assert why_not(model, X) != ""
     assert prepared(model, X, passes=MANY) is model
     with keeping():
@@ -23,5 +28,4 @@ def test_it_has_no_copy_and_leaves_no_stand_in(name):
     assert refused.kept() == []
     assert not getattr(model, "cache", None) or (model.cache.h, model.cache.kept) == (None, [])
     assert model.table == {"rows": []}
-    gc.collect()
-    assert not [thing for thing in gc.get_objects() if isinstance(thing, fx.Proxy)]
+    assert len(stand_ins()) <= len(before)
