@@ -44,7 +44,7 @@ def traced(model: nn.Module, points: Tensor) -> tuple[nn.Module, fx.Graph]:
             with tracer.nothing_computed:
                 graph = tracer.trace(skeleton)
         finally:
-            tracer.batch = None  # PyTorch keeps the last tracer
+            vars(tracer).clear()  # PyTorch keeps the last tracer alive, and with it what forward has seen
     if ModelSignature(written, points) != before:
         raise Untraceable("forward writes attributes of the model")
     return skeleton, graph
