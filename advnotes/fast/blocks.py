@@ -78,7 +78,7 @@ class Blocks:
         """The same blocks for another weight of the same shape."""
         return replace(self, kernel=rearranged(weight, self.meets))
 
-    def pull(self, gradient: Tensor, x: Tensor) -> Tensor:
+    def input_gradient(self, gradient: Tensor, x: Tensor) -> Tensor:
         """The gradient of ``x`` from that of the convolution's output."""
         height, width = x.shape[2:]
         rows, columns = (math.ceil((size + self.offset) / self.side) for size in (height, width))

@@ -50,14 +50,6 @@ class Affine(nn.Module):
         self.register_buffer("bias", None)
         self.relu = False
 
-    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        """``relu(W x + b + other)``; its way back is :meth:`pull`, not autograd's."""
-        return self.push(x, other)
-
-    @abstractmethod
-    def shape(self, x: Tensor) -> tuple[int, ...]:
-        """The shape of the output."""
-
     def scaled(self, change: Callable[[], Change]) -> "Affine":
         """The layer with another factor before and after it, and a shift."""
 
@@ -99,11 +91,14 @@ class Affine(nn.Module):
         """The weight in the memory that the passes want; itself where it is there."""
 
     @abstractmethod
-    def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:
-        """The forward pass; ``other`` has the shape of the output. Without ``rectified``, no rectifier ends it."""
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        """``relu(W x + b + other)``, whose way back is :meth:`input_gradient`, not autograd's.
+
+        ``other`` has the shape of the output.
+        """
 
     @abstractmethod
-    def pull(self, gradient: Tensor, x: Tensor) -> Tensor:
+    def input_gradient(self, gradient: Tensor, x: Tensor) -> Tensor:
         """The gradient of ``x``, from that of ``W x``."""
 
 
@@ -130,14 +125,6 @@ class Convolution(Affine):
     def _like(self, source: Source) -> Affine:
         return Convolution(source, self.size, self.like[0])
 
-    def shape(self, x: Tensor) -> tuple[int, ...]:
-        sides = zip(x.shape[2:], self.size[2:], self.padding, self.stride, self.dilation, strict=True)
-        return (
-            len(x),
-            self.size[0],
-            *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, p, s, d in sides),
-        )
-
     def _laid_out(self, weight: Tensor) -> Tensor:
         return weight.contiguous(memory_format=torch.channels_last)
 
@@ -149,26 +136,25 @@ class Convolution(Affine):
         elif self.blocks is not None:
             self.blocks = self.blocks.filled(self.weight)
 
-    def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:
-        relu = self.relu and rectified
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
         geometry = (self.padding, self.stride, self.dilation, self.groups)
         x = channels_last(x)
         if one_call(x) and other is None:
-            after = "relu" if relu else "none"
+            after = "relu" if self.relu else "none"
             return torch.ops.mkldnn._convolution_pointwise(
                 x, self.weight, self.bias, *geometry, after, [], ""
             )
         if one_call(x) and other is not None and other.is_contiguous(memory_format=torch.channels_last):
             return torch.ops.mkldnn._convolution_pointwise.binary(
-                x, other, self.weight, self.bias, *geometry, "add", 1.0, "relu" if relu else None, [], ""
+                x, other, self.weight, self.bias, *geometry, "add", 1.0, "relu" if self.relu else None, [], ""
             )
         out = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
         out = out if other is None else out + other
-        return out.relu_() if relu else out
+        return out.relu_() if self.relu else out
 
-    def pull(self, gradient: Tensor, x: Tensor) -> Tensor:
+    def input_gradient(self, gradient: Tensor, x: Tensor) -> Tensor:
         if self.blocks is not None:
-            return self.blocks.pull(gradient, x)
+            return self.blocks.input_gradient(gradient, x)
         return torch.ops.aten.convolution_backward(
             gradient, x, self.weight, None, self.stride, self.padding, self.dilation, False, [0, 0], self.groups,
             [True, False, False],
@@ -200,19 +186,15 @@ class Linear(Affine):
     def _laid_out(self, weight: Tensor) -> Tensor:
         return weight.reshape(self.size).contiguous()
 
-    def shape(self, x: Tensor) -> tuple[int, ...]:
-        return (*x.shape[:-1], self.size[0])
-
-    def push(self, x: Tensor, other: Tensor | None = None, rectified: bool = True) -> Tensor:
-        relu = self.relu and rectified
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
         if one_call(x) and self.size.numel() > SMALL and other is None:
-            after = "relu" if relu else "none"
+            after = "relu" if self.relu else "none"
             return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, after, [], "")
         out = F.linear(x, self.weight, self.bias)
         out = out if other is None else out + other
-        return out.relu_() if relu else out
+        return out.relu_() if self.relu else out
 
-    def pull(self, gradient: Tensor, x: Tensor) -> Tensor:
+    def input_gradient(self, gradient: Tensor, x: Tensor) -> Tensor:
         if one_call(gradient) and self.size.numel() > SMALL:
             return torch.ops.mkldnn._linear_pointwise(gradient, self.weight.t(), None, "none", [], "")
         return gradient @ self.weight

@@ -1,8 +1,10 @@
 """A copy of a model that computes the same logits and input gradients faster."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -10,11 +12,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
-from advnotes.fast.fold import folded
+from advnotes.fast.fuse import fuse
+from advnotes.fast.modules import ModelSignature
 from advnotes.fast.program import Program
-from advnotes.fast.trace import Seen, traced
+from advnotes.fast.state import Untraceable
+from advnotes.fast.trace import no_randomness, traced
 
-__all__ = ["Autocast", "keeping", "prepared"]
+__all__ = ["Autocast", "keeping", "prepared", "why_not"]
+
+#: Says at the level DEBUG why a model has no copy.
+LOG = logging.getLogger("advnotes.fast")
 
 SomeModel = TypeVar("SomeModel", bound=Callable[[Tensor], Tensor])
 
@@ -40,13 +47,17 @@ def prepared(
     within the layer before them; images lie in channels-last memory; the gradient with respect to few channels is
     computed as :class:`~advnotes.fast.blocks.Blocks` has it. The result agrees with the model's to rounding.
 
-    The model itself comes back, without a word, where a copy may not be the same function or does not pay: it is not a
-    module in eval mode whose parameters are float32 on the device of ``x``; it has hooks, parametrisations or wrappers
-    (compiled, parallel); what its ``forward`` does depends on the input's values, draws at random, computes beside the
-    input, or writes attributes; two samples' logits or gradients differ from the model's; or the passes are too few.
+    The model itself comes back where a copy may not be the same function or does not pay: it is not a module in eval
+    mode whose parameters are float32 on the device of ``x``; it has hooks, parametrisations or wrappers (compiled,
+    parallel); what its ``forward`` does depends on the input's values, on the size of the batch or on whether
+    gradients are recorded, draws at random, computes beside the input, or writes attributes; it reaches an object,
+    a global container or an autograd function of the user's own; the logits or gradients differ from the model's at
+    some inputs, noise or extremes; or the passes are too few. :func:`why_not` says which of them it is, as does the
+    logger ``advnotes.fast`` at the level DEBUG.
 
-    Nothing changes in the model. The copy is one of its present parameters: where they change, prepare anew, which
-    within :func:`keeping` costs little. The copy gives no gradients of parameters and no second derivatives.
+    Nothing changes in the model, and its ``forward`` is not called any more where there is a copy: what counts calls
+    there sees none. The copy is one of its present parameters: where they change, prepare anew, which within
+    :func:`keeping` costs little. The copy gives no gradients of parameters and no second derivatives.
 
     Args:
         model: maps ``x`` to logits, in eval mode.
@@ -60,15 +71,32 @@ def prepared(
         return model
     copies = _copies.get() if precision is None else None
     copy = None
-    if isinstance(model, nn.Module) and x.dtype == torch.float32:
-        if copies is not None and work >= WORTH_KEPT:
-            copy = _kept_copy(copies, model, x)
-        elif work >= WORTH or precision is not None:
-            copy = _new_copy(model, x[:2], precision or x.dtype)
-            copy = copy if copy is not None and _agrees(copy, model, x) else None
+    if work >= (WORTH if copies is None else WORTH_KEPT) or precision is not None:
+        try:
+            new = partial(_checked_copy, precision=precision or x.dtype)
+            copy = (new if copies is None else partial(_kept_copy, copies))(model, x)
+        # A model's forward is anybody's code, and it meets stand-ins for tensors here: it may fail in any way. What is
+        # wrong with the model itself comes to light when the attack calls it.
+        except Exception as error:
+            LOG.debug("no copy of %s: %s", type(model).__name__, _reason(error))
     if copy is not None:
         return copy
     return model if precision is None else Autocast(model, precision)
+
+
+def why_not(
+    model: Callable[[Tensor], Tensor], x: Float[Tensor, "batch ..."], precision: torch.dtype | None = None
+) -> str:
+    """Why :func:`prepared` makes no copy of a model for inputs like ``x``; empty where it makes one."""
+    try:
+        _checked_copy(model, x, precision or x.dtype)
+    except Exception as error:
+        return _reason(error)
+    return ""
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, Untraceable) else f"{type(error).__name__}: {error}"
 
 
 #: The copies that are kept, by their models; None where none are.
@@ -124,67 +152,67 @@ class _Copy(nn.Module):
         return self.program(x.to(self.precision)).to(x.dtype)
 
 
-def _kept_copy(copies: WeakIdKeyDictionary, model: nn.Module, x: Tensor) -> _Copy | None:
+def _kept_copy(copies: WeakIdKeyDictionary, model: Callable[[Tensor], Tensor], x: Tensor) -> _Copy | None:
     """The copy of last time with the parameters of now, or a new one; None where there is none, now as last time."""
-    copy, seen = copies.get(model, (None, None))
+    if not isinstance(model, nn.Module):
+        return None
+    copy, signature = copies.get(model, (None, None))
     few = x[:2]
-    now = Seen(model, few)
-    if seen == now:
+    now = ModelSignature(model.modules(), few)
+    if signature == now:
         if copy is None:
             return None
         copy.program.refresh()
         with torch.no_grad():
-            if seen.all or _close(copy(few), model(few), CLOSE[x.dtype][0]):
+            if signature.all or _close(copy(few), model(few), CLOSE[x.dtype][0]):
                 return copy
-    copy = _new_copy(model, few, x.dtype)
+    copies[model] = None, now
+    copy = _new_copy(model, x, x.dtype)
+    # Where it differs now it may agree at the next step: what a run does must not depend on what the steps before the
+    # last stop have found.
+    del copies[model]
+    _check(copy, model, x)
     copies[model] = copy, now
-    if copy is not None and not _agrees(copy, model, x):
-        # It may at the next step: what a run does must not depend on what the steps before the last stop have found.
-        del copies[model]
-        return None
     return copy
 
 
-def _new_copy(model: nn.Module, x: Tensor, precision: torch.dtype) -> _Copy | None:
-    """A copy, or None where a graph cannot hold what the model does."""
-    try:
-        with torch.no_grad():
-            top, graph = traced(model, x)
-            return _Copy(folded(top.to(precision), graph), precision)
-    # A model's forward is anybody's code, and it meets stand-ins for tensors here: it may fail in any way. What is
-    # wrong with the model itself comes to light when the attack calls it.
-    except Exception:
-        return None
+def _checked_copy(model: Callable[[Tensor], Tensor], x: Tensor, precision: torch.dtype) -> _Copy:
+    copy = _new_copy(model, x, precision)
+    _check(copy, model, x)
+    return copy
 
 
-def _agrees(copy: _Copy, model: nn.Module, x: Tensor) -> bool:
-    """Whether the copy does what the model does, got without a random number.
+def _new_copy(model: Callable[[Tensor], Tensor], x: Tensor, precision: torch.dtype) -> _Copy:
+    if not isinstance(model, nn.Module) or x.dtype != torch.float32:
+        kind = type(model).__name__
+        raise Untraceable(f"only modules with float32 inputs have copies, got {kind} and {x.dtype}")
+    with torch.no_grad():
+        top, graph = traced(model, _points(x))
+        return _Copy(fuse(top.to(precision), graph), precision)
 
-    Compared are the logits and gradients of two samples, and without gradients the logits of these and of noise and
-    a picture of extremes in the same range: a forward may treat values that the two lack in another way, and may ask
-    whether gradients are wanted.
+
+def _check(copy: _Copy, model: Callable[[Tensor], Tensor], x: Tensor) -> None:
+    """Refuse a copy that differs from the model in its logits, with or without gradients, or in their gradient.
+
+    Raises:
+        Untraceable: see above, and where one of them draws random numbers.
     """
-    few, more = x[:2], _more(x)
-    try:
-        random_state = _random_state(x.device)
-        ours = *_logits_and_gradient(copy, few), _logits(copy, more)
-        if any(not torch.equal(a, b) for a, b in zip(random_state, _random_state(x.device), strict=True)):
-            _set_random_state(random_state, x.device)
-            return False
-        theirs = *_logits_and_gradient(model, few), _logits(model, more)
-    except Exception:  # as above
-        return False
+    points = _points(x)
+    with no_randomness(x.device):
+        ours = *_logits_and_gradient(copy, points), _logits(copy, points)
+        theirs = *_logits_and_gradient(model, points), _logits(model, points)
     logits, gradient = CLOSE[copy.precision]
-    return all(map(_close, ours, theirs, (logits, gradient, logits)))
+    if not all(map(_close, ours, theirs, (logits, gradient, logits))):
+        raise Untraceable("its logits or gradients differ from the model's")
 
 
-def _more(x: Tensor) -> Tensor:
+def _points(x: Tensor) -> Tensor:
     """Two samples, noise in the range of all, and a picture of the ends of the range."""
     generator = torch.Generator().manual_seed(0)  # the caller's random numbers are not touched
     low, high = x.aminmax()
     noise = torch.rand(2, *x.shape[1:], generator=generator).to(x)
     noise[1] = noise[1].round()
-    return torch.cat([x[:2], low + (high - low) * noise])
+    return torch.cat([x[:1], x[:2][-1:], low + (high - low) * noise])
 
 
 def _logits(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -208,14 +236,3 @@ def _close(ours: Tensor, theirs: Tensor, tolerance: float) -> bool:
         return False
     difference, size = ((t.flatten(1)).norm(dim=1) for t in (ours - theirs, theirs))
     return bool((difference <= tolerance * size).all())
-
-
-def _random_state(device: torch.device) -> list[Tensor]:
-    states = [torch.get_rng_state()]
-    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
-
-
-def _set_random_state(states: list[Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states[0])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states[1], device)

@@ -1,13 +1,13 @@
 """A folded graph as a straight line of steps, each with its own way back: one node of autograd for the whole model."""
 
-import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from advnotes.fast.layers import Affine
+from advnotes.fast.trace import call_of, tensors
 
 __all__ = ["Program"]
 
@@ -35,14 +35,14 @@ class Program(nn.Module):
             top.get_submodule(str(node.target)) for node in nodes if node.op == "call_module"
         )
         self.layers = list(layers.values())
-        self.steps: list[_Layer | _Between] = []
+        self.steps: list[FusedLayer | AutogradSegment] = []
         between: list[fx.Node] = []
         for node in [*nodes, end]:
             if between and (node in layers or node is end):
-                self.steps.append(_Between(top, between))
+                self.steps.append(AutogradSegment(top, between))
                 between = []
             if node in layers:
-                self.steps.append(_Layer(node, layers[node]))
+                self.steps.append(FusedLayer(node, layers[node]))
             else:
                 between.append(node)
         # Without a way back, a value is let go after the last step that wants it.
@@ -60,54 +60,49 @@ class Program(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The logits."""
         if torch.is_grad_enabled() and x.requires_grad:
-            return _Whole.apply(x, self)
-        return self.push(x, keep=False)[self.output]
+            return _ProgramFunction.apply(x, self)
+        return self.run(x, keep=False)[self.output]
 
-    def push(self, x: Tensor, keep: bool) -> Values:
+    def run(self, x: Tensor, keep: bool) -> Values:
         """The values of all nodes; without ``keep``, of those that are wanted at the end."""
         values: Values = {self.input: x}
         for step, done in zip(self.steps, self.done, strict=True):
-            step.push(values, keep)
+            step.forward(values, keep)
             for node in () if keep else done:
                 del values[node]
         return values
 
-    def pull(self, gradient: Tensor, values: Values) -> Tensor:
+    def input_gradient(self, gradient: Tensor, values: Values) -> Tensor:
         """The gradient of the input from that of the logits."""
         gradients: Gradients = {self.output: (gradient, False)}
         for step in reversed(self.steps):
-            step.pull(gradients, values)
+            step.input_gradient(gradients, values)
         return gradients[self.input][0]
 
 
-class _Whole(torch.autograd.Function):
+class _ProgramFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, program: Program) -> Tensor:
-        ctx.program, ctx.values = program, program.push(x, keep=True)
+        ctx.program, ctx.values = program, program.run(x, keep=True)
         return ctx.values[program.output].detach()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return ctx.program.pull(gradient, ctx.values), None
+        return ctx.program.input_gradient(gradient, ctx.values), None
 
 
-class _Layer:
+class FusedLayer:
     """An affine layer with its sum and its rectifier."""
 
     def __init__(self, node: fx.Node, layer: Affine) -> None:
         self.node, self.layer = node, layer
         self.inputs = [each for each in node.args if isinstance(each, fx.Node)]
 
-    def push(self, values: Values, keep: bool) -> None:
-        x, *others = (values[node] for node in self.inputs)
-        if all(other.shape == self.layer.shape(x) and other.dtype == x.dtype for other in others):
-            values[self.node] = self.layer.push(x, *others)
-        else:
-            total = self.layer.push(x, rectified=False) + others[0]
-            values[self.node] = total.relu_() if self.layer.relu else total
+    def forward(self, values: Values, keep: bool) -> None:
+        values[self.node] = self.layer(*(values[node] for node in self.inputs))
 
-    def pull(self, gradients: Gradients, values: Values) -> None:
+    def input_gradient(self, gradients: Gradients, values: Values) -> None:
         if self.node not in gradients:
             return
         gradient, own = gradients.pop(self.node)
@@ -118,21 +113,20 @@ class _Layer:
             else:
                 gradient, own = torch.ops.aten.threshold_backward(gradient, out, 0), True
         x, *others = self.inputs
-        back = self.layer.pull(gradient.sum_to_size(self.layer.shape(values[x])), values[x])
-        _add(gradients, x, back, own=True)
+        _add(gradients, x, self.layer.input_gradient(gradient, values[x]), own=True)
         for other in others:
-            _add(gradients, other, gradient.sum_to_size(values[other].shape), own)
+            _add(gradients, other, gradient, own)
 
 
-class _Between:
+class AutogradSegment:
     """Steps of any other kind that follow each other."""
 
     def __init__(self, top: nn.Module, nodes: list[fx.Node]) -> None:
-        self.calls = [(node, _call(top, node)) for node in nodes]
+        self.calls = [(node, call_of(top, node)) for node in nodes]
         self.inputs = list(dict.fromkeys(n for node in nodes for n in node.all_input_nodes if n not in nodes))
         self.outputs = [node for node in nodes if any(user not in nodes for user in node.users)]
 
-    def push(self, values: Values, keep: bool) -> None:
+    def forward(self, values: Values, keep: bool) -> None:
         inside: Values = {node: values[node] for node in self.inputs}
         if keep:
             inside = {node: fx.node.map_aggregate(value, _start) for node, value in inside.items()}
@@ -145,12 +139,12 @@ class _Between:
         if keep:
             values[self] = starts
 
-    def pull(self, gradients: Gradients, values: Values) -> None:
-        outputs = [part for node in self.outputs for part in _tensors(node, values[node])]
+    def input_gradient(self, gradients: Gradients, values: Values) -> None:
+        outputs = [part for node in self.outputs for part in _real(node, values[node])]
         ends = [(end, gradients.pop(key)[0]) for key, end in outputs if key in gradients]
         ends = [(end, gradient) for end, gradient in ends if end.requires_grad]
         inputs = zip(self.inputs, values[self], strict=True)
-        starts = [part for node, value in inputs for part in _tensors(node, value)]
+        starts = [part for node, value in inputs for part in _real(node, value)]
         if not ends or not starts:
             return
         found = torch.autograd.grad(
@@ -166,37 +160,18 @@ class _Between:
                 _add(gradients, key, gradient, own=False)
 
 
-def _call(top: nn.Module, node: fx.Node) -> Callable[..., Any]:
-    """What a node does with its arguments."""
-    name = str(node.target)
-    if node.op == "get_attr":
-        constant = operator.attrgetter(name)(top)
-        return lambda: constant
-    if node.op == "call_module":
-        return top.get_submodule(name)
-    if node.op == "call_method":
-        return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
-    if node.op == "call_function" and callable(node.target):
-        return node.target
-    raise TypeError(f"no step for {node.format_node()}")
-
-
 def _is_real(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _real(key: Any, value: Any) -> list[tuple[Any, Tensor]]:
+    """The real tensors that a node has put out, each with the key of its gradient."""
+    return [(part, tensor) for part, tensor in tensors(key, value) if _is_real(tensor)]
 
 
 def _start(value: Any) -> Any:
     """A real tensor as the start of a way back of its own."""
     return value.detach().requires_grad_() if _is_real(value) else value
-
-
-def _tensors(key: Any, value: Any) -> Iterator[tuple[Any, Tensor]]:
-    """The real tensors that a node has put out: one, or the parts of a tuple, each with the key of its gradient."""
-    if _is_real(value):
-        yield key, value
-    elif isinstance(value, (tuple, list)):
-        for number, part in enumerate(value):
-            yield from _tensors((key, number), part)
 
 
 def _add(gradients: Gradients, key: Any, gradient: Tensor, own: bool) -> None:

@@ -2,42 +2,51 @@
 
 import inspect
 import operator
-import random
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["Seen", "Untraceable", "traced"]
+from advnotes.fast.modules import ModelSignature, copied
+from advnotes.fast.state import Untraceable, check_state
+
+__all__ = ["call_of", "no_randomness", "tensors", "traced"]
+
+#: The sizes of the two batches that every node is computed on: a dimension that is the same in both is a number.
+SIZES = (2, 3)
 
 
-class Untraceable(Exception):  # noqa: N818
-    """The model is more than a fixed function of its input made of operations that a graph can hold."""
-
-
-def traced(model: nn.Module, like: Tensor) -> tuple[nn.Module, fx.Graph]:
-    """A copy of a model in eval mode, whose parameters have an input's dtype and device, and the graph of what it does.
+def traced(model: nn.Module, points: Tensor) -> tuple[nn.Module, fx.Graph]:
+    """A copy of a model and the graph of what it does; each node's ``meta`` has its values for two batches.
 
     The copy shares the tensors of the model, whose own ``forward`` does not run.
 
+    Args:
+        model: in eval mode, its parameters of the input's dtype and device.
+        points: at least three inputs.
+
     Raises:
-        Untraceable: where hooks, wrappers, randomness or attributes that ``forward`` writes would be lost.
+        Untraceable: where the graph would not be the whole of what ``forward`` does.
     """
-    skeleton = _Outside(_copy(model, like, {}))
-    untouched = Seen(skeleton, like)
-    randomness = _random_state()
-    with torch.enable_grad(), _NothingComputed():
-        graph = _Tracer().trace(skeleton)
-    if Seen(skeleton, like) != untouched:
+    check_state(model)
+    skeleton = _Outside(copied(model, points, {}))
+    # A recurrent layer puts its weights in order in its first pass; it is a single step of the graph.
+    written = [module for module in skeleton.modules() if not isinstance(module, nn.RNNBase)]
+    before = ModelSignature(written, points)
+    with torch.enable_grad(), no_randomness(points.device):
+        tracer = _Tracer([points[-size:].clone() for size in SIZES])
+        try:
+            with tracer.nothing_computed:
+                graph = tracer.trace(skeleton)
+        finally:
+            vars(tracer).clear()  # PyTorch keeps the last tracer alive, and with it what forward has seen
+    if ModelSignature(written, points) != before:
         raise Untraceable("forward writes attributes of the model")
-    if _random_state() != randomness:
-        random.setstate(randomness[0])
-        np.random.set_state(randomness[1])  # noqa: NPY002
-        raise Untraceable("forward draws random numbers")
     return skeleton, graph
 
 
@@ -52,24 +61,98 @@ class _Outside(nn.Module):
         return self.model(x)
 
 
+class _StandIn(fx.Proxy):
+    """Stands for a value in ``forward``; its shape is numbers, except for the size of the batch."""
+
+    def __getattr__(self, name: str) -> Any:
+        values = self.node.meta["values"]
+        if not all(hasattr(type(value), name) for value in values):
+            raise AttributeError(name)
+        if name not in ("shape", "ndim", "size", "dim") or not isinstance(values[0], Tensor):
+            return super().__getattr__(name)
+        if values[0].ndim != values[1].ndim:
+            raise Untraceable("the number of dimensions depends on the size of the batch")
+        shape = tuple(map(self._size, range(values[0].ndim)))
+        return {
+            "shape": shape,
+            "ndim": len(shape),
+            "size": lambda dim=None: shape if dim is None else shape[dim],
+            "dim": lambda: len(shape),
+        }[name]
+
+    def _size(self, dim: int) -> Any:
+        sizes = tuple(value.shape[dim] for value in self.node.meta["values"])
+        if sizes[0] == sizes[1]:
+            return sizes[0]
+        if sizes == SIZES:  # asked of the input, which keeps this node free for being fused
+            return self.tracer.batch_size()  # type: ignore[attr-defined]
+        return self.tracer.create_proxy("call_method", "size", (self, dim), {})
+
+    def __len__(self) -> int:
+        one, other = map(len, self.node.meta["values"])
+        if one != other:
+            raise Untraceable("forward asks for the size of the batch")
+        return one
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([operator.getitem(self, i) for i in range(len(self))])
+
+
 class _Tracer(fx.Tracer):
     """Records what becomes of the input; layers of PyTorch are one step each."""
 
     proxy_buffer_attributes = True
 
-    def __init__(self) -> None:
+    def __init__(self, examples: list[Tensor]) -> None:
         super().__init__()
-        self.thread = threading.get_ident()
+        self.examples, self.thread = examples, threading.get_ident()
+        self.nothing_computed = _NothingComputed()
+        self.modes = self._modes()
+        self.batch: Any = None
+
+    def _modes(self) -> tuple[Any, ...]:
+        kind = self.examples[0].device.type
+        return torch.is_grad_enabled(), torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _StandIn(node, self)
+
+    def batch_size(self) -> Any:
+        if self.batch is None:
+            x = next(iter(self.graph.nodes))
+            self.batch = self.create_proxy("call_method", "size", (self.proxy(x), 0), {})
+        return self.batch  # one object, so that equal shapes are equal
 
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         # A graph knows no torch.no_grad(): what is held still in forward would get a gradient in the copy.
-        if not torch.is_grad_enabled():
-            raise Untraceable("forward computes without gradients")
-        return super().create_node(*args, **kwargs)
+        if self._modes() != self.modes:
+            raise Untraceable("forward computes without gradients, or under an autocast of its own")
+        node = super().create_node(*args, **kwargs)
+        node.meta["values"], node.meta["writes"] = self.examples, False
+        if node.op not in ("placeholder", "output"):
+            self.nothing_computed.off = True
+            try:
+                with torch.no_grad():
+                    node.meta["values"] = [self._value(node, batch) for batch in range(len(SIZES))]
+            finally:
+                self.nothing_computed.off = False
+        return node
+
+    def _value(self, node: fx.Node, batch: int) -> Any:
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda it: it.meta["values"][batch])
+        inputs = list(tensors("", (args, *kwargs.values())))
+        versions = [tensor._version for _, tensor in inputs]
+        value = call_of(self.root, node)(*args, **kwargs)
+        node.meta["writes"] |= versions != [tensor._version for _, tensor in inputs]
+        # What writes into a parameter is found out without writing into the model's.
+        return value.clone() if node.op == "get_attr" and isinstance(value, Tensor) else value
+
+    def _not_forward(self) -> bool:
+        """Tracing replaces methods of nn.Module for everybody: other threads, and the layers that compute a value."""
+        return self.nothing_computed.off or threading.get_ident() != self.thread
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
-        # Tracing replaces nn.Module.__call__ for everybody; what other threads call is none of its business.
-        if threading.get_ident() != self.thread:
+        if self._not_forward():
             return forward(*args, **kwargs)
         if type(m).__module__.partition(".")[0] == "advnotes":
             # Where types are checked at run time, the check would refuse what stands for a tensor.
@@ -77,106 +160,55 @@ class _Tracer(fx.Tracer):
         return super().call_module(m, forward, args, kwargs)
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
-        if threading.get_ident() != self.thread:
-            return attr_val
-        return super().getattr(attr, attr_val, parameter_proxy_cache)
+        return attr_val if self._not_forward() else super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
 class _NothingComputed(TorchDispatchMode):
     """Refuses real computation: what the trace would hold of it is one result, and it may have been random."""
 
+    off = False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.off:
+            return func(*args, **(kwargs or {}))
         raise Untraceable(f"forward computes {func} beside what becomes of its input")
 
 
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+@contextmanager
+def no_randomness(device: torch.device) -> Iterator[None]:
+    """Refuses what draws torch's random numbers, and puts the generators back.
 
-
-def _copy(module: nn.Module, like: Tensor, known: dict[nn.Module, nn.Module]) -> nn.Module:
-    """Modules anew, with the same tensors, which ask for no gradients."""
-    if module in known:
-        return known[module]
-    home = type(module).__module__
-    state = vars(module)
-    if (
-        module.training
-        or type(module).__call__ is not nn.Module.__call__  # compiled, scripted, wrapped
-        or state.get("_compiled_call_impl") is not None
-        or home.startswith(("torch.nn.parallel", "torch.distributed", "torch.jit", "torch._dynamo"))
-        or any(state.get(hooks) for hooks in HOOKS)
-        or any(getattr(nn.modules.module, f"_global{hooks}", None) for hooks in HOOKS)
-        or "parametrizations" in state["_modules"]
-        or "forward" in state
-        or any(isinstance(value, torch.Generator) for value in state.values())
-    ):
-        raise Untraceable(f"{type(module).__name__} has hooks, a wrapper or a mode that a graph would lose")
-    for tensor in [*state["_parameters"].values(), *state["_buffers"].values()]:
-        if tensor is not None and not (
-            type(tensor) in (Tensor, nn.Parameter)
-            and tensor.layout == torch.strided
-            and tensor.device == like.device
-            and (tensor.dtype == like.dtype or not tensor.is_floating_point())
-        ):
-            raise Untraceable(f"a tensor of {type(module).__name__} is not like the input")
-    known[module] = copy = object.__new__(type(module))
-    vars(copy).update({name: _own(value) for name, value in state.items()})
-    vars(copy)["_parameters"] = {
-        name: None if value is None else nn.Parameter(value.detach(), requires_grad=False)
-        for name, value in state["_parameters"].items()
-    }
-    vars(copy)["_modules"] = {
-        name: None if child is None else _copy(child, like, known)
-        for name, child in state["_modules"].items()
-    }
-    return copy
-
-
-def _own(value: Any) -> Any:
-    """A container that ``forward`` could write into, copied."""
-    return value.copy() if type(value) in (list, dict, set) else value
-
-
-class Seen:
-    """What a graph was made from: equal as long as the model is made of the same parts and sees the same kind of input.
-
-    Parameters may have other values in the same memory. It keeps the model's parts alive, but not the model.
-
-    Attributes:
-        all: whether this is all that the graph depends on, since every module is one of PyTorch's or of this package; a
-            ``forward`` by others may look at anything.
+    Raises:
+        Untraceable: at the end, where they have moved.
     """
-
-    def __init__(self, model: nn.Module, like: Tensor) -> None:
-        kind = like.device.type
-        self.values: list[Any] = [like.shape[1:], like.dtype, like.device]
-        self.values += [torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)]
-        self.things: list[Any] = []
-        self.all = True
-        homes = [vars(nn.modules.module)[f"_global{hooks}"] for hooks in HOOKS]
-        for module in model.modules():
-            self.things += [type(module), type(module).forward, type(module).__call__]
-            self.all &= type(module).__module__.startswith(("torch.nn.", "advnotes."))
-            homes.append(vars(module))
-            homes += [value for value in vars(module).values() if isinstance(value, (dict, list, set))]
-        for home in homes:
-            self.values += home if isinstance(home, dict) else ()
-            self.things += home.values() if isinstance(home, dict) else home
-        self.values += [
-            (thing.data_ptr(), thing.shape, thing.stride(), thing.dtype)
-            for thing in self.things
-            if type(thing) in (Tensor, nn.Parameter) and thing.layout == torch.strided
-        ]
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Seen) or len(self.things) != len(other.things):
-            return False
-        # The things themselves, kept alive: a number could stand for another thing later.
-        return self.values == other.values and all(map(operator.is_, self.things, other.things))
-
-    __hash__ = None  # type: ignore[assignment]
+    gpus = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(gpus):
+        before = [torch.get_rng_state(), *map(torch.cuda.get_rng_state, gpus)]
+        yield
+        after = [torch.get_rng_state(), *map(torch.cuda.get_rng_state, gpus)]
+    if not all(map(torch.equal, before, after)):
+        raise Untraceable("forward draws random numbers")
 
 
-def _random_state() -> tuple[Any, ...]:
-    """Of Python's and NumPy's global generators, in a form that can be compared."""
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
-    return random.getstate(), (kind, tuple(np.asarray(keys).tolist()), *rest)
+def call_of(top: nn.Module, node: fx.Node) -> Callable[..., Any]:
+    """What a node does with its arguments."""
+    name = str(node.target)
+    if node.op == "get_attr":
+        constant = operator.attrgetter(name)(top)
+        return lambda: constant
+    if node.op == "call_module":
+        return top.get_submodule(name)
+    if node.op == "call_method":
+        return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
+    if node.op == "call_function" and callable(node.target):
+        return node.target
+    raise TypeError(f"no step for {node.format_node()}")
+
+
+def tensors(key: Any, value: Any) -> Iterator[tuple[Any, Tensor]]:
+    """A tensor, or those in nested tuples and lists, each with a key of its own."""
+    if isinstance(value, Tensor):
+        yield key, value
+    elif isinstance(value, (tuple, list)):
+        for number, part in enumerate(value):
+            yield from tensors((key, number), part)

@@ -1,5 +1,6 @@
 """Rewriting a traced graph: batch norm and scales into weights, rectifiers and sums into the layers before them."""
 
+import math
 import operator
 from typing import Any
 
@@ -8,18 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from advnotes.fast.layers import Affine, Change, Convolution, Linear, Source
+from advnotes.fast.out_of_place import out_of_place
 from advnotes.fast.program import Program
-from advnotes.fast.trace import Untraceable
 
-__all__ = ["folded"]
+__all__ = ["fuse"]
 
 RELU = (F.relu, torch.relu, "relu")
 ADD = (operator.add, torch.add, "add")
-IN_PLACE = {
-    **{getattr(operator, f"i{name}"): getattr(operator, name) for name in ("add", "sub", "mul", "truediv")},
-    **{getattr(torch, f"{name}_"): getattr(torch, name) for name in ("relu", "clamp", "sigmoid", "tanh")},
-    F.relu_: F.relu,
-}
 TIMES = (operator.mul, torch.mul, "mul")
 BY = (operator.truediv, torch.div, "div")
 FLATTEN = (torch.flatten, "flatten", "view", "reshape")
@@ -27,12 +23,13 @@ FLATTEN = (torch.flatten, "flatten", "view", "reshape")
 BY_CHANNEL = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.BatchNorm2d)
 
 
-def folded(top: nn.Module, graph: fx.Graph) -> Program:
+def fuse(top: nn.Module, graph: fx.Graph) -> Program:
     """The same function in fewer and cheaper steps, its images in channels-last memory; the arguments are used up."""
-    work = _Folding(top, graph)
+    work = _Fusion(top, graph)
+    out_of_place(top, graph)
     # Each pass sees what the one before it has made.
     for step in (
-        work.out_of_place,
+        work.drop_unused,
         work.drop_identity,
         work.fix_weights,
         work.fold_scale,
@@ -42,43 +39,27 @@ def folded(top: nn.Module, graph: fx.Graph) -> Program:
         work.flatten_channels_last,
         work.drop_unused,
     ):
-        for node in list(graph.nodes):
+        nodes = list(graph.nodes)
+        for node in reversed(nodes) if step == work.drop_unused else nodes:
             step(node)
+    for node in graph.nodes:
+        node.meta.clear()
     program = Program(top, graph, work.layers)
     program.refresh()
     return program
 
 
-class _Folding:
+class _Fusion:
     """The steps of the rewriting, each for one node; :attr:`layers` are the affine layers by their node."""
 
     def __init__(self, top: nn.Module, graph: fx.Graph) -> None:
         self.top, self.graph = top, graph
         self.layers: dict[fx.Node, Affine] = {}
 
-    def out_of_place(self, node: fx.Node) -> None:
-        """What writes into its input does not any more: where nobody else reads that, the result is the same."""
-        module, before, target = self._module(node), _first(node), node.target
-        writes = target in IN_PLACE or (node.op == "call_method" and str(target).endswith("_"))
-        writes = writes or bool(getattr(module, "inplace", False) or node.kwargs.get("inplace"))
-        if not writes:
-            return
-        if before is None or _only_user(before) is not node or before.op in ("placeholder", "get_attr"):
-            raise Untraceable(f"{node.format_node()} writes into what others read")
-        if node.op == "call_method":
-            node.target = str(target).removesuffix("_")
-        elif target in IN_PLACE:
-            node.target = IN_PLACE[target]
-        elif module is not None:
-            module.inplace = False  # type: ignore[assignment]
-        node.kwargs = {name: value for name, value in node.kwargs.items() if name != "inplace"}
-
     def drop_identity(self, node: fx.Node) -> None:
         """In eval mode, dropout is none."""
-        before = _first(node)
-        if before is not None and isinstance(
-            self._module(node), (nn.Identity, nn.modules.dropout._DropoutNd)
-        ):
+        before, nothing = _first(node), (nn.Identity, nn.modules.dropout._DropoutNd)
+        if before is not None and isinstance(self._module(node), nothing):
             self._replace(node, before)
 
     def fix_weights(self, node: fx.Node) -> None:
@@ -100,6 +81,8 @@ class _Folding:
         before, user = _first(node), _only_user(node)
         if before is None or user not in self.layers or len(node.args) != 2 or node.kwargs:
             return
+        if _shape(before) != _shape(node):
+            return  # the factor repeats its input
         factor = self._constant(node.args[1])
         if factor is None or node.target not in (*BY, *TIMES):
             return
@@ -121,8 +104,11 @@ class _Folding:
         if before not in self.layers or _only_user(before) is not node:
             return
         layer = self.layers[before]
-        kind = nn.BatchNorm2d if isinstance(layer, Convolution) else nn.BatchNorm1d
+        kind, dims = (nn.BatchNorm2d, 4) if isinstance(layer, Convolution) else (nn.BatchNorm1d, 2)
+        # Of the outputs of a linear layer for several tokens, batch norm takes the tokens for channels.
         if not isinstance(norm, kind) or norm.running_mean is None or norm.running_var is None:
+            return
+        if len(_shape(node)) != dims:
             return
         mean, variance = norm.running_mean, norm.running_var
 
@@ -142,11 +128,14 @@ class _Folding:
         if node.target not in ADD or len(node.args) != 2 or node.kwargs:
             return
         for mine, other in (node.args, node.args[::-1]):
-            if not isinstance(mine, fx.Node) or not isinstance(other, fx.Node):
+            if not isinstance(mine, fx.Node) or not isinstance(other, fx.Node) or mine is other:
                 continue
+            if _shape(mine) != _shape(other):
+                continue  # a term is repeated
             if mine in self.layers and _only_user(mine) is node and len(mine.args) == 1:
                 with self.graph.inserting_before(node):
                     whole = self.graph.call_module(str(mine.target), (mine.args[0], other))
+                whole.meta = node.meta
                 self.layers[whole] = self.layers.pop(mine)
                 self._replace(node, whole)
                 self.graph.erase_node(mine)
@@ -169,19 +158,20 @@ class _Folding:
         if before is None or user not in self.layers:
             return
         channels, layer = self._channels(before), self.layers[user]
-        if not (node.target in FLATTEN or type(self._module(node)) is nn.Flatten) or not isinstance(
-            layer, Linear
-        ):
+        flattens = node.target in FLATTEN or type(self._module(node)) is nn.Flatten
+        if not flattens or not isinstance(layer, Linear) or channels is None or len(_shape(node)) != 2:
             return
-        if channels is None or layer.channels % channels:
-            return
+        if _shape(node) != (len(before.meta["values"][0]), math.prod(_shape(before)[1:])):
+            return  # other dimensions than these
         self._put(user, layer.by_channels_last(channels), layer.relu)
         with self.graph.inserting_before(node):
-            self._replace(node, self.graph.call_function(channels_last_rows, (before,)))
+            rows = self.graph.call_function(channels_last_rows, (before,))
+        rows.meta = node.meta
+        self._replace(node, rows)
 
     def drop_unused(self, node: fx.Node) -> None:
-        """A constant that went into weights."""
-        if node.op == "get_attr" and not node.users:
+        """A value that nobody reads, such as a constant that went into weights."""
+        if not node.users and node.op not in ("placeholder", "output"):
             self.graph.erase_node(node)
 
     def _channels(self, node: fx.Node | None) -> int | None:
@@ -227,6 +217,12 @@ def _first(node: fx.Node) -> fx.Node | None:
 
 def _only_user(node: fx.Node) -> fx.Node | None:
     return next(iter(node.users)) if len(node.users) == 1 else None
+
+
+def _shape(node: fx.Node) -> torch.Size:
+    """Of the tensor that a node puts out for the first example; empty where it puts out something else."""
+    value = node.meta["values"][0]
+    return value.shape if isinstance(value, Tensor) else torch.Size()
 
 
 def channels_last_rows(x: Tensor) -> Tensor:
