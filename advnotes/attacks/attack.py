@@ -46,8 +46,9 @@ class Attack(ABC):
             first point that was found instead of the best: what robust accuracy wants. Batches become smaller on the
             way. An attack that looks at every sample once, or for the nearest point, does not change.
         fast: let the attack's passes go through a copy of the model that agrees with it to rounding and takes less
-            time (:func:`advnotes.fast.prepared`), where there is one. False follows the definition to the last bit.
-            What a point is worth was then seen in the copy: at a decision boundary the model itself may say otherwise
+            time (:func:`advnotes.fast.prepared`), where there is one: the model's ``forward`` is not called then, and
+            :func:`advnotes.fast.why_not` says why there is none. False follows the definition to the last bit. What a
+            point is worth was then seen in the copy: at a decision boundary the model itself may say otherwise
             about one point in very many, so judge results by the model, as ``evaluate`` and ``robust_accuracy`` do.
         precision: ``torch.bfloat16`` lets the model compute in bfloat16 during the attack; float32 inputs only. The
             points stay in the dtype of ``x``, and the gradients' signs are mostly the same, but near a boundary the two
