@@ -17,6 +17,7 @@ __all__ = [
     "not_differentiable",
     "value_and_gradient",
     "warn_of_masked_gradients",
+    "while_training",
 ]
 
 
@@ -104,6 +105,18 @@ def has_no_gradient(gradient: Float[Tensor, "batch ..."]) -> Bool[Tensor, " batc
     """Which samples' gradients are zero or not finite."""
     largest = gradient.flatten(1).abs().amax(dim=1)
     return ~((largest > 0) & largest.isfinite())
+
+
+@contextmanager
+def while_training() -> Iterator[None]:
+    """No warning of masked gradients while a game trains on what an attack finds.
+
+    A sample that the network answers with certainty has a gradient of zero in float32: it is learnt, and nobody takes
+    the attack's failure for robustness.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MaskedGradientWarning)
+        yield
 
 
 def warn_of_masked_gradients(

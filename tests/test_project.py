@@ -385,7 +385,7 @@ def python(code: str, folder: Path) -> str:
 
 
 def test_the_readmes_lines_do_what_they_say(tmp_path: Path) -> None:
-    code, evaluation, tables = re.findall(
+    code, evaluation, tables, own = re.findall(
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
     )
     assert "size=200" in evaluation
@@ -393,6 +393,13 @@ def test_the_readmes_lines_do_what_they_say(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").is_file()
     table = "from sklearn.datasets import make_moons\nX, y = make_moons(200, random_state=0)\nnuisance = X[:, 0]\n"
     assert python(f"{table}{tables}print(model.predict_proba(X).shape)", tmp_path) == "(200, 2)\n"
+    classes = """import torch
+from advnotes import FGSM as MyAttack, AdversarialTraining, Linf
+MyGame = lambda model: AdversarialTraining(model, attack=None, share=0)
+small_network = lambda: torch.nn.Linear(3, 2)
+x, y = torch.rand(8, 3), torch.arange(8) % 2
+"""
+    assert python(classes + own, tmp_path) == ""
     # The same lines at a size for a test: a few batches instead of four epochs over all digits.
     for full, small in (
         ('mnist("train")', 'mnist("train", size=512)'),

@@ -39,7 +39,7 @@ class Attack(ABC):
     Args:
         targeted: make ``y`` the class to reach instead of the class to leave. An attack with a ``loss`` refuses
             :func:`~advnotes.losses.dlr` then, which cannot lead to any class.
-        bounds: the range of the input.
+        bounds: the range of the input; infinite ends are no range at all, which some methods refuse.
         training: attack the model in train mode (batch statistics, dropout), as some adversarial training does;
             its buffers are put back afterwards. Otherwise every module is in eval mode during the attack.
         early_stop: stop working on a sample as soon as it is fooled. The same samples are fooled in less time, at the
@@ -57,11 +57,14 @@ class Attack(ABC):
             itself. An attack that returns its last point unevaluated leaves that out.
 
     Raises:
-        ValueError: where ``bounds`` are not two finite numbers, the lowest first, or ``precision`` is another.
+        ValueError: where ``bounds`` are not two numbers, the lowest first (finite ones for a method that uses
+            their width), or ``precision`` is another.
     """
 
     #: Whether a sample's result depends on that sample alone, so that some can be attacked again.
     by_sample: ClassVar[bool] = True
+    #: Whether the method uses the width of the range, which has to be finite then.
+    uses_width: ClassVar[bool] = False
 
     _: KW_ONLY
     targeted: bool = False
@@ -74,7 +77,7 @@ class Attack(ABC):
     def __post_init__(self) -> None:
         if self.precision not in (None, torch.bfloat16):
             raise ValueError(f"precision must be None or torch.bfloat16, got {self.precision}")
-        object.__setattr__(self, "bounds", check_bounds(self.bounds))
+        object.__setattr__(self, "bounds", check_bounds(self.bounds, finite=self.uses_width))
 
     def __call__(
         self,

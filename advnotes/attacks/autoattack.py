@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -58,6 +58,8 @@ class AutoAttack(NormAttack):
         ValueError: where ``steps``, ``queries`` or ``samples`` is below 1, ``eps`` is infinite, ``targeted`` is set, or
             both ``plus`` and ``randomised`` are.
     """
+
+    uses_width: ClassVar[bool] = True
 
     _: KW_ONLY
     plus: bool = False

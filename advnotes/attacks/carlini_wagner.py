@@ -1,6 +1,7 @@
 """Carlini and Wagner's attack in L2: distance and class in one objective, weighed by a binary search."""
 
 from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -52,6 +53,8 @@ class CarliniWagner(NormAttack):
     Raises:
         ValueError: for a norm other than L2, or where an argument lies outside its range.
     """
+
+    uses_width: ClassVar[bool] = True
 
     _: KW_ONLY
     steps: int = 1000

@@ -1,6 +1,7 @@
 """DeepFool: the nearest adversarial point, from one linear model of the classifier to the next."""
 
 from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -61,6 +62,8 @@ class DeepFool(NormAttack):
     Raises:
         ValueError: for L1, with ``targeted``, or where an argument lies outside its range.
     """
+
+    uses_width: ClassVar[bool] = True
 
     _: KW_ONLY
     steps: int = 50

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -71,6 +72,8 @@ class FAB(NormAttack):
     Raises:
         ValueError: where an argument lies outside its range.
     """
+
+    uses_width: ClassVar[bool] = True
 
     _: KW_ONLY
     steps: int = 100

@@ -1,6 +1,7 @@
 """Adding words, calls or fields and taking none away: evasion of a detector under a budget."""
 
 from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -43,6 +44,8 @@ class OnlyAdd(Attack):
     Raises:
         ValueError: where the budget or ``shortlist`` is less than 1, or ``addable`` does not fit the input.
     """
+
+    uses_width: ClassVar[bool] = True
 
     budget: int | Int[Tensor, " batch"]
     _: KW_ONLY

@@ -48,6 +48,8 @@ class Patch(Attack):
             or has not their channels.
     """
 
+    uses_width: ClassVar[bool] = True
+
     by_sample: ClassVar[bool] = False
 
     _: KW_ONLY

@@ -1,6 +1,7 @@
 """Adversarial points that survive being saved in 8 bits."""
 
 from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -43,6 +44,8 @@ class Quantized(Wrapper):
         ValueError: where ``attack`` is none or has no threat to stay in, such as a patch, or gives all samples one
             perturbation; where ``levels`` is below 2; when called, where the inputs are not on the grid.
     """
+
+    uses_width: ClassVar[bool] = True
 
     _: KW_ONLY
     levels: int = 256

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -57,6 +58,8 @@ class Square(NormAttack):
     Raises:
         ValueError: where ``queries`` or ``restarts`` is below 1, or ``share`` is not in (0, 1].
     """
+
+    uses_width: ClassVar[bool] = True
 
     _: KW_ONLY
     queries: int = 5000

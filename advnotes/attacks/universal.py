@@ -58,6 +58,8 @@ class Universal(NormAttack):
         ValueError: where ``eps`` is not one finite radius, or a number is too small.
     """
 
+    uses_width: ClassVar[bool] = True
+
     by_sample: ClassVar[bool] = False
 
     _: KW_ONLY

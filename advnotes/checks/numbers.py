@@ -85,11 +85,15 @@ def check_number(
     )
 
 
-def check_bounds(bounds: object) -> tuple[float, float]:
-    """The range of the input as two finite numbers.
+def check_bounds(bounds: object, *, finite: bool = True) -> tuple[float, float]:
+    """The range of the input as two numbers.
+
+    Args:
+        bounds: the lowest and the highest value.
+        finite: refuse an infinite end, since the width of the range is used.
 
     Raises:
-        ValueError: where it is no pair of numbers, is empty or infinite, or is given for each feature.
+        ValueError: where it is no pair of numbers, is empty, is infinite and must not be, or is given for each feature.
     """
     advice = "bounds must be (lowest, highest), finite numbers for all features with lowest < highest, such as (0, 1)"
     if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
@@ -101,7 +105,7 @@ def check_bounds(bounds: object) -> tuple[float, float]:
             f"{advice}; got ends of type {type(bounds[0]).__name__}: for a range of its own for each feature, let a "
             "first layer of the model map [0, 1] to it"
         ) from None
-    if math.isinf(lowest) or math.isinf(highest):
+    if finite and (math.isinf(lowest) or math.isinf(highest)):
         raise ValueError(
             f"{advice}; got {(lowest, highest)}: for data without natural limits take those of the data, such as "
             "(x.min().item(), x.max().item()), or wider ones"

@@ -100,9 +100,11 @@ class FusedLayer:
         self.inputs = [each for each in node.args if isinstance(each, fx.Node)]
 
     def forward(self, values: Values, keep: bool) -> None:
+        """Compute the outputs, among ``values``; ``keep`` what the way back wants."""
         values[self.node] = self.layer(*(values[node] for node in self.inputs))
 
     def input_gradient(self, gradients: Gradients, values: Values) -> None:
+        """Add the gradients of the inputs to ``gradients``, from those of the outputs."""
         if self.node not in gradients:
             return
         gradient, own = gradients.pop(self.node)
@@ -127,6 +129,7 @@ class AutogradSegment:
         self.outputs = [node for node in nodes if any(user not in nodes for user in node.users)]
 
     def forward(self, values: Values, keep: bool) -> None:
+        """Compute the outputs, among ``values``; ``keep`` what the way back wants."""
         inside: Values = {node: values[node] for node in self.inputs}
         if keep:
             inside = {node: fx.node.map_aggregate(value, _start) for node, value in inside.items()}
@@ -140,6 +143,7 @@ class AutogradSegment:
             values[self] = starts
 
     def input_gradient(self, gradients: Gradients, values: Values) -> None:
+        """Add the gradients of the inputs to ``gradients``, from those of the outputs."""
         outputs = [part for node in self.outputs for part in _real(node, values[node])]
         ends = [(end, gradients.pop(key)[0]) for key, end in outputs if key in gradients]
         ends = [(end, gradient) for end, gradient in ends if end.requires_grad]

@@ -11,6 +11,7 @@ from advnotes.attacks.attack import Attack, NormAttack
 from advnotes.checks import check_count, check_inputs, check_number, logits_of
 from advnotes.counter import add_one, number_of
 from advnotes.game import Game
+from advnotes.gradients import while_training
 
 __all__ = ["AdversarialTraining", "Perturb"]
 
@@ -76,7 +77,8 @@ class AdversarialTraining(Game):
             return F.cross_entropy(logits_of(self.model, x, y), y)
         if self.training:
             add_one(self.moves)
-        x_adv = self.current_attack()(self.model, x, y)
+        with while_training():
+            x_adv = self.current_attack()(self.model, x, y)
         if not isinstance(x_adv, Tensor) or x_adv.shape != x.shape:
             got = tuple(x_adv.shape) if isinstance(x_adv, Tensor) else type(x_adv).__name__
             raise ValueError(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from advnotes.attacks.attack import NormAttack
 from advnotes.checks import check_count, check_inputs, logits_of
 from advnotes.game import Game
+from advnotes.gradients import while_training
 from advnotes.model_state import attacked
 from advnotes.seeds import uniform
 
@@ -99,7 +100,8 @@ class MixedBatchTraining(Game):
         self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch ..."]:
         """The samples that the attack makes, each within the radius drawn for it, of the labels that it may know."""
-        return self.drawn(x)(self.model, x, self.labels(x, y) if self.use_predicted_labels else y)
+        with while_training():
+            return self.drawn(x)(self.model, x, self.labels(x, y) if self.use_predicted_labels else y)
 
     def labels(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
         """What the attack is told: the model's own prediction or, where it is targeted, the least likely class."""

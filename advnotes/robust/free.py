@@ -70,7 +70,7 @@ class FreeAdversarialTraining(Game):
         check_number("step", step, above=0.0)
         if len(shape) < 2 or min(shape) < 1:
             raise ValueError(f"shape is that of a batch, such as (128, 1, 28, 28), got {shape}")
-        self.model, self.threat, self.bounds = model, threat, check_bounds(bounds)
+        self.model, self.threat, self.bounds = model, threat, check_bounds(bounds, finite=False)
         self.step_size = step * threat.eps
         self.register_buffer("delta", torch.zeros(shape))
 

@@ -11,6 +11,7 @@ from advnotes.attacks.attack import Attack, NormAttack
 from advnotes.checks import check_count, check_inputs, logits_of
 from advnotes.counter import add_one, number_of
 from advnotes.game import Game
+from advnotes.gradients import while_training
 from advnotes.model_state import attacked
 from advnotes.robust.adversarial import Perturb
 
@@ -74,12 +75,13 @@ class SeveralThreats(Game):
     def points(self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]) -> list[Tensor]:
         """What each attack makes of the inputs, at its present size."""
         factor = min(number_of(self.moves) / self.warmup, 1.0) if self.warmup and self.training else 1.0
-        return [
-            (attack.scaled(factor) if isinstance(attack, NormAttack) and factor < 1 else attack)(
-                self.model, x, y
-            )
-            for attack in self.attacks
-        ]
+        with while_training():
+            return [
+                (attack.scaled(factor) if isinstance(attack, NormAttack) and factor < 1 else attack)(
+                    self.model, x, y
+                )
+                for attack in self.attacks
+            ]
 
     def worst_of(self, points: Sequence[Tensor], y: Int[Tensor, " batch"]) -> Float[Tensor, "batch ..."]:
         """For each sample the point of the highest loss, of the model in eval mode."""

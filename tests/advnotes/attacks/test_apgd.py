@@ -301,7 +301,7 @@ def test_targeted_losses_by_hand():
         (lambda: APGD(L2(float("inf"))), "must be finite.*FAB"),
         (lambda: TargetedAPGD(Linf(0.1), targets=0), "targets must be a whole number of at least 1, got 0"),
         (lambda: TargetedAPGD(Linf(0.1), loss=dlr), "chooses the classes to reach and the loss itself"),
-        (lambda: TargetedAPGD(Linf(0.1), targeted=True), r"targeted=True, loss=margin_loss\)"),
+        (lambda: TargetedAPGD(Linf(0.1), targeted=True), r"targeted=True, loss=reach_dlr\)"),
     ],
 )
 def test_bad_settings_are_refused(make, message):

@@ -2,11 +2,13 @@
 
 import copy
 import dataclasses
+import math
 import pickle
 import warnings
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from advnotes.attacks import (
@@ -530,12 +532,34 @@ def test_bounds_become_numbers_and_a_step_size_for_each_sample_must_fit():
     object.__setattr__(attack, "bounds", [-1, 1])  # which the annotations would refuse in a test
     attack.__post_init__()
     assert attack.bounds == (-1.0, 1.0)
-    for bounds in ((0.0, float("inf")), (float("-inf"), 0.0), (0.0, float("nan"))):
+    for bounds in ((0.0, float("nan")), (float("inf"), 0.0)):
         with pytest.raises(ValueError, match=r"bounds must be \(lowest, highest\)"):
             PGD(Linf(0.1), bounds=bounds)
     model, (x, y) = Net(), batch()
     with pytest.raises(ValueError, match="step_size has one value for each of 4 samples, but there are 6"):
         PGD(Linf(0.1), step_size=torch.full((4,), 0.1))(model, x, y)
+
+
+WITHOUT_A_RANGE = (FGSM, BIM, PGD, MIFGSM, APGD)
+WITH_A_RANGE = (DeepFool, FAB, TargetedFAB, Square, AutoAttack, Universal)
+
+
+@pytest.mark.parametrize("kind", WITHOUT_A_RANGE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("threat", [Linf(0.5), L2(1.0), L1(3.0)], ids=lambda threat: type(threat).__name__)
+def test_data_without_a_range_are_attacked_where_no_width_is_used(kind, threat):
+    torch.manual_seed(0)
+    net, x = nn.Linear(12, 3).eval(), 3 * torch.randn(20, 12)
+    y = net(x).argmax(dim=1)
+    x_adv = kind(threat, bounds=(-math.inf, math.inf))(net, x, y, torch.arange(20))
+    assert bool((threat.norm(x_adv - x) <= threat.eps * (1 + 1e-5)).all())
+    assert F.cross_entropy(net(x_adv), y) > 1.2 * F.cross_entropy(net(x), y)
+
+
+@pytest.mark.parametrize("kind", WITH_A_RANGE, ids=lambda kind: kind.__name__)
+def test_a_method_that_uses_the_width_of_the_range_wants_a_finite_one(kind):
+    for bounds in ((-math.inf, math.inf), (0.0, math.inf), (-math.inf, 0.0)):
+        with pytest.raises(ValueError, match=r"bounds must be .* take those of the data"):
+            kind(Linf(0.1), bounds=bounds)
 
 
 def test_what_an_attack_declares_about_itself():

@@ -68,9 +68,9 @@ def test_what_cannot_be_meant_is_refused() -> None:
     for coupling in (-0.1, 1.1):
         with pytest.raises(ValueError, match=r"coupling must be a finite number|one particle or more"):
             Particles(torch.zeros(3, 2), coupling)
-    with pytest.raises(ValueError, match="expected particles"):
+    with pytest.raises(ValueError, match="expected one particle"):
         Particles(torch.zeros(0, 2), 0.5)
-    with pytest.raises(ValueError, match="gamma >= 0"):
+    with pytest.raises(ValueError, match="gamma must be a finite number of at least 0"):
         game(0.5, gamma=-1.0)
     with pytest.raises(ValueError, match="Particles for a generator, got Linear"):
         ParticleGAN(nn.Linear(1, 2), mlp(2, 4, 1))

@@ -68,11 +68,11 @@ def test_a_run_of_other_settings_is_refused_and_changes_nothing(
     ("first", "second", "name"),
     [
         (
-            lambda model: TRADES(model, Linf(0.1), beta=1.0),
-            lambda model: TRADES(model, Linf(0.1), beta=6.0),
+            lambda model: TRADES(model, PGD(Linf(0.1)), beta=1.0),
+            lambda model: TRADES(model, PGD(Linf(0.1)), beta=6.0),
             "beta",
         ),
-        (lambda model: TRADES(model, Linf(0.3)), lambda model: TRADES(model, Linf(0.1)), "threat"),
+        (lambda model: TRADES(model, PGD(Linf(0.3))), lambda model: TRADES(model, PGD(Linf(0.1))), "attack"),
         (
             lambda model: AdversarialTraining(model, PGD(Linf(0.1), steps=2)),
             lambda model: AdversarialTraining(model, PGD(Linf(0.1), steps=3)),

@@ -10,8 +10,9 @@ from torch import nn
 from advnotes import play
 from advnotes.attacks import FGSM, PGD
 from advnotes.data import batches
+from advnotes.gradients import MaskedGradientWarning
 from advnotes.losses import cross_entropy
-from advnotes.robust import AdversarialTraining
+from advnotes.robust import AdversarialTraining, MixedBatchTraining, SeveralThreats
 from advnotes.threats import L2, Linf
 
 ATTACK = PGD(Linf(0.1), steps=3, best=False)
@@ -240,3 +241,29 @@ def test_bad_arguments_are_refused(arguments, words):
 def test_without_an_adversary_there_is_no_current_attack():
     with pytest.raises(ValueError, match="no attack"):
         AdversarialTraining(net(), None, share=0.0).current_attack()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "game",
+    [
+        lambda model: AdversarialTraining(model, ATTACK),
+        lambda model: SeveralThreats(model, [ATTACK, FGSM(Linf(0.1))]),
+        lambda model: MixedBatchTraining(model, FGSM(Linf(0.1))),
+    ],
+)
+def test_a_sample_that_is_learnt_is_no_masked_gradient_while_a_game_trains(game) -> None:
+    class Certain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = net()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 1e6 * self.layer(x)
+
+    model = Certain()
+    x, _ = batch()
+    y = model(x).argmax(dim=1)
+    with pytest.warns(MaskedGradientWarning):
+        ATTACK(model, x, y)
+    assert game(model).train().model_loss(x, y).isfinite()

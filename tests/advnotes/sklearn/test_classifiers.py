@@ -149,7 +149,7 @@ def test_a_seed_decides_and_the_global_generators_do_not():
     ("classifier", "arguments", "message"),
     [
         (VATClassifier(steps=0), (), "steps"),
-        (VATClassifier(steps=2.5), (), "steps must be a whole number of at least 1, got 2.5"),
+        (VATClassifier(steps=-2), (), "steps must be a whole number of at least 1, got -2"),
         (VATClassifier(batch_size=True), (), "batch_size must be a whole number"),
         (VATClassifier(power_steps=-1), (), "power_steps must be a whole number of at least 0"),
         (VATClassifier(hidden=()), (), "hidden must be the widths of 1 or more"),
@@ -158,10 +158,10 @@ def test_a_seed_decides_and_the_global_generators_do_not():
             (),
             "each width in hidden must be a whole number of at least 1, got 0",
         ),
-        (VATClassifier(hidden="wide"), (), "each width in hidden"),
+        (VATClassifier().set_params(hidden="wide"), (), "each width in hidden"),
         (VATClassifier(learning_rate=0.0), (), "learning_rate"),
         (
-            VATClassifier(learning_rate="adaptive"),
+            VATClassifier().set_params(learning_rate="adaptive"),
             (),
             "learning_rate must be a finite number above 0, got 'adaptive'",
         ),

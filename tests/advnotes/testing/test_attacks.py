@@ -139,6 +139,11 @@ class InPlace(Broken):
         return x.detach().copy_(self.plain(model, x, y, generator))
 
 
+class TheInput(Sign):
+    def perturb(self, model, x, y, generator):
+        return x
+
+
 class NotFinite(Broken):
     def broken(self, model, x, y, generator):
         x_adv = self.plain(model, x, y, generator)
@@ -276,9 +281,8 @@ class OneRadius(Sign):
 
 
 class NoHalf(Sign):
-    def perturb(self, model, x, y, generator):
-        x_adv = super().perturb(model, x, y, generator)
-        return x_adv.float() if x.dtype == torch.bfloat16 else x_adv
+    def __call__(self, model, x, y, generator=None):
+        return super().__call__(model, x, y, generator).float()
 
 
 def _modules(model) -> list[nn.Module]:
@@ -292,7 +296,8 @@ BROKEN = [
     (Squeezed, "of x for a batch of 1, got"),
     (AnotherPrecision, "the dtype torch.float32 of x for a batch of 6, got torch.float64"),
     (WithGraph, "a result without a graph"),
-    (InPlace, "shares the memory of x"),
+    (InPlace, "x and y to be left alone"),
+    (TheInput, "shares the memory of x"),
     (NotFinite, "a finite result"),
     (OutOfRange, r"within the bounds \(0.0, 1.0\), got values from .* to 1.0"),
     (OutOfBall, r"at most eps = 0.1 by Linf\(eps=0.1\), got 0.15"),

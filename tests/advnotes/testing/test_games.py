@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from advnotes import Game
-from advnotes.attacks import BIM, FGSM, Universal
+from advnotes.attacks import BIM, FGSM, PGD, Universal
 from advnotes.gan import (
     DRAGAN,
     GAN,
@@ -68,7 +68,7 @@ GAMES = {
         LABELLED,
     ),
     "GradientPenalty": (lambda: GradientPenalty(model(), Linf(0.1)), LABELLED),
-    "TRADES": (lambda: TRADES(model(), Linf(0.1), steps=2), LABELLED),
+    "TRADES": (lambda: TRADES(model(), PGD(Linf(0.1), steps=2)), LABELLED),
     "VAT": (lambda: VAT(model(), 0.5, entropy=0.1), THREE),
     "VAT, all labelled": (lambda: VAT(model(), 0.5), LABELLED),
     "GAN": (lambda: GAN(mlp(2, 8, 3), critic(), 2), REAL),

@@ -67,7 +67,8 @@ def test_it_is_named_and_the_attacks_with_its_remedies_get_through(defence, netw
     assert report.masking or defence is defences.BatchStatistics
     assert report.robust.value <= left
     remedies = [attack for finding in report.findings for attack in finding.remedies]
-    assert len(report.attacks) > 3 or not remedies  # they joined the three of "quick"
+    # They joined those of "quick": three, or one for a model that draws.
+    assert len(report.attacks) > (1 if "randomness" in names else 3) or not remedies
 
 
 @pytest.mark.parametrize("defence", BROKEN, ids=lambda d: d.__name__)
