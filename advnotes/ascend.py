@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from advnotes.gradients import gradient_error, has_no_gradient, value_and_gradient, warn_of_masked_gradients
+from advnotes.gradients import has_no_gradient, value_and_gradient, warn_of_masked_gradients
 from advnotes.threats import Bounds, Threat, per_sample
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "RowObjective",
     "ascend",
     "best_of_tries",
-    "gradient_error",
 ]
 
 

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from advnotes.ascend import gradient_error
 from advnotes.attacks import FAB, PGD
 from advnotes.gradients import (
     MaskedGradientWarning,
     NotDifferentiableError,
+    gradient_error,
     has_no_gradient,
     value_and_gradient,
     warn_of_masked_gradients,
