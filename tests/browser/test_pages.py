@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+# The first test waits for every page to be opened and examined in two views: minutes, more where the processor is busy.
+pytestmark = pytest.mark.timeout(2400)
+
 Visits = dict[str, Any]  # conftest.Visit by page
 
 
