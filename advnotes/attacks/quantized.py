@@ -27,7 +27,7 @@ LENGTHS = (1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 8.0)
 class Quantized(Wrapper):
     r"""An attack whose points lie on the grid of an image file: what is fooled is fooled after saving, too.
 
-    With 256 levels and the range [0, 1] the grid is :math:`\{0, 1/255, \dots, 1\}`. The attack's point is rounded to
+    With 256 levels and the range [0, 1] the grid is 0, 1/255, ..., 1. The attack's point is rounded to
     the nearest value of the grid; where that would leave the ball, coordinates are rounded towards ``x`` instead, those
     first that gain most by it. The model is then asked about the rounded point. A sample that it does not fool is tried
     again with its perturbation lengthened by 2%, 5%, ... up to 8 times, as far as the ball and the range allow: the
