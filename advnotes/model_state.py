@@ -14,9 +14,11 @@ from advnotes.checks import batch_size_mistake, check_logits_shape, dtype_mistak
 from advnotes.identity import modules
 
 __all__ = [
+    "NO_CLASS",
     "GuardedModel",
     "Model",
     "NonFiniteLogitsWarning",
+    "PassCounter",
     "attacked",
     "device_of",
     "prediction",
@@ -26,6 +28,9 @@ __all__ = [
 
 #: Maps a batch of inputs in their natural range to logits ``[batch, classes]``: a module or any callable.
 Model = Callable[[Tensor], Tensor]
+
+#: The class of a sample whose logits are not all finite.
+NO_CLASS = -1
 
 
 class NonFiniteLogitsWarning(UserWarning):
@@ -136,6 +141,19 @@ class GuardedModel:
         return nullcontext() if self.autocast is None else torch.autocast(*self.autocast)
 
 
+class PassCounter:
+    """A model that counts the samples that go forward through it."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.passes = 0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The model's logits."""
+        self.passes += len(x)
+        return self.model(x)
+
+
 @contextmanager
 def without_autocast(device: torch.device) -> Iterator[None]:
     """Outside the caller's autocast: small differences are lost in half precision.
@@ -154,14 +172,14 @@ def without_autocast(device: torch.device) -> Iterator[None]:
 
 
 def prediction(logits: Float[Tensor, "batch classes"]) -> Int[Tensor, " batch"]:
-    """The class of the highest logit; -1, no class, where a sample's logits are not all finite."""
+    """The class of the highest logit; :data:`NO_CLASS` where a sample's logits are not all finite."""
     # 0 times what is not finite is no number; in a random search this costs half of what isfinite does.
-    return logits.argmax(dim=1).masked_fill((0 * logits).sum(dim=1) != 0, -1)
+    return logits.argmax(dim=1).masked_fill((0 * logits).sum(dim=1) != 0, NO_CLASS)
 
 
 def warn_of_non_finite_logits(predicted: Int[Tensor, " batch"], stacklevel: int = 3) -> None:
     """Say for how many perturbed samples the model gives no class, as :func:`prediction` has it."""
-    count = int((predicted < 0).sum())
+    count = int((predicted == NO_CLASS).sum())
     if count:
         warnings.warn(
             f"the logits of {count} of {len(predicted)} perturbed samples are not finite: the model gives them no "

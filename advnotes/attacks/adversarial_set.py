@@ -16,7 +16,7 @@ from torch import Tensor
 from advnotes.attacks.attack import Attack, NormAttack
 from advnotes.attacks.parts.wrapper import Wrapper, innermost
 from advnotes.checks import check_count
-from advnotes.model_state import GuardedModel, Model, attacked, device_of, prediction
+from advnotes.model_state import GuardedModel, Model, PassCounter, attacked, device_of, prediction
 from advnotes.seeds import Source
 from advnotes.threats import L2
 
@@ -145,17 +145,6 @@ def _batches(data: tuple[Tensor, Tensor] | Iterable[Any], size: int) -> Iterator
         yield batch[0], batch[1]
 
 
-class _Counter:
-    """A model that counts how many samples go forward through it."""
-
-    def __init__(self, model: Model) -> None:
-        self.model, self.passes = model, 0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        self.passes += len(x)
-        return self.model(x)
-
-
 @dataclass(frozen=True)
 class _Counted(Wrapper):
     """The attack itself, which notes the passes of each call."""
@@ -163,7 +152,7 @@ class _Counted(Wrapper):
     passes: list[int] = field(kw_only=True)
 
     def perturb(self, model: Model, x: Tensor, y: Tensor, generator: Source = None) -> Tensor:
-        counter = _Counter(model)
+        counter = PassCounter(model)
         x_adv = self.attack.perturb(counter, x, y, generator)
         self.passes.append(counter.passes)
         return x_adv

@@ -15,7 +15,7 @@ from advnotes.attacks.parts.auto_ascend import auto_ascend
 from advnotes.attacks.parts.draws import answer_and_loss
 from advnotes.checks import check_counts, check_logits
 from advnotes.losses import Loss, cross_entropy, dlr, margin_loss, targeted_dlr, targeted_margin
-from advnotes.model_state import Model, prediction
+from advnotes.model_state import NO_CLASS, Model, prediction
 from advnotes.seeds import Source, own_seeds
 
 __all__ = ["APGD", "TargetedAPGD"]
@@ -190,7 +190,7 @@ class Towards(NamedTuple):
 
         logits, value = answer_and_loss(self.model, point, towards)
         predicted = prediction(logits)
-        return value.masked_fill(predicted < 0, torch.inf), predicted != self.y
+        return value.masked_fill(predicted == NO_CLASS, torch.inf), predicted != self.y
 
     def rows(self, rows: Tensor) -> "Towards":
         """The aim against some of the samples."""

@@ -18,7 +18,7 @@ from advnotes.attacks.parts.draws import Draws
 from advnotes.attacks.square import Square
 from advnotes.checks import check_counts, check_logits
 from advnotes.losses import cross_entropy, dlr, margin_loss
-from advnotes.model_state import Model, prediction
+from advnotes.model_state import NO_CLASS, Model, prediction
 from advnotes.seeds import Source, own_seeds
 from advnotes.threats import L1
 
@@ -135,7 +135,9 @@ class AutoAttack(NormAttack):
     ) -> Float[Tensor, "batch ..."]:
         def reached(point: Tensor, logits: Tensor, y: Tensor) -> Ascent:
             predicted = prediction(logits)
-            return Ascent(point, margin_loss(logits, y).masked_fill(predicted < 0, torch.inf), predicted != y)
+            return Ascent(
+                point, margin_loss(logits, y).masked_fill(predicted == NO_CLASS, torch.inf), predicted != y
+            )
 
         judge = Draws(model, self.samples) if self.randomised else model
         seeds, logits = own_seeds(generator, x), judge(x)

@@ -10,7 +10,7 @@ from torch import Tensor
 from advnotes.attacks.parts.draws import answer_and_loss
 from advnotes.checks import check_logits, check_logits_shape
 from advnotes.losses import Loss, dlr
-from advnotes.model_state import Model, prediction
+from advnotes.model_state import NO_CLASS, Model, prediction
 
 __all__ = ["Classification", "check_loss"]
 
@@ -43,7 +43,7 @@ class Classification:
     def __call__(self, point: Tensor) -> tuple[Tensor, Tensor]:
         logits, value = answer_and_loss(self.model, point, self._loss_of)
         predicted = prediction(logits)
-        no_class = predicted < 0
+        no_class = predicted == NO_CLASS
         if self.targeted:
             return (-value).masked_fill(no_class, -torch.inf), predicted == self.y
         return value.masked_fill(no_class, torch.inf), predicted != self.y

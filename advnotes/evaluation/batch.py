@@ -16,18 +16,21 @@ from advnotes.attacks.attack import Attack
 from advnotes.attacks.parts.boundary import ManyClassesWarning
 from advnotes.evaluation.inputs import EvaluationData
 from advnotes.evaluation.masking.measurements import no_gradient
-from advnotes.evaluation.model_info import PassCounter
 from advnotes.gradients import MaskedGradientWarning
-from advnotes.model_state import GuardedModel, Model, NonFiniteLogitsWarning, prediction
+from advnotes.model_state import (
+    NO_CLASS,
+    GuardedModel,
+    Model,
+    NonFiniteLogitsWarning,
+    PassCounter,
+    prediction,
+)
 from advnotes.threats import Threat
 
-__all__ = ["NO_CLASS", "VOTES", "BatchAttacker", "BatchResult"]
+__all__ = ["VOTES", "BatchAttacker", "BatchResult"]
 
 #: How many answers of a model that draws at random decide its class: that of most of them.
 VOTES = 21
-
-#: The prediction where logits are not finite, as ``prediction`` has it: no label, so that such a point is fooled.
-NO_CLASS = -1
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class BatchResult:
 
     Args:
         rows: which samples, by their place in the canonical order.
-        predictions: the model's class of each sample under attack; see :data:`NO_CLASS`.
+        predictions: the model's class of each sample under attack; see :data:`~advnotes.model_state.NO_CLASS`.
         fooled: whether the attack succeeded, verified.
         claimed: whether it seemed to succeed.
         distances: the norm of each perturbation.

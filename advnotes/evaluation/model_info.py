@@ -15,7 +15,6 @@ from advnotes.model_state import Model
 
 __all__ = [
     "PaddedModel",
-    "PassCounter",
     "check_model",
     "check_no_probabilities",
     "count_parameters",
@@ -128,16 +127,3 @@ class PaddedModel:
             missing = self.batch_size - len(part)
             padded = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])]) if missing else part
             yield self.model(padded)[: len(part)]
-
-
-class PassCounter:
-    """A model that counts the samples that go forward through it."""
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.passes = 0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The model's logits."""
-        self.passes += len(x)
-        return self.model(x)

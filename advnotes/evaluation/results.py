@@ -106,6 +106,8 @@ class EvaluationResult:
         fooled_by: for each sample the index in ``attacks`` of the one that fooled it; -1 where none did, or where the
             sample is misclassified without an attack.
         attacks: in the order in which they ran, each on the samples that were still robust.
+        options: the arguments of ``evaluate`` that decide the result and are not the defaults, as text, by name;
+            ``attacks`` is there where a list of attacks was given.
         curve: radii in ascending order, with the share of samples that no attack was found to fool within them. Where
             each sample has its own eps, the radii are multiples of it.
         curve_attack: how the curve was measured, in words.
@@ -113,8 +115,6 @@ class EvaluationResult:
         diagnosed: whether the diagnosis ran.
         notes: what a reader should know about how this was measured.
         examples: a few of the samples that were fooled.
-        options: the arguments of ``evaluate`` that decide the result and are not the defaults, as text, by name;
-            ``attacks`` is there where a list of attacks was given.
         environment: versions and device.
         date: when it ended, in UTC.
         seconds: how long it took, without the time before an interruption.
@@ -136,13 +136,13 @@ class EvaluationResult:
     adversarial_predictions: tuple[int, ...] = field(repr=False)
     fooled_by: tuple[int, ...] = field(repr=False)
     attacks: tuple[AttackResult, ...]
+    options: dict[str, str] = field(compare=False)
     curve: tuple[tuple[float, Proportion], ...] = ()
     curve_attack: str = ""
     findings: tuple[Finding, ...] = ()
     diagnosed: bool = True
     notes: tuple[str, ...] = ()
     examples: tuple[Example, ...] = field(default=(), repr=False)
-    options: dict[str, str] = field(default_factory=dict, compare=False)
     environment: str = field(default="", compare=False)
     date: str = field(default="", compare=False)
     seconds: float = field(default=0.0, compare=False)

@@ -9,9 +9,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from advnotes.attacks.attack import Attack
-from advnotes.evaluation.batch import NO_CLASS, BatchResult
+from advnotes.evaluation.batch import BatchResult
 from advnotes.evaluation.names import config_text
 from advnotes.evaluation.results import AttackResult
+from advnotes.model_state import NO_CLASS
 
 __all__ = ["AttackNotes", "SampleState", "summarise"]
 

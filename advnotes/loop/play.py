@@ -21,7 +21,7 @@ from advnotes.loop.callbacks import Callback
 from advnotes.loop.history import History
 from advnotes.loop.losses import Losses
 from advnotes.loop.players import PlayerOptimizer, build_player_optimizers, check_ema
-from advnotes.loop.processes import resolve_accelerator, resolve_precision, seed_each_process
+from advnotes.loop.processes import resolve_precision, seed_each_process
 from advnotes.loop.reader import Reader
 from advnotes.loop.rounds import Rounds
 from advnotes.loop.run import Run
@@ -29,6 +29,7 @@ from advnotes.loop.schedules import check_metrics
 from advnotes.loop.session import Plan, Session, check
 from advnotes.loop.signals import DelayedSignals
 from advnotes.loop.snapshot import Snapshots
+from advnotes.processes import join_processes
 
 __all__ = ["play"]
 
@@ -141,7 +142,7 @@ def play(
     waiting = {name: one.schedule for name, one in players.items() if one.schedule is not None}
     check_metrics(waiting, list(players), len(callbacks), callback_every)
     decays = check_ema(ema, list(players))
-    accelerator = resolve_accelerator(accelerator)
+    accelerator = join_processes(accelerator)
     dtype = resolve_precision(precision, accelerator)
     reader = Reader(data, accelerator, remember=checkpoint is not None)
     if checkpoint is not None and getattr(data, "persistent_workers", False):

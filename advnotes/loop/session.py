@@ -17,12 +17,12 @@ from tqdm import tqdm
 from advnotes.loop.callbacks import run_callbacks
 from advnotes.loop.history import State
 from advnotes.loop.losses import Losses
-from advnotes.loop.processes import in_first
 from advnotes.loop.rounds import Rounds
 from advnotes.loop.run import Run
 from advnotes.loop.schedules import UNITS, check_length, is_loss
 from advnotes.loop.signals import DelayedSignals
 from advnotes.loop.snapshot import Snapshots
+from advnotes.processes import in_first
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from torch import Tensor
 from advnotes.loop import checkpoint, folder
 from advnotes.loop.checkpoint import CheckpointError
 from advnotes.loop.description import PARTS, check_same_game, describe, warn_of_changes
-from advnotes.loop.processes import in_all, in_first
 from advnotes.loop.run import Run
+from advnotes.processes import in_all, in_first
 
 
 class Snapshots:

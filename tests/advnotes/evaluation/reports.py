@@ -39,6 +39,7 @@ def report(**changes: Any) -> Report:
             AttackResult("APGD-CE", 40, 10, 1.5, 4000, 0, "APGD(threat=Linf(eps=0.1), steps=100)"),
             AttackResult("Square", 30, 10, 2.5, 9000, 2, "Square(threat=Linf(eps=0.1), queries=5000)"),
         ),
+        options={},
         curve=tuple(
             (r, Proportion(n, 40)) for r, n in ((0.0, 40), (0.05, 33), (0.1, 20), (0.2, 3), (0.3, 0))
         ),

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from advnotes.attacks import Square
 from advnotes.evaluation.batch import BatchAttacker, record_masking_warnings, seeded
 from advnotes.evaluation.inputs import EvaluationData
-from advnotes.evaluation.model_info import PassCounter
 from advnotes.gradients import MaskedGradientWarning
-from advnotes.model_state import GuardedModel
+from advnotes.model_state import GuardedModel, PassCounter
 from advnotes.threats import L1, L2, Linf, Threat
 from tests.advnotes.evaluation import models
 

@@ -11,13 +11,13 @@ from torch.utils.checkpoint import checkpoint
 
 from advnotes.attacks import FAB, FGSM, PGD, DeepFool, Square, TargetedFAB
 from advnotes.evaluation import Report, diagnose, evaluate, load_adversarial
-from advnotes.evaluation.batch import NO_CLASS, BatchAttacker
+from advnotes.evaluation.batch import BatchAttacker
 from advnotes.evaluation.inputs import EvaluationData
 from advnotes.evaluation.model_info import PaddedModel
 from advnotes.evaluation.report.html import html_page
 from advnotes.evaluation.suite import costs
 from advnotes.losses import margin_loss
-from advnotes.model_state import GuardedModel
+from advnotes.model_state import NO_CLASS, GuardedModel
 from advnotes.threats import Linf
 from tests.advnotes.evaluation import models
 from tests.advnotes.evaluation.reports import report

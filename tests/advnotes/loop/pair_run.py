@@ -21,8 +21,8 @@ from torch.utils.data import (
 
 from advnotes.game import Game
 from advnotes.loop import NonFiniteLoss, State, StopPlaying, play
-from advnotes.loop.processes import in_all, in_first
 from advnotes.loop.reader import Reader
+from advnotes.processes import in_all, in_first
 
 
 class Pull(Game):

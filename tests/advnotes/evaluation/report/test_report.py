@@ -47,6 +47,7 @@ def report(**changes: Any) -> Report:
                 "Square", tried=4, fooled=1, seconds=2.5, passes=900, unverified=1, settings="Square()"
             ),
         ),
+        options={},
         curve=((0.0, Proportion(5, 6)), (8 / 255, Proportion(3, 6))),
         curve_attack="PGD",
         findings=(FINDING,),
