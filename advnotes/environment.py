@@ -39,9 +39,11 @@ def machine(where: dict[str, str]) -> str:
     """One line that tells one kind of machine from another: ``AMD EPYC, AVX2, 2 threads``."""
     if where["device"] != "CPU":
         return where["device"]
-    imitated = where["imitated"] and f", imitating {where['instructions']}"
+    # OPENBLAS_CORETYPE restricts NumPy alone: torch keeps the processor's instructions.
+    restricted = any(not part.startswith("OPENBLAS") for part in where["imitated"].split())
+    instructions = f"imitating {where['instructions']}" if restricted else where["instructions"]
     threads = f"{where['threads']} thread{'s' if where['threads'] != '1' else ''}"
-    return f"{where['processor']}, {imitated.removeprefix(', ') or where['instructions']}, {threads}"
+    return f"{where['processor']}, {instructions}, {threads}"
 
 
 @cache
