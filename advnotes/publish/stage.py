@@ -70,8 +70,12 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
 
 
 def describe_figures(notebook: Any, name: str) -> tuple[bytes, str] | None:
-    """Move each figure's alt text to where MyST-NB looks for it; return the landing page's picture, if here."""
-    landing = None
+    """Give each figure a number, and its alt text as its caption; return the landing page's picture, if here.
+
+    The caption says to everybody what the picture shows, so that the picture's own alt text only points to it: a
+    screen reader reads the sentence once.
+    """
+    landing, number = None, 0
     for cell in notebook.cells:
         figures = [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
         alts = {output.metadata.get("image/png", {}).get("alt", "").strip() for output in figures}
@@ -81,10 +85,18 @@ def describe_figures(notebook: Any, name: str) -> tuple[bytes, str] | None:
                 f"{sorted(alts)}: draw one figure a cell and show it with plots.show(figure, alt='...')"
             )
         for alt in alts:
-            cell.metadata.setdefault("mystnb", {}).setdefault("image", {})["alt"] = alt
+            number += 1
+            shown = cell.metadata.setdefault("mystnb", {})
+            shown.setdefault("image", {})["alt"] = f"Figure {number}, described in its caption"
+            shown["figure"] = {"caption": f"**Figure {number}.** {_literally(alt)}"}
             if "landing" in cell.metadata.get("tags", []):
                 landing = b64decode(figures[0].data["image/png"]), alt
     return landing
+
+
+def _literally(text: str) -> str:
+    """A text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>$|#~])", r"\\\1", " ".join(text.split()))
 
 
 def not_executed(profile: str) -> Any:

@@ -27,7 +27,7 @@ from advnotes.publish.worker import Result
 
 ROOT = Path(__file__).parents[3]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-ALT = "A single pixel, which says that the adversary has won."
+ALT = "A single pixel, *which* says at $5 <b> [that]: the_adversary_has won `it`."
 TOC = """format: jb-book
 root: book/intro
 chapters:
@@ -96,8 +96,10 @@ def page(root: Path, name: str) -> BeautifulSoup:
     return BeautifulSoup((root / "_build/html" / name).read_text(encoding="utf8"), "html.parser")
 
 
-def test_a_figure_has_its_alt_text(book: Path) -> None:
-    assert [image["alt"] for image in page(book, "book/part/one.html").select("article img")] == [ALT]
+def test_a_figure_has_a_number_and_says_in_its_caption_what_it_shows(book: Path) -> None:
+    (drawn,) = page(book, "book/part/one.html").select("article figure")
+    assert drawn.find("figcaption").get_text().strip().removesuffix("#") == f"Figure 1. {ALT}"
+    assert drawn.find("img")["alt"] == "Figure 1, described in its caption"
 
 
 def test_the_landing_page_shows_the_tagged_figure(book: Path) -> None:

@@ -217,7 +217,10 @@ def test_the_number_or_the_direction(book: Any) -> None:
 def test_machines_are_told_apart_by_threads_and_imitation(book: Any) -> None:
     book.add("a/one")
     numpy_alone = {"imitated": "OPENBLAS_CORETYPE=Haswell"}
-    imitation = {"imitated": "ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Haswell", "instructions": "DEFAULT"}
+    imitation = {
+        "imitated": "ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Haswell",
+        "instructions": "DEFAULT",
+    }
     for where in (AMD, AMD | {"threads": "2"}, AMD | numpy_alone, AMD | imitation):
         executed(book, "a/one", claim("x", environment=where, bound=bound(0.7)))
         record(book.root, "laptop")
