@@ -191,7 +191,7 @@ def _without_book(context: typer.Context) -> None:
 _guarded: Callable[[], AbstractContextManager[None]] = nullcontext
 try:
     from advnotes.publish.cli import app as _book
-    from advnotes.publish.guard import stopping_on_signals
+    from advnotes.publish.signals import exit_on_signals
 except ModuleNotFoundError as _missing:
     if (_missing.name or "").startswith("advnotes"):
         raise
@@ -199,7 +199,7 @@ except ModuleNotFoundError as _missing:
     for _name in BOOK:
         app.command(_name, context_settings=_anything, rich_help_panel="The book")(_without_book)
 else:
-    _guarded = stopping_on_signals
+    _guarded = exit_on_signals
     for _command in _book.registered_commands:
         _command.rich_help_panel = "The book"
         app.registered_commands.append(_command)
