@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -164,8 +163,7 @@ class Session:
             last = "there is none yet" if run.last_checkpoint is None else f"it is {run.last_checkpoint}"
             last = f"the last good checkpoint: {last}"
             if final:
-                if sys.version_info >= (3, 11):
-                    error.add_note(f"The game is over, and its last checkpoint could not be written; {last}.")
+                error.add_note(f"The game is over, and its last checkpoint could not be written; {last}.")
                 raise
             if run.accelerator.is_main_process:
                 warnings.warn(

@@ -27,7 +27,6 @@ STRUCTURE = re.compile(
     """,
     re.MULTILINE | re.VERBOSE,
 )
-FONT_AHEAD = re.compile(rb'<link rel="preload" as="font"[^>]*>\s*')
 # Sphinx puts a checksum behind these addresses where the files exist before the pages: in incremental renderings only.
 CHECKSUM = re.compile(rb"(mystnb\.[0-9a-f]{64}\.css|/tex-chtml\.js)\?v=[0-9a-f]+")
 # Of the 24 MB that sphinx-mathjax-offline copies, what tex-chtml.js can ask for.
@@ -139,11 +138,10 @@ def _check_whole(site: Path, toc: Path) -> None:
 
 
 def tidy(site: Path) -> None:
-    """Drop what no page asks for or can have, and make the redirect at the top a page of its own.
+    """Drop what no page asks for, and make the redirect at the top a page of its own.
 
-    No page asks for most of MathJax or for source maps. The fonts that pydata-sphinx-theme 0.15 (Python 3.10) tells a
-    browser to load ahead are refused to a page read from the disk, with an error each; the style sheet brings them all
-    the same. What depends on the order of rendering goes, too, so that equal inputs give equal pages.
+    No page asks for most of MathJax or for source maps. What depends on the order of rendering goes, too, so that
+    equal inputs give equal pages.
     """
     mathjax = site / "_static" / "mathjax"
     kept = [mathjax / name for name in MATHJAX]
@@ -154,7 +152,7 @@ def tidy(site: Path) -> None:
         path.unlink()
     for path in site.rglob("*.html"):
         page = path.read_bytes()
-        if (lean := CHECKSUM.sub(rb"\1", FONT_AHEAD.sub(b"", page))) != page:
+        if (lean := CHECKSUM.sub(rb"\1", page)) != page:
             path.write_bytes(lean)
     index = site / "index.html"
     first = re.search(r"url=([^\"]+)", index.read_text(encoding="utf8"))
