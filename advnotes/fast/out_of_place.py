@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from advnotes.fast.state import Untraceable
 from advnotes.fast.trace import tensors
+from advnotes.fast.traceable import Untraceable
 
 __all__ = ["out_of_place"]
 

@@ -15,8 +15,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 from advnotes.fast.fuse import fuse
 from advnotes.fast.modules import ModelSignature
 from advnotes.fast.program import Program
-from advnotes.fast.state import Untraceable
 from advnotes.fast.trace import no_randomness, traced
+from advnotes.fast.traceable import Untraceable
 
 __all__ = ["Autocast", "keeping", "prepared", "why_not"]
 

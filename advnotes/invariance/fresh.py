@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from advnotes import rng
 from advnotes.checks import check_count, check_number
-from advnotes.invariance.learning import ConstantScores, ProbeTrainer, ResidualScores, predict
-from advnotes.invariance.targets import Categorical, Mixture
+from advnotes.invariance.fresh_targets import Categorical, Mixture
+from advnotes.invariance.fresh_training import ConstantScores, ProbeTrainer, ResidualScores, predict
 from advnotes.metrics.accuracy import Proportion
 from advnotes.nets import mlp
 

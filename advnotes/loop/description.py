@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from advnotes.loop.callbacks import stateful
-from advnotes.loop.checkpoint import CheckpointError
+from advnotes.loop.checkpoint_files import CheckpointError
 from advnotes.loop.run import Run
 
 #: The parts of a description.

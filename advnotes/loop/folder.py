@@ -10,7 +10,7 @@ from pathlib import Path
 
 import filelock
 
-from advnotes.loop import checkpoint
+from advnotes.loop import checkpoint_files
 
 LOCK = ".lock"
 # A file of its own: what is locked cannot be read by others on Windows.
@@ -43,7 +43,7 @@ def held(folder: Path) -> Iterator[None]:
             f"checkpoints cannot be written to {folder} ({error}): name a folder that can be made and written to."
         ) from error
     try:
-        checkpoint.clean(folder)
+        checkpoint_files.clean(folder)
         yield
     finally:
         # Before the lock goes: afterwards it may be another run's.

@@ -21,14 +21,14 @@ from advnotes.loop.callbacks import Callback
 from advnotes.loop.history import History
 from advnotes.loop.losses import Losses
 from advnotes.loop.players import PlayerOptimizer, build_player_optimizers, check_ema
-from advnotes.loop.processes import resolve_precision, seed_each_process
+from advnotes.loop.precision_and_seeds import resolve_precision, seed_each_process
 from advnotes.loop.reader import Reader
 from advnotes.loop.rounds import Rounds
 from advnotes.loop.run import Run
+from advnotes.loop.run_checkpoints import RunCheckpoints
 from advnotes.loop.schedules import check_metrics
 from advnotes.loop.session import Plan, Session, check
 from advnotes.loop.signals import DelayedSignals
-from advnotes.loop.snapshot import Snapshots
 from advnotes.processes import join_processes
 
 __all__ = ["play"]
@@ -151,8 +151,8 @@ def play(
             "checkpoint will not repeat them exactly. Make the DataLoader with persistent_workers=False.",
             stacklevel=2,
         )
-    snapshots = None if checkpoint is None else Snapshots(Path(checkpoint), keep, accelerator)
-    with nullcontext() if snapshots is None else snapshots.hold():
+    checkpoints = None if checkpoint is None else RunCheckpoints(Path(checkpoint), keep, accelerator)
+    with nullcontext() if checkpoints is None else checkpoints.hold():
         _to_device(bare, players, accelerator)
         seed_each_process(accelerator)
         for name, decay in decays.items():
@@ -163,13 +163,13 @@ def play(
         losses = Losses(run)
         with _history_on_errors(run, losses):
             rounds, signals = Rounds(run, game, losses), DelayedSignals()
-            with rounds.frozen_parameters(), keeping(), nullcontext() if snapshots is None else signals:
-                if snapshots is not None:
-                    snapshots.check(run)
-                    snapshots.resume(run) if resume else snapshots.require_empty()
+            with rounds.frozen_parameters(), keeping(), nullcontext() if checkpoints is None else signals:
+                if checkpoints is not None:
+                    checkpoints.check(run)
+                    checkpoints.resume(run) if resume else checkpoints.require_empty()
                 start = run.step
                 check(run, plan)
-                Session(run, plan, rounds, losses, snapshots, signals).play()
+                Session(run, plan, rounds, losses, checkpoints, signals).play()
     if run.step == start > 0 and accelerator.is_main_process:
         why = f"as a callback ended the game there ({run.stopped})" if run.stopped is not None else ""
         warnings.warn(

@@ -18,9 +18,9 @@ from advnotes.loop.history import State
 from advnotes.loop.losses import Losses
 from advnotes.loop.rounds import Rounds
 from advnotes.loop.run import Run
+from advnotes.loop.run_checkpoints import RunCheckpoints
 from advnotes.loop.schedules import UNITS, check_length, is_loss
 from advnotes.loop.signals import DelayedSignals
-from advnotes.loop.snapshot import Snapshots
 from advnotes.processes import in_first
 
 
@@ -52,11 +52,11 @@ class Session:
         plan: Plan,
         rounds: Rounds,
         losses: Losses,
-        snapshots: Snapshots | None,
+        checkpoints: RunCheckpoints | None,
         signals: DelayedSignals,
     ) -> None:
         self.run, self.plan, self.rounds, self.losses = run, plan, rounds, losses
-        self.snapshots, self.signals = snapshots, signals
+        self.checkpoints, self.signals = checkpoints, signals
         self._saved_at = time.perf_counter()
         self._signal, self._overdue = 0, 0
         self._bar: tqdm[Any] | None = None
@@ -153,12 +153,12 @@ class Session:
             OSError: where the ``final`` one could not be written. Of others it is only said.
         """
         run = self.run
-        if self.snapshots is None or run.saved_step == run.step:
+        if self.checkpoints is None or run.saved_step == run.step:
             return
         self._flush()
         self.losses.check_parameters()
         try:
-            self.snapshots.save(run)
+            self.checkpoints.save(run)
         except OSError as error:
             last = "there is none yet" if run.last_checkpoint is None else f"it is {run.last_checkpoint}"
             last = f"the last good checkpoint: {last}"

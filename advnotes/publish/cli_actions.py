@@ -117,8 +117,8 @@ def execute_all(
 
 def tell_score(root: Path, profile: str) -> Scorecard:
     """Print what does not hold, and what differs here from the recorded machines."""
+    from advnotes.claim_verdicts import EDGE, FAILS
     from advnotes.publish.scorecard.collect import save, scorecard
-    from advnotes.verdicts import EDGE, FAILS
 
     card = scorecard(root, profile)
     path = save(card, root)

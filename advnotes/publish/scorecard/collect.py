@@ -12,7 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from advnotes.bounds import is_share
+from advnotes.claim_bounds import is_share
+from advnotes.claim_verdicts import (
+    EDGE,
+    FAILS,
+    HOLDS,
+    ROOM,
+    UNJUDGED,
+    Finding,
+    Verdict,
+    judge,
+    reproduced,
+    scatter,
+)
 from advnotes.claims import KINDS, Claim
 from advnotes.environment import machine
 from advnotes.publish import chapters as book
@@ -21,7 +33,6 @@ from advnotes.publish.files import write
 from advnotes.publish.scorecard.measured import Machine, machines, missing
 from advnotes.publish.staleness.plan import plan
 from advnotes.publish.staleness.stamps import claims
-from advnotes.verdicts import EDGE, FAILS, HOLDS, ROOM, UNJUDGED, Finding, Verdict, judge, reproduced, scatter
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Row:
         return None if self.claim.exact else scatter([run.measured for run in self.runs], self.claim.n)
 
     def judge(self, runs: list[Claim], spread: float | None = None) -> Finding:
-        """The finding over some of the runs; :func:`advnotes.verdicts.judge` says what ``spread`` is."""
+        """The finding over some of the runs; :func:`advnotes.claim_verdicts.judge` says what ``spread`` is."""
         bound, values = self.claim.bound, [run.measured for run in runs]
         if self.claim.profile == "smoke":
             return Finding(UNJUDGED, self.claim.judge().mean, 0.0, 0.0)

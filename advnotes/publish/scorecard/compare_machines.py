@@ -7,10 +7,10 @@ from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 
+from advnotes.claim_verdicts import FAILS, HOLDS
 from advnotes.environment import machine
 from advnotes.publish import chapters as book
 from advnotes.publish.scorecard.collect import Row, Scorecard, scorecard
-from advnotes.verdicts import FAILS, HOLDS
 
 
 @dataclass(frozen=True)

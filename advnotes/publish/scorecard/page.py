@@ -12,11 +12,11 @@ import nbformat
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from advnotes.claim_verdicts import EDGE, FAILS, HOLDS, UNJUDGED
 from advnotes.claims import KINDS, MIME, Claim
 from advnotes.environment import machine
 from advnotes.publish import chapters as book
 from advnotes.publish.scorecard.collect import Row, Scorecard, scorecard
-from advnotes.verdicts import EDGE, FAILS, HOLDS, UNJUDGED
 
 WIDTH, LANE, PAD = 150, 8, 6  # of a strip of runs, in pixels
 

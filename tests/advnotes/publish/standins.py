@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from advnotes.bounds import Bound, at_least
+from advnotes.claim_bounds import Bound, at_least
 from advnotes.claims import Claim
 from advnotes.publish.chapters import select
 from advnotes.publish.execution.run import keep

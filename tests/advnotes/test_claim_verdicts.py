@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from advnotes.verdicts import Finding, judge, reproduced, scatter
+from advnotes.claim_verdicts import Finding, judge, reproduced, scatter
 
 
 def test_the_four_verdicts():

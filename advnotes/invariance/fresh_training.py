@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from advnotes.invariance.targets import Categorical, Mixture
+from advnotes.invariance.fresh_targets import Categorical, Mixture
 
 __all__ = ["ConstantScores", "ProbeTrainer", "ResidualScores", "predict"]
 

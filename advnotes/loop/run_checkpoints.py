@@ -11,14 +11,14 @@ from typing import Any
 from accelerate import Accelerator
 from torch import Tensor
 
-from advnotes.loop import checkpoint, folder
-from advnotes.loop.checkpoint import CheckpointError
+from advnotes.loop import checkpoint_files, folder
+from advnotes.loop.checkpoint_files import CheckpointError
 from advnotes.loop.description import PARTS, check_same_game, describe, warn_of_changes
 from advnotes.loop.run import Run
 from advnotes.processes import in_all, in_first
 
 
-class Snapshots:
+class RunCheckpoints:
     """The checkpoints of one run in one folder.
 
     Files of a checkpoint: ``header.json`` (what it is of), ``game.safetensors`` (the game's whole ``state_dict``),
@@ -69,7 +69,7 @@ class Snapshots:
                 )
 
         def encode() -> None:
-            checkpoint.encode(run.training_state(), {})
+            checkpoint_files.encode(run.training_state(), {})
 
         in_first(self.accelerator, encode)
 
@@ -79,32 +79,32 @@ class Snapshots:
         Raises:
             OSError: where one of the processes cannot write; what it had written is removed.
         """
-        temporary = checkpoint.partial(self.folder, run.step)
-        final = checkpoint.path(self.folder, run.step)
+        temporary = checkpoint_files.partial(self.folder, run.step)
+        final = checkpoint_files.path(self.folder, run.step)
         rank = self.accelerator.process_index
 
         def prepare() -> None:
-            checkpoint.clean(self.folder)
+            checkpoint_files.clean(self.folder)
             temporary.mkdir(parents=True)
 
         def write() -> None:
-            checkpoint.save(temporary, "header", self._header(run))
-            checkpoint.save(temporary, "training", run.training_state())
-            checkpoint.save_tensors(temporary, "game", run.game.state_dict())
+            checkpoint_files.save(temporary, "header", self._header(run))
+            checkpoint_files.save(temporary, "training", run.training_state())
+            checkpoint_files.save_tensors(temporary, "game", run.game.state_dict())
             for name, average in run.history.averages.items():
-                checkpoint.save_tensors(temporary, f"average-{name}", average.state_dict())
-            checkpoint.seal(temporary, final)
-            checkpoint.prune(self.folder, run.step, self.keep)
+                checkpoint_files.save_tensors(temporary, f"average-{name}", average.state_dict())
+            checkpoint_files.seal(temporary, final)
+            checkpoint_files.prune(self.folder, run.step, self.keep)
 
         try:
             in_first(self.accelerator, prepare)
             in_all(
                 self.accelerator,
-                lambda: checkpoint.save(temporary, f"process-{rank:05d}", run.process_state()),
+                lambda: checkpoint_files.save(temporary, f"process-{rank:05d}", run.process_state()),
             )
             in_first(self.accelerator, write)
         except OSError:
-            in_first(self.accelerator, lambda: checkpoint.clean(self.folder))
+            in_first(self.accelerator, lambda: checkpoint_files.clean(self.folder))
             raise
         run.last_checkpoint, run.saved_step = final, run.step
 
@@ -125,7 +125,7 @@ class Snapshots:
     def _choose(self, run: Run) -> Path | None:
         """The last checkpoint that is whole and of this game."""
         refused, here = list[str](), self._header(run)
-        for _, entry in checkpoint.found(self.folder):
+        for _, entry in checkpoint_files.found(self.folder):
             try:
                 there = examine(entry)
                 if there["processes"] != here["processes"]:
@@ -151,7 +151,7 @@ class Snapshots:
     def _header(self, run: Run) -> dict[str, Any]:
         """What a checkpoint is of."""
         return {
-            "format": checkpoint.FORMAT,
+            "format": checkpoint_files.FORMAT,
             "step": run.step,
             "processes": self.accelerator.num_processes,
             **describe(run),
@@ -166,11 +166,11 @@ def examine(entry: Path) -> dict[str, Any]:
     """
     if not entry.is_dir():
         raise CheckpointError("it is not a folder")
-    checkpoint.verify(entry)
-    header = checkpoint.header(entry)
-    if header.get("format") != checkpoint.FORMAT:
+    checkpoint_files.verify(entry)
+    header = checkpoint_files.header(entry)
+    if header.get("format") != checkpoint_files.FORMAT:
         raise CheckpointError(
-            f"it has the format {header.get('format')!r}, this version reads {checkpoint.FORMAT}"
+            f"it has the format {header.get('format')!r}, this version reads {checkpoint_files.FORMAT}"
         )
     missing = {"step", "processes", *PARTS} - set(header)
     if missing:
@@ -181,11 +181,13 @@ def examine(entry: Path) -> dict[str, Any]:
 def _read(entry: Path, run: Run, rank: int) -> tuple[Any, ...]:
     """All that :meth:`Run.load_state` takes, checked to be there."""
     try:
-        header = checkpoint.header(entry)
-        training = checkpoint.load(entry, "training")
-        process = checkpoint.load(entry, f"process-{rank:05d}")
-        weights = checkpoint.load_tensors(entry, "game")
-        averages = {name: checkpoint.load_tensors(entry, f"average-{name}") for name in run.history.averages}
+        header = checkpoint_files.header(entry)
+        training = checkpoint_files.load(entry, "training")
+        process = checkpoint_files.load(entry, f"process-{rank:05d}")
+        weights = checkpoint_files.load_tensors(entry, "game")
+        averages = {
+            name: checkpoint_files.load_tensors(entry, f"average-{name}") for name in run.history.averages
+        }
         missing = [name for name in run.training_state() if name not in training]
         missing += [name for name in run.process_state() if name not in process]
         missing += [name for name in run.players if name not in training["optimizers"]]

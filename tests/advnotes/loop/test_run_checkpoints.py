@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from advnotes import PGD, TRADES, AdversarialTraining, Linf
 from advnotes.game import Game
-from advnotes.loop import CheckpointError, checkpoint, play
+from advnotes.loop import CheckpointError, checkpoint_files, play
 from tests.advnotes.loop.small import Fit, fit, pairs, same
 
 
@@ -192,10 +192,10 @@ def test_a_finished_run_says_that_there_is_nothing_to_do(tmp_path: Path) -> None
 
 def rewrite(entry: Path, file: str, change: Any) -> None:
     """Change a JSON file of a checkpoint, and sign it again."""
-    tree = checkpoint.decode(json.loads((entry / file).read_text()), _Every())
-    (entry / file).write_text(json.dumps(checkpoint.encode(change(tree), {})))
-    (entry / checkpoint.SUMS).unlink()
-    checkpoint.seal(entry.rename(entry.with_name(".step-1.partial")), entry)
+    tree = checkpoint_files.decode(json.loads((entry / file).read_text()), _Every())
+    (entry / file).write_text(json.dumps(checkpoint_files.encode(change(tree), {})))
+    (entry / checkpoint_files.SUMS).unlink()
+    checkpoint_files.seal(entry.rename(entry.with_name(".step-1.partial")), entry)
 
 
 class _Every(dict[str, Tensor]):

@@ -27,8 +27,8 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from advnotes.loop import checkpoint
-from advnotes.loop.checkpoint import SUMS, CheckpointError
+from advnotes.loop import checkpoint_files
+from advnotes.loop.checkpoint_files import SUMS, CheckpointError
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ trees = st.recursive(
 def through_json(tree: Any) -> Any:
     """What becomes of values on their way through a file."""
     tensors: dict[str, Tensor] = {}
-    text = json.dumps(checkpoint.encode(tree, tensors), allow_nan=False)
-    return checkpoint.decode(json.loads(text), tensors)
+    text = json.dumps(checkpoint_files.encode(tree, tensors), allow_nan=False)
+    return checkpoint_files.decode(json.loads(text), tensors)
 
 
 def alike(a: Any, b: Any) -> bool:
@@ -90,8 +90,8 @@ def test_tensors_arrays_and_counters_come_back_as_they_were(tmp_path: Path) -> N
         "counter": Counter({3: 2}),
         5: {"deep": (torch.ones(1), None)},
     }
-    checkpoint.save(tmp_path, "tree", tree)
-    found = checkpoint.load(tmp_path, "tree")
+    checkpoint_files.save(tmp_path, "tree", tree)
+    found = checkpoint_files.load(tmp_path, "tree")
     assert list(found) == list(tree)
     for name in ("half", "empty", "turned", "scalar", "bytes"):
         assert found[name].dtype is tree[name].dtype  # type: ignore[union-attr]
@@ -155,18 +155,18 @@ def test_optimizers_and_schedules_go_on_as_if_nothing_had_been(make: Any, kind: 
 
 def written(folder: Path, step: int = 5) -> Path:
     """A small checkpoint."""
-    temporary = checkpoint.partial(folder, step)
+    temporary = checkpoint_files.partial(folder, step)
     temporary.mkdir(parents=True)
-    checkpoint.save(temporary, "header", {"format": 1})
-    checkpoint.save_tensors(temporary, "game", {"weight": torch.arange(6.0)})
-    final = checkpoint.path(folder, step)
-    checkpoint.seal(temporary, final)
+    checkpoint_files.save(temporary, "header", {"format": 1})
+    checkpoint_files.save_tensors(temporary, "game", {"weight": torch.arange(6.0)})
+    final = checkpoint_files.path(folder, step)
+    checkpoint_files.seal(temporary, final)
     return final
 
 
 def test_a_checkpoint_can_be_verified_by_anyone(tmp_path: Path) -> None:
     final = written(tmp_path)
-    checkpoint.verify(final)
+    checkpoint_files.verify(final)
     assert sorted(file.name for file in final.iterdir()) == [SUMS, "game.safetensors", "header.json"]
     if os.name != "nt":
         done = subprocess.run(["sha256sum", "-c", SUMS], cwd=final, capture_output=True, text=True)
@@ -188,18 +188,18 @@ def test_no_flipped_bit_and_no_cut_goes_unnoticed(
         del content[place:]
     file.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"damaged|missing|not among its checksums"):
-        checkpoint.verify(final)
+        checkpoint_files.verify(final)
 
 
 def test_files_too_many_or_too_few_are_noticed(tmp_path: Path) -> None:
     final = written(tmp_path)
     (final / "extra.json").touch()
     with pytest.raises(CheckpointError, match=r"extra\.json is not among its checksums"):
-        checkpoint.verify(final)
+        checkpoint_files.verify(final)
     (final / "extra.json").unlink()
     (final / "game.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"game\.safetensors is missing"):
-        checkpoint.verify(final)
+        checkpoint_files.verify(final)
 
 
 def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
@@ -207,13 +207,13 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
         def __reduce__(self) -> Any:
             return (pytest.fail, ("unpickled",))
 
-    temporary = checkpoint.partial(tmp_path, 1)
+    temporary = checkpoint_files.partial(tmp_path, 1)
     temporary.mkdir()
     torch.save(Boom(), temporary / "game.safetensors")
     (temporary / "header.json").write_bytes((temporary / "game.safetensors").read_bytes())
-    checkpoint.seal(temporary, checkpoint.path(tmp_path, 1))
+    checkpoint_files.seal(temporary, checkpoint_files.path(tmp_path, 1))
     with pytest.raises(CheckpointError, match="cannot be read as a checkpoint of advnotes"):
-        checkpoint.header(checkpoint.path(tmp_path, 1))
+        checkpoint_files.header(checkpoint_files.path(tmp_path, 1))
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -223,7 +223,7 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
 def test_other_json_is_no_header(text: str, tmp_path: Path) -> None:
     (tmp_path / "header.json").write_text(text)
     with pytest.raises(CheckpointError, match="cannot be read as a checkpoint of advnotes"):
-        checkpoint.header(tmp_path)
+        checkpoint_files.header(tmp_path)
 
 
 @pytest.mark.parametrize("stage", ["write_text", "rename"])
@@ -238,14 +238,14 @@ def test_until_it_is_renamed_there_is_no_checkpoint(
         patch.setattr(Path, stage, full)
         with pytest.raises(OSError, match="No space left"):
             written(tmp_path, 2)
-    assert checkpoint.found(tmp_path) == [(1, first)]
-    checkpoint.clean(tmp_path)
+    assert checkpoint_files.found(tmp_path) == [(1, first)]
+    checkpoint_files.clean(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["step-00000001"]
 
 
 def test_everything_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    flush, rename = checkpoint._flush, Path.rename
+    flush, rename = checkpoint_files._flush, Path.rename
 
     def watched_flush(entry: Path) -> None:
         order.append(entry.name)
@@ -255,7 +255,7 @@ def test_everything_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: 
         order.append(f"rename to {target.name}")
         return rename(self, target)
 
-    monkeypatch.setattr(checkpoint, "_flush", watched_flush)
+    monkeypatch.setattr(checkpoint_files, "_flush", watched_flush)
     monkeypatch.setattr(Path, "rename", watched_rename)
     written(tmp_path)
     place = order.index("rename to step-00000005")
@@ -266,22 +266,22 @@ def test_everything_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: 
 def test_pruning_keeps_the_last_and_what_lies_beyond(tmp_path: Path) -> None:
     for step in (1, 2, 3, 9):
         written(tmp_path, step)
-    checkpoint.path(tmp_path, 7).touch()
-    checkpoint.prune(tmp_path, 3, keep=2)
-    assert [step for step, _ in checkpoint.found(tmp_path)] == [9, 7, 3, 2]
-    checkpoint.prune(tmp_path, 9, keep=1)
-    assert [step for step, _ in checkpoint.found(tmp_path)] == [9]
+    checkpoint_files.path(tmp_path, 7).touch()
+    checkpoint_files.prune(tmp_path, 3, keep=2)
+    assert [step for step, _ in checkpoint_files.found(tmp_path)] == [9, 7, 3, 2]
+    checkpoint_files.prune(tmp_path, 9, keep=1)
+    assert [step for step, _ in checkpoint_files.found(tmp_path)] == [9]
 
 
 def test_a_refused_checkpoint_of_the_same_step_is_replaced(tmp_path: Path) -> None:
     final = written(tmp_path, 4)
     (final / SUMS).write_text("junk")
-    checkpoint.verify(written(tmp_path, 4))
+    checkpoint_files.verify(written(tmp_path, 4))
     assert [entry.name for entry in tmp_path.iterdir()] == ["step-00000004"]
 
 
 def test_other_names_are_not_looked_at(tmp_path: Path) -> None:
     for name in ("step-5", "step-00000005.bak", "notes"):
         (tmp_path / name).mkdir()
-    assert checkpoint.found(tmp_path) == []
-    assert checkpoint.found(tmp_path / "absent") == []
+    assert checkpoint_files.found(tmp_path) == []
+    assert checkpoint_files.found(tmp_path / "absent") == []
