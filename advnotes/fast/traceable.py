@@ -1,4 +1,4 @@
-"""What ``forward`` could leave a stand-in in, or ask of one: found in its code and its objects before it runs.
+"""Whether ``forward`` can be traced: found in its code and the objects that it reaches, before it runs.
 
 Tracing runs ``forward`` on stand-ins for tensors, in a copy of the model's modules and their containers. Everything
 else that it reaches is the user's own: such a model is refused where that can be changed, and where the code asks what

@@ -19,7 +19,7 @@ HOLDER = ".lock-holder"
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder, made where it is missing. The lock goes with the process, however it ends.
+    """Hold a folder, which is made where it is missing. The system frees the lock when the process ends.
 
     What killed runs left half-written is removed, since nobody else can be writing now.
 

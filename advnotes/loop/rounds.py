@@ -110,7 +110,7 @@ class Rounds:
         error.add_note(note)
 
     def _wrap(self) -> None:
-        """Put the whole game behind one door, so that what averages gradients sees every loss of every player."""
+        """Wrap the whole game once, so that the gradients of every player's loss are averaged over the processes."""
         if self.world == 1:
             return
         for player in self.run.players.values():

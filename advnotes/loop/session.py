@@ -88,7 +88,7 @@ class Session:
             self._save(final=True)
 
     def _flush(self) -> None:
-        """Bring the losses to the host, and hear what other processes were asked."""
+        """Bring the losses to the host, and learn which signals the other processes have received."""
         every = self.plan.checkpoint_every
         seconds = every.total_seconds() if isinstance(every, timedelta) else math.inf
         overdue = int(time.perf_counter() - self._saved_at >= seconds)
@@ -116,7 +116,7 @@ class Session:
                         player.schedule.step(player.schedule.by, float(losses[rounds].mean()))
 
     def _run_callbacks(self) -> None:
-        """Call the callbacks, once a step, and leave the training as if nobody had looked."""
+        """Call the callbacks, once a step, without an effect on the training."""
         run = self.run
         if not run.callbacks or run.last_callback_step == run.step:
             return
@@ -150,7 +150,7 @@ class Session:
         """Write a checkpoint of this step, if there is none, and only of what is finite.
 
         Raises:
-            OSError: where the ``final`` one could not be written. Of others it is only said.
+            OSError: where the ``final`` one could not be written; for others there is a warning.
         """
         run = self.run
         if self.checkpoints is None or run.saved_step == run.step:

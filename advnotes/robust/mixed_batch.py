@@ -99,7 +99,7 @@ class MixedBatchTraining(Game):
     def perturbed(
         self, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch ..."]:
-        """The samples that the attack makes, each within the radius drawn for it, of the labels that it may know."""
+        """The samples that the attack makes, each within the radius drawn for it, made from :meth:`labels`."""
         with while_training():
             return self.drawn(x)(self.model, x, self.labels(x, y) if self.use_predicted_labels else y)
 

@@ -83,6 +83,7 @@ def test_measurements_of_different_steps_become_columns() -> None:
         {"model": [3.0, 2.0, 1.0]},
         epochs=[0, 0, 1],
         metrics=[{"step": 1.0, "a": 0.5}, {"step": 3.0, "b": 2.0, "a": 0.25}],
+        averages={},
     )
     frame = history.to_pandas()
     assert list(frame.columns) == ["epoch", "model_loss", "a", "b"]
