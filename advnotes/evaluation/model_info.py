@@ -113,7 +113,7 @@ def count_parameters(model: Model) -> int:
 
 
 class PaddedModel:
-    """A model that is always called with ``batch_size`` rows: copies of the last one are added, and their logits dropped."""
+    """A model that is always called with ``batch_size`` rows: copies of the last one fill it up, and are dropped."""
 
     def __init__(self, model: Model, batch_size: int) -> None:
         self.model, self.batch_size = model, batch_size
