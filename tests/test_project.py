@@ -182,6 +182,18 @@ def test_licences_name_what_they_cover() -> None:
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
 
 
+# Where things are
+
+
+def test_contributing_leads_to_places_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = re.search(r"^## Where things are\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert section is not None
+    found = [place for place in re.findall(r"`([\w./-]+)`", section[1]) if "/" in place.rstrip("/")]
+    assert len(found) > 15
+    assert [place for place in found if not (ROOT / place).exists()] == []
+
+
 # Notebooks
 
 

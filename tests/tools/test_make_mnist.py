@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "tools" / "make_mnist.py"
+SCRIPT = Path(__file__).parents[2] / "tools" / "make_mnist.py"
 
 
 def idx(array: np.ndarray) -> bytes:
