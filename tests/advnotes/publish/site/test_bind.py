@@ -25,7 +25,7 @@ from advnotes.publish.site.jupyter_book import skeleton
 from advnotes.publish.site.pages import configure, describe_figures, stage
 from advnotes.publish.staleness.sources import Sources
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 ALT = "A single pixel, which says that the adversary has won."
 TOC = """format: jb-book
