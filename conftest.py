@@ -12,12 +12,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("nbval", False) or config.getoption("nbval_lax", False):
         from nbval import kernel
 
-        from advnotes.publish.kernels import patiently
-        from advnotes.publish.worker import ENVIRONMENT
+        from advnotes.publish.execution.kernel_start import start_with_retries
+        from advnotes.publish.execution.worker import ENVIRONMENT
 
         os.environ.update(ENVIRONMENT)
         start = kernel.start_new_kernel
-        kernel.start_new_kernel = lambda *args, **options: patiently(lambda: start(*args, **options))
+        kernel.start_new_kernel = lambda *args, **options: start_with_retries(lambda: start(*args, **options))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from advnotes.bounds import Bound
+from advnotes.claim_bounds import Bound
 
 __all__ = ["check_seeds", "check_share", "values_of"]
 

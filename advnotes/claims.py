@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from advnotes.bounds import Bound, at_least, at_most, between, is_share
+from advnotes.claim_bounds import Bound, at_least, at_most, between, is_share
 from advnotes.claim_checks import check_seeds, check_share, values_of
+from advnotes.claim_verdicts import EDGE, FAILS, UNJUDGED, Finding, Verdict, judge
 from advnotes.environment import environment
 from advnotes.notebook import show
-from advnotes.verdicts import EDGE, FAILS, UNJUDGED, Finding, Verdict, judge
 
 __all__ = ["KINDS", "MIME", "PROFILES", "Bound", "Claim", "Claims", "at_least", "at_most", "between"]
 
@@ -173,7 +173,7 @@ class Claims:
         format: str = "{:.3g}",
         reason: str | None = None,
     ) -> None:
-        """Judge one statement by the mean over its seeds, and show it; :mod:`advnotes.verdicts` has the rule.
+        """Judge one statement by the mean over its seeds, and show it; :mod:`advnotes.claim_verdicts` has the rule.
 
         Args:
             statement: what is claimed, as a sentence without its full stop.

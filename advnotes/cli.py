@@ -75,10 +75,12 @@ def evaluate_command(
             "or of a function that makes one.",
         ),
     ] = "standard",
-    size: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Evaluate only so many samples, the first ones.")
+    ] = None,
     bounds: Annotated[tuple[float, float], typer.Option(help="The range of the input.")] = (0.0, 1.0),
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Samples at a time; left out, by the size of an input.")
+        int | None, typer.Option(min=1, help="Samples at a time; by default by the size of an input.")
     ] = None,
     pad_batches: Annotated[
         bool,
@@ -86,7 +88,7 @@ def evaluate_command(
             "--pad-batches", help="Fill every batch up, for a model that was made for one --batch-size."
         ),
     ] = False,
-    device: Annotated[str | None, typer.Option(help="Such as cuda; left out, where the model is.")] = None,
+    device: Annotated[str | None, typer.Option(help="Such as cuda; by default where the model is.")] = None,
     precision: Annotated[
         str | None, typer.Option(help="bfloat16: attacks compute in it; successes are verified without it.")
     ] = None,
@@ -191,7 +193,7 @@ def _without_book(context: typer.Context) -> None:
 _guarded: Callable[[], AbstractContextManager[None]] = nullcontext
 try:
     from advnotes.publish.cli import app as _book
-    from advnotes.publish.guard import stopping_on_signals
+    from advnotes.publish.signals import exit_on_signals
 except ModuleNotFoundError as _missing:
     if (_missing.name or "").startswith("advnotes"):
         raise
@@ -199,14 +201,14 @@ except ModuleNotFoundError as _missing:
     for _name in BOOK:
         app.command(_name, context_settings=_anything, rich_help_panel="The book")(_without_book)
 else:
-    _guarded = stopping_on_signals
+    _guarded = exit_on_signals
     for _command in _book.registered_commands:
         _command.rich_help_panel = "The book"
         app.registered_commands.append(_command)
 
 
 def main() -> None:
-    """Run the command line: 2 for a mistake in the call, 1 for what failed, was not as claimed, or is not trusted."""
+    """Run the command line. Exit codes: 2 for a mistake in the call, 1 for what failed or is not as it should be."""
     try:
         with _guarded():
             app()

@@ -1,4 +1,4 @@
-"""Counters of games: buffers, so that they are saved and resumed, which the host need not wait for."""
+"""Counters of games: buffers, which are saved and resumed, and which can be read without waiting for a GPU."""
 
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
@@ -23,7 +23,7 @@ def number_of(buffer: Tensor) -> int:
 
 
 def add_one(buffer: Tensor) -> None:
-    """Count one further."""
+    """Add one to a counter."""
     number = number_of(buffer)
     buffer += 1
     _seen[buffer] = (buffer._version, number + 1)

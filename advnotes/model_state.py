@@ -47,7 +47,7 @@ def device_of(model: Model, x: Tensor) -> torch.device:
 def attacked(model: Model, training: bool = False) -> Iterator[None]:
     """Every module that a model reaches in eval (or train) mode for the time of an attack.
 
-    Modes and buffers are put back, come what may. A function, a partial, a bound method or an object around modules
+    Modes and buffers are put back, whatever happens. A function, a partial, a bound method or an object around modules
     is protected as a module is (:func:`advnotes.identity.modules`).
     """
     members = {module: module.training for top in modules(model).values() for module in top.modules()}

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def join_processes(given: Accelerator | None) -> Accelerator:
-    """What was given, or what accelerate finds, several processes on CPUs included.
+    """The accelerator that was given, or a new one for all processes that were started, on CPUs too.
 
     Raises:
         ValueError: where other processes were started than accelerate knows of.

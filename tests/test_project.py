@@ -9,6 +9,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 import types
 from importlib.metadata import distribution
 from pathlib import Path
@@ -25,11 +26,6 @@ from packaging.version import Version
 
 import advnotes
 from advnotes.publish.chapters import chapters
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -98,7 +94,7 @@ def test_constraints_name_the_script_that_makes_them() -> None:
     assert load(script).HEADER.strip() == first
 
 
-@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_the_pins_satisfy_every_dependency_and_extra(python: str, platform: str) -> None:
     where = environment(python, platform)
@@ -184,6 +180,18 @@ def test_licences_name_what_they_cover() -> None:
         "CC-BY-4.0",
     ]
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
+
+
+# Where things are
+
+
+def test_contributing_leads_to_places_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = re.search(r"^## Where things are\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert section is not None
+    found = [place for place in re.findall(r"`([\w./-]+)`", section[1]) if "/" in place.rstrip("/")]
+    assert len(found) > 15
+    assert [place for place in found if not (ROOT / place).exists()] == []
 
 
 # Notebooks

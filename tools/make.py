@@ -1,6 +1,6 @@
 """What `make` does, for machines with and without make: `python tools/make.py help`.
 
-Needs nothing but Python 3.10 to 3.13. Everything is installed into .venv, from the pins in constraints.txt and, for
+Needs nothing but Python 3.11 to 3.14. Everything is installed into .venv, from the pins in constraints.txt and, for
 packages that are wanted without what they ask for, in tests/peers/requirements.txt.
 """
 
@@ -22,7 +22,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-VERSIONS = ((3, 10), (3, 13))
+VERSIONS = ((3, 11), (3, 14))
 PEERS = "tests/peers/requirements.txt"
 GREEN = ROOT / "_build" / "test.stamp"
 MADE = ("_build", "build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")

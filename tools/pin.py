@@ -3,7 +3,7 @@
     python tools/pin.py              keeps each version that still fits: after a dependency was added
     python tools/pin.py --upgrade    takes the newest of everything but torch
 
-Needs uv (`pip install uv`) and the network. The result holds for Python 3.10 to 3.13 on Linux, macOS and Windows,
+Needs uv (`pip install uv`) and the network. The result holds for Python 3.11 to 3.14 on Linux, macOS and Windows,
 with one version of a package wherever one will do. Run `make test` afterwards.
 """
 
@@ -16,27 +16,30 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = (
-    "# Exact versions of everything, for Python 3.10 to 3.13 on Linux, macOS and Windows. "
+    "# Exact versions of everything, for Python 3.11 to 3.14 on Linux, macOS and Windows. "
     "Made by tools/pin.py; install with: pip install -c constraints.txt\n"
 )
 # Changed by hand, here and in environment.yml: the bits of every result in the book depend on it.
 TORCH = "torch==2.13.0"
+# The first versions with wheels for Python 3.14. Older Pythons keep the versions that the book was measured with.
+FOR_3_14 = ("contourpy>=1.3.3", "numpy>=2.3.2", "scipy>=1.16.1")
 
 
 def pin(upgrade: bool) -> str:
     """The new text of constraints.txt, nothing written."""
     with tempfile.TemporaryDirectory() as name:
-        torch, output = Path(name) / "torch.txt", Path(name) / "constraints.txt"
-        torch.write_text(TORCH, encoding="utf-8")
+        limits, output = Path(name) / "limits.txt", Path(name) / "constraints.txt"
+        lines = [TORCH, *(f"{limit} ; python_version >= '3.14'" for limit in FOR_3_14)]
+        limits.write_text("\n".join(lines), encoding="utf-8")
         # What lies at the output is what uv keeps to.
         shutil.copy(ROOT / "constraints.txt", output)
-        command = "uv pip compile --quiet --universal --python-version 3.10 --fork-strategy fewest"
+        command = "uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest"
         command += " --no-annotate --no-header --all-extras pyproject.toml"
         subprocess.run(
             [
                 *command.split(),
                 "--constraint",
-                torch,
+                limits,
                 "--output-file",
                 output,
                 *(["--upgrade"] if upgrade else []),

@@ -9,7 +9,7 @@ __all__ = ["BPDA"]
 
 
 def identity(x: Tensor) -> Tensor:
-    """What it gets."""
+    """The input itself."""
     return x
 
 

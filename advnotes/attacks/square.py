@@ -12,7 +12,7 @@ from torch import Tensor
 from advnotes.ascend import Ascent, best_of_tries
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification, check_loss
-from advnotes.attacks.parts.bumps import LpSquares
+from advnotes.attacks.parts.lp_squares import LpSquares
 from advnotes.attacks.parts.squares import LinfSquares, Size
 from advnotes.checks import check_counts
 from advnotes.losses import Loss, margin_loss

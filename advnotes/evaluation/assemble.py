@@ -59,7 +59,7 @@ def options(
 
 
 def examples(runner: EvaluationRunner, predictions: Tensor, names: list[str]) -> tuple[Example, ...]:
-    """The first few samples that were fooled, in canonical order, which is as good as drawn."""
+    """The first few samples that were fooled, in canonical order, which is as arbitrary as a draw."""
     data, state = runner.data, runner.state
     room = max(1, min(EXAMPLES, NUMBERS // (2 * data.x[0].numel())))
     return tuple(

@@ -6,7 +6,7 @@ import copy
 import os
 import time
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import torch
@@ -197,7 +197,7 @@ def evaluate(
             examples=assemble.examples(runner, predictions, list(named)),
             options=options,
             environment=stamp(),
-            date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=time.perf_counter() - began,
             adversarial=assemble.adversarial(runner) if keep else None,
             **assemble.verdicts(runner, predictions),

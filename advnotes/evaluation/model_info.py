@@ -51,9 +51,9 @@ def _check_mode(top: nn.Module, name: str) -> None:
         if module.training:
             where = f"its layer {layer}" if layer else "it"
             raise ValueError(
-                f"the {name} is in train mode ({where}, a {type(module).__name__}), in which batch norm and dropout do "
-                "not do what they do in use: call model.eval() first. What is to draw at test time does so itself, as "
-                "F.dropout(x, training=True)."
+                f"the {name} is in train mode ({where}, a {type(module).__name__}), in which batch norm and dropout "
+                "behave differently than in use: call model.eval() first. What is to draw at test time does so itself, "
+                "as F.dropout(x, training=True)."
             )
 
 
@@ -64,8 +64,8 @@ def _check_exported(program: torch.fx.GraphModule, name: str) -> None:
         place = places.get(str(node.target).removesuffix(".default"))
         if place is not None and len(node.args) > place and node.args[place] is True:
             raise ValueError(
-                f"the {name} was exported in train mode ({node.name}), in which batch norm and dropout do not do what "
-                "they do in use: torch.export.export(net.eval(), ...)"
+                f"the {name} was exported in train mode ({node.name}), in which batch norm and dropout behave "
+                "differently than in use: torch.export.export(net.eval(), ...)"
             )
 
 
@@ -113,7 +113,7 @@ def count_parameters(model: Model) -> int:
 
 
 class PaddedModel:
-    """A model that is always called with ``batch_size`` rows: the last one is repeated, and the copies' logits go."""
+    """A model that is always called with ``batch_size`` rows: copies of the last one fill it up, and are dropped."""
 
     def __init__(self, model: Model, batch_size: int) -> None:
         self.model, self.batch_size = model, batch_size

@@ -21,7 +21,7 @@ from advnotes.evaluation.checkpoint import Checkpoint
 from advnotes.evaluation.distributed import ProcessGroup
 from advnotes.evaluation.names import config_text
 from advnotes.evaluation.results import AttackResult
-from advnotes.evaluation.state import AttackNotes, SampleState, summarise
+from advnotes.evaluation.sample_state import AttackNotes, SampleState, summarise
 from advnotes.fast import prepared
 from advnotes.identity import Identity, identify, versions
 from advnotes.threats import Threat

@@ -99,7 +99,7 @@ class Blocks:
 
 
 def lanes(channels: int) -> int:
-    """How many channels the processor computes for so many."""
+    """How many channels the processor computes where so many are wanted: whole multiples of its lanes."""
     return math.ceil(channels / LANES) * LANES
 
 

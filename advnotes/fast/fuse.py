@@ -24,7 +24,7 @@ BY_CHANNEL = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Adap
 
 
 def fuse(top: nn.Module, graph: fx.Graph) -> Program:
-    """The same function in fewer and cheaper steps, its images in channels-last memory; the arguments are used up."""
+    """The same function in fewer and cheaper steps, its images in channels-last memory; the arguments are changed."""
     work = _Fusion(top, graph)
     out_of_place(top, graph)
     # Each pass sees what the one before it has made.
@@ -57,7 +57,7 @@ class _Fusion:
         self.layers: dict[fx.Node, Affine] = {}
 
     def drop_identity(self, node: fx.Node) -> None:
-        """In eval mode, dropout is none."""
+        """Drop dropout, which does nothing in eval mode."""
         before, nothing = _first(node), (nn.Identity, nn.modules.dropout._DropoutNd)
         if before is not None and isinstance(self._module(node), nothing):
             self._replace(node, before)
@@ -124,7 +124,7 @@ class _Fusion:
         self._replace(node, before)
 
     def join_sum(self, node: fx.Node) -> None:
-        """The sum at the end of a residual block is taken by the convolution before it."""
+        """Let the convolution before the sum at the end of a residual block add it."""
         if node.target not in ADD or len(node.args) != 2 or node.kwargs:
             return
         for mine, other in (node.args, node.args[::-1]):
@@ -142,7 +142,7 @@ class _Fusion:
                 return
 
     def join_relu(self, node: fx.Node) -> None:
-        """A rectifier right after a layer, or its sum, is taken by it."""
+        """Let a layer apply the rectifier right after it, or after its sum."""
         before = _first(node)
         if before not in self.layers or _only_user(before) is not node or self.layers[before].relu:
             return
@@ -175,7 +175,7 @@ class _Fusion:
             self.graph.erase_node(node)
 
     def _channels(self, node: fx.Node | None) -> int | None:
-        """How many channels the images have that a node puts out; None where it puts out no images, or who knows."""
+        """How many channels the images of a node have; None where it puts out no images, or this is not known."""
         while node is not None and node not in self.layers:
             if not (isinstance(self._module(node), BY_CHANNEL) or node.target in RELU):
                 return None
@@ -211,7 +211,7 @@ def _parameters(layer: nn.Linear | nn.Conv2d) -> Source:
 
 
 def _first(node: fx.Node) -> fx.Node | None:
-    """What a node is computed from, first of all."""
+    """The node that is the first argument of another one."""
     return node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
 
 

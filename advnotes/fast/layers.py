@@ -92,7 +92,7 @@ class Affine(nn.Module):
 
     @abstractmethod
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        """``relu(W x + b + other)``, whose way back is :meth:`input_gradient`, not autograd's.
+        """``relu(W x + b + other)``, whose backward pass is :meth:`input_gradient`, not autograd's.
 
         ``other`` has the shape of the output.
         """

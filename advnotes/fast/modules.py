@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from advnotes.fast.state import Untraceable
+from advnotes.fast.traceable import Untraceable
 
 __all__ = ["ModelSignature", "copied"]
 

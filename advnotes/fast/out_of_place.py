@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from advnotes.fast.state import Untraceable
 from advnotes.fast.trace import tensors
+from advnotes.fast.traceable import Untraceable
 
 __all__ = ["out_of_place"]
 
@@ -19,7 +19,7 @@ IN_PLACE = {
 
 
 def out_of_place(top: nn.Module, graph: fx.Graph) -> None:
-    """Let what writes into its input put out a new tensor, which all read that come later; ``top``'s layers too.
+    """Let operations and layers of ``top`` that write into their input return a new tensor, which later ones read.
 
     Raises:
         Untraceable: where the input is the model's, a parameter or a view, or the operation has no such form.

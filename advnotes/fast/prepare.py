@@ -15,8 +15,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 from advnotes.fast.fuse import fuse
 from advnotes.fast.modules import ModelSignature
 from advnotes.fast.program import Program
-from advnotes.fast.state import Untraceable
 from advnotes.fast.trace import no_randomness, traced
+from advnotes.fast.traceable import Untraceable
 
 __all__ = ["Autocast", "keeping", "prepared", "why_not"]
 
@@ -25,8 +25,8 @@ LOG = logging.getLogger("advnotes.fast")
 
 SomeModel = TypeVar("SomeModel", bound=Callable[[Tensor], Tensor])
 
-#: Fewer input values in all passes together than this, and preparing costs more than it saves: anew, and where only
-#: the parameters of a copy that is there have to be taken over.
+#: With fewer input values in all passes together, preparing costs more than it saves: for a new copy, and for a kept
+#: one that only takes over parameters.
 WORTH, WORTH_KEPT = 250_000, 50_000
 #: How far the logits and the gradients of the copy may be from the model's, relative to their size. What rounding does
 #: in float32 is far below, another function far above; bfloat16 has 8 bits.
@@ -55,8 +55,8 @@ def prepared(
     some inputs, noise or extremes; or the passes are too few. :func:`why_not` says which of them it is, as does the
     logger ``advnotes.fast`` at the level DEBUG.
 
-    Nothing changes in the model, and its ``forward`` is not called any more where there is a copy: what counts calls
-    there sees none. The copy is one of its present parameters: where they change, prepare anew, which within
+    Nothing changes in the model, and its ``forward`` is not called any more where there is a copy: a counter of its
+    calls stands still. The copy is one of its present parameters: where they change, prepare anew, which within
     :func:`keeping` costs little. The copy gives no gradients of parameters and no second derivatives.
 
     Args:
@@ -153,7 +153,7 @@ class _Copy(nn.Module):
 
 
 def _kept_copy(copies: WeakIdKeyDictionary, model: Callable[[Tensor], Tensor], x: Tensor) -> _Copy | None:
-    """The copy of last time with the parameters of now, or a new one; None where there is none, now as last time."""
+    """The kept copy with the present parameters, or a new one; None where the model has none."""
     if not isinstance(model, nn.Module):
         return None
     copy, signature = copies.get(model, (None, None))
@@ -168,7 +168,7 @@ def _kept_copy(copies: WeakIdKeyDictionary, model: Callable[[Tensor], Tensor], x
                 return copy
     copies[model] = None, now
     copy = _new_copy(model, x, x.dtype)
-    # Where it differs now it may agree at the next step: what a run does must not depend on what the steps before the
+    # A copy that differs now may agree at the next step: what a run does must not depend on what the steps before the
     # last stop have found.
     del copies[model]
     _check(copy, model, x)

@@ -1,4 +1,4 @@
-"""A folded graph as a straight line of steps, each with its own way back: one node of autograd for the whole model."""
+"""A folded graph as a list of steps, each with its own backward pass: one node of autograd for the whole model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from advnotes.fast.trace import call_of, tensors
 
 __all__ = ["Program"]
 
-#: What the nodes have computed, and what a step keeps for its way back under its own key.
+#: What the nodes have computed, and what a step keeps for its backward pass under its own key.
 Values = dict[Any, Any]
 #: The gradients of nodes, or of the parts of a node that puts out a tuple, and whether nobody else has that tensor, so
 #: that it can be written to.
@@ -45,7 +45,7 @@ class Program(nn.Module):
                 self.steps.append(FusedLayer(node, layers[node]))
             else:
                 between.append(node)
-        # Without a way back, a value is let go after the last step that wants it.
+        # Without a backward pass, a value is let go after the last step that wants it.
         wanted = {node: step for step in self.steps for node in step.inputs}
         # The output is wanted at the end, also where a step reads it again.
         wanted.pop(self.output, None)
@@ -100,7 +100,7 @@ class FusedLayer:
         self.inputs = [each for each in node.args if isinstance(each, fx.Node)]
 
     def forward(self, values: Values, keep: bool) -> None:
-        """Compute the outputs, among ``values``; ``keep`` what the way back wants."""
+        """Compute the outputs, among ``values``; ``keep`` what the backward pass wants."""
         values[self.node] = self.layer(*(values[node] for node in self.inputs))
 
     def input_gradient(self, gradients: Gradients, values: Values) -> None:
@@ -129,7 +129,7 @@ class AutogradSegment:
         self.outputs = [node for node in nodes if any(user not in nodes for user in node.users)]
 
     def forward(self, values: Values, keep: bool) -> None:
-        """Compute the outputs, among ``values``; ``keep`` what the way back wants."""
+        """Compute the outputs, among ``values``; ``keep`` what the backward pass wants."""
         inside: Values = {node: values[node] for node in self.inputs}
         if keep:
             inside = {node: fx.node.map_aggregate(value, _start) for node, value in inside.items()}
@@ -174,7 +174,7 @@ def _real(key: Any, value: Any) -> list[tuple[Any, Tensor]]:
 
 
 def _start(value: Any) -> Any:
-    """A real tensor as the start of a way back of its own."""
+    """A real tensor as the start of a backward pass of its own."""
     return value.detach().requires_grad_() if _is_real(value) else value
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from advnotes.fast.modules import ModelSignature, copied
-from advnotes.fast.state import Untraceable, check_state
+from advnotes.fast.traceable import Untraceable, check_state
 
 __all__ = ["call_of", "no_randomness", "tensors", "traced"]
 

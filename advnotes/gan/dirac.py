@@ -59,9 +59,9 @@ def dirac_eigenvalues(gamma: float, slope: float = 0.5) -> tuple[complex, comple
         \lambda = -\frac{\gamma}{2} \pm \sqrt{\frac{\gamma^2}{4} - s^2}
 
     (Mescheder et al. 2018, section 2 without and section 3 with the penalty.) With
-    :math:`\gamma < 2s` the players spiral in, with more they creep; at :math:`\gamma = 2s` the damping is critical:
-    the slower of the two rates is as high as it can be. Without the penalty the zero-sum game circles for
-    ever; the non-saturating one has a brake of fourth order, which is gone near 0.
+    :math:`\gamma < 2s` the players spiral in, with more they approach without turning; at :math:`\gamma = 2s` the
+    damping is critical: the slower of the two rates is as high as it can be. Without the penalty the zero-sum game
+    circles for ever; the non-saturating one is damped in the fourth order only, which vanishes near 0.
 
     Args:
         gamma: the penalty's strength.

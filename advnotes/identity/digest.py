@@ -26,7 +26,7 @@ __all__ = ["Identity", "identify", "modules", "same", "versions"]
 #: What is compared by its value, wherever it is met: equal ones may be one object in one process and two in another.
 VALUES = (tuple, frozenset, types.CodeType, *NUMBERS)
 
-#: What no module of a model is looked for in.
+#: Types in which no module of a model is searched for.
 LEAVES = (*PLAIN, type, types.ModuleType, types.CodeType, Tensor, np.ndarray)
 
 
@@ -116,7 +116,7 @@ def modules(model: object) -> dict[str, nn.Module]:
 
 
 def same(one: object, other: object) -> bool:
-    """Whether two attacks, or fields of them, are equal: values by what they are, callables only where they are one.
+    """Whether two attacks, or fields of them, are equal: values by their content, callables only as the same object.
 
     Text that looks alike is not enough: two lambdas are two functions.
     """

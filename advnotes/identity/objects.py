@@ -45,7 +45,7 @@ COMPILED = (
 )
 LOCKS = (type(threading.Lock()), type(threading.RLock()))
 
-#: Generators that all share: an evaluation seeds them, or their draws are nobody's state.
+#: The global generators, whose state is not that of the object which draws from them; an evaluation seeds them.
 SHARED = (random.random.__self__, np.random.rand.__self__, torch.default_generator)  # type: ignore[attr-defined]
 
 
@@ -134,7 +134,7 @@ def _slots(kind: type) -> list[str]:
 
 
 def _instance(thing: Any) -> tuple[str, Parts]:
-    """An object by its attributes; what keeps more than these, as C does, by what it would be pickled as."""
+    """An object by its attributes, or, where it keeps more than these, as types of C do, by its pickled form."""
     kind = type(thing)
     pointers = (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0) + len(_slots(kind))
     size = object.__basicsize__ + pointers * tuple.__itemsize__
@@ -176,7 +176,7 @@ def _network(module: nn.Module) -> tuple[str, Parts]:
     return "module", [("class", type(module)), *sorted(state.items())]
 
 
-#: How things are looked at that are no containers of their parts; the first that fits.
+#: How to read each type of thing that is not a plain container; the first that fits is used.
 READERS: list[tuple[Any, Callable[[Any], tuple[str, Parts]]]] = [
     (type, code.parts_of_class),
     (types.FunctionType, code.parts_of_function),
@@ -191,7 +191,7 @@ READERS: list[tuple[Any, Callable[[Any], tuple[str, Parts]]]] = [
     ),
     (type(functools.cache(len)), lambda it: ("cache", [("", it.__wrapped__)])),
     (COMPILED, code.parts_of_compiled),
-    # What follows decides no answer, or holds what does.
+    # The rest: what has no effect on an answer, and what holds other things.
     ((*LOCKS, logging.Logger, RemovableHandle), lambda it: (type(it).__name__, [])),
     (weakref.ref, lambda it: ("reference", [("", it())])),
     (torch.Generator, lambda it: ("generator", [("device", str(it.device)), ("state", it.get_state())])),

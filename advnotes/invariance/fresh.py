@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from advnotes import rng
 from advnotes.checks import check_count, check_number
-from advnotes.invariance.learning import ConstantScores, ProbeTrainer, ResidualScores, predict
-from advnotes.invariance.targets import Categorical, Mixture
+from advnotes.invariance.fresh_targets import Categorical, Mixture
+from advnotes.invariance.fresh_training import ConstantScores, ProbeTrainer, ResidualScores, predict
 from advnotes.metrics.accuracy import Proportion
 from advnotes.nets import mlp
 
@@ -66,7 +66,7 @@ def fresh_adversary(
 
     (Barber and Agakov 2003, equation 3.) The adversary that a game was played with is no judge of it: it may have
     lost by not learning. This one has never met the players, who do not move, and it is judged on samples that it
-    has not trained on. Of its steps the best is taken by a fifth of the training samples, which it does not see.
+    has not trained on. The best of its steps is chosen by a fifth of the training samples, on which it is not trained.
 
     Integers are categories, from 0 on: one, or several in columns (bits, say), which the adversary takes to be
     independent given the representation. Floats are continuous: one or several numbers, whose joint density is a

@@ -33,8 +33,8 @@ def reverse_gradient(x: Float[Tensor, "*shape"], strength: float | Tensor = 1.0)
 
     .. math:: R_\lambda(x) = x, \qquad \frac{\partial R_\lambda}{\partial x} = -\lambda I
 
-    (Ganin et al. 2016, equations 16 and 17.) What stands before it goes up the loss that what stands after it goes
-    down. Its second derivatives are those of the reversed gradient.
+    (Ganin et al. 2016, equations 16 and 17.) The layers before it ascend the loss that the layers after it
+    descend. Its second derivatives are those of the reversed gradient.
 
     Args:
         x: any tensor.

@@ -8,7 +8,7 @@ with warnings.catch_warnings():
     import accelerate  # noqa: F401
 
 from advnotes.loop.callbacks import StopPlaying
-from advnotes.loop.checkpoint import CheckpointError
+from advnotes.loop.checkpoint_files import CheckpointError
 from advnotes.loop.history import History, NonFiniteLoss, State
 from advnotes.loop.load import load
 from advnotes.loop.play import play

@@ -29,7 +29,7 @@ class StopPlaying(Exception):  # noqa: N818 - it is no error
 def run_callbacks(
     callbacks: Sequence[Callback], state: State, device: torch.device
 ) -> tuple[dict[str, float], str | None]:
-    """What the callbacks measure, and why one of them wants to stop, if one does; the training does not notice.
+    """What the callbacks measure, and why one of them wants to stop; modes and random numbers stay as they were.
 
     Raises:
         ValueError: where a callback returns something else than numbers by name.

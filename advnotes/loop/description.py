@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from advnotes.loop.callbacks import stateful
-from advnotes.loop.checkpoint import CheckpointError
+from advnotes.loop.checkpoint_files import CheckpointError
 from advnotes.loop.run import Run
 
 #: The parts of a description.
@@ -95,7 +95,7 @@ def check_same_game(there: dict[str, Any], here: dict[str, Any]) -> None:
 
 
 def warn_of_changes(entry: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
-    """Warn of what is used from the checkpoint although other things were asked for, and of another machine."""
+    """Warn where the checkpoint's hyper-parameters replace those passed, and of another machine or other data."""
     *_, hyper, environment = PARTS
     numbers = _differences(there[hyper], here[hyper], both=True)
     if numbers:
@@ -107,7 +107,7 @@ def warn_of_changes(entry: Path, there: dict[str, Any], here: dict[str, Any]) ->
     other = _differences(there[environment], here[environment])
     if other:
         warnings.warn(
-            f"going on from {entry}, but not as it would have gone on there: {'; '.join(other)}", stacklevel=3
+            f"going on from {entry}, but under other conditions than before: {'; '.join(other)}", stacklevel=3
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import filelock
 
-from advnotes.loop import checkpoint
+from advnotes.loop import checkpoint_files
 
 LOCK = ".lock"
 # A file of its own: what is locked cannot be read by others on Windows.
@@ -19,7 +19,7 @@ HOLDER = ".lock-holder"
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder, made where it is missing. The lock goes with the process, however it ends.
+    """Hold a folder, which is made where it is missing. The system frees the lock when the process ends.
 
     What killed runs left half-written is removed, since nobody else can be writing now.
 
@@ -43,7 +43,7 @@ def held(folder: Path) -> Iterator[None]:
             f"checkpoints cannot be written to {folder} ({error}): name a folder that can be made and written to."
         ) from error
     try:
-        checkpoint.clean(folder)
+        checkpoint_files.clean(folder)
         yield
     finally:
         # Before the lock goes: afterwards it may be another run's.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +28,9 @@ class History:
     """
 
     losses: dict[str, list[float]]
-    epochs: list[int] = field(default_factory=list)
-    metrics: list[dict[str, float]] = field(default_factory=list)
-    averages: dict[str, nn.Module] = field(default_factory=dict)
+    epochs: list[int]
+    metrics: list[dict[str, float]]
+    averages: dict[str, nn.Module]
 
     @property
     def steps(self) -> int:
@@ -105,7 +105,7 @@ class State:
     Attributes:
         game: the bare game, in eval mode for the time of the callback.
         step: how many rounds have been played.
-        epoch: which reading of the data is under way, from 0; ``epochs`` once all of them are over.
+        epoch: the number of the present epoch, from 0; equal to ``epochs`` after the last one.
         averages: the exponential moving averages by player, in eval mode as well.
         history: the record so far.
     """
@@ -122,7 +122,7 @@ class NonFiniteLoss(FloatingPointError):  # noqa: N818 - named after what was me
 
     Attributes:
         step: the first step, from 1, at which it was met.
-        player: whose it was.
+        player: the one whose loss or parameter it was.
         checkpoint: folder of the last good checkpoint, or None.
         history: the record up to the step before.
         bad_data: whether a batch of that step held infinities or NaN.

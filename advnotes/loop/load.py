@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from advnotes.game import Game
-from advnotes.loop import checkpoint as files
-from advnotes.loop.checkpoint import CheckpointError
+from advnotes.loop import checkpoint_files as files
+from advnotes.loop.checkpoint_files import CheckpointError
 from advnotes.loop.description import describe_shapes
-from advnotes.loop.snapshot import examine
+from advnotes.loop.run_checkpoints import examine
 
 __all__ = ["load"]
 

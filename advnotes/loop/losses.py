@@ -109,7 +109,7 @@ class Losses:
         self._flushed = time.perf_counter()
 
     def check_parameters(self) -> None:
-        """No step may have left a parameter that is not finite (its loss would tell one step later).
+        """Check that all parameters are finite after a step (the loss would show it only one step later).
 
         Raises:
             NonFiniteLoss: where one is not.

@@ -21,14 +21,14 @@ from advnotes.loop.callbacks import Callback
 from advnotes.loop.history import History
 from advnotes.loop.losses import Losses
 from advnotes.loop.players import PlayerOptimizer, build_player_optimizers, check_ema
-from advnotes.loop.processes import resolve_precision, seed_each_process
+from advnotes.loop.precision_and_seeds import resolve_precision, seed_each_process
 from advnotes.loop.reader import Reader
 from advnotes.loop.rounds import Rounds
 from advnotes.loop.run import Run
+from advnotes.loop.run_checkpoints import RunCheckpoints
 from advnotes.loop.schedules import check_metrics
 from advnotes.loop.session import Plan, Session, check
 from advnotes.loop.signals import DelayedSignals
-from advnotes.loop.snapshot import Snapshots
 from advnotes.processes import join_processes
 
 __all__ = ["play"]
@@ -83,15 +83,15 @@ def play(
         clip: largest 2-norm of a player's gradient, for all players or by player.
         ema: for a player, the decay in [0, 1) of the moving average of its weights: ``history.averages[player]``.
         callbacks: called as ``callback(state)`` with a :class:`State`, in the main process only, while the others
-            wait; a returned mapping of numbers goes into ``history.metrics``. They see the game in eval mode and its
-            weights finite, and neither their random numbers nor the modes that they set reach the training. One that
-            raises :class:`StopPlaying` ends the game. What one remembers is saved and restored where it has
-            ``state_dict`` and ``load_state_dict``.
+            wait; a returned mapping of numbers goes into ``history.metrics``. They see the game in eval mode, with
+            finite weights. Random numbers that they draw and modes that they set do not affect the training. One that
+            raises :class:`StopPlaying` ends the game. A callback with ``state_dict`` and ``load_state_dict`` is saved
+            and restored with the run.
         callback_every: call them every so many steps; in any case at the end.
         checkpoint: folder for checkpoints, for this run alone while it runs. They are written at the end, every
             ``checkpoint_every``, and when SIGINT (Ctrl-C), SIGTERM or SIGUSR1 comes: after the round that is under
-            way, and then the signal does what it would have done at once. A second one is not made to wait. A failed
-            checkpoint before the last is a warning.
+            way, and then the signal takes its usual effect. A second signal takes effect at once. Where a checkpoint
+            before the last one fails, there is a warning.
         checkpoint_every: steps, or a ``timedelta``, from one checkpoint to the next.
         keep: how many checkpoints are kept, the last ones.
         resume: go on from the last checkpoint that is whole and of this game: of the same class, turns, kinds of
@@ -101,13 +101,13 @@ def play(
             number of threads or kind of processor is warned of. Without any of these, the result is bit for bit that
             of a run that was never interrupted, given data with ``state_dict`` and ``load_state_dict`` (torchdata's
             StatefulDataLoader), or whose order and content are fixed by the states of the global generators and its
-            own ``generator`` when an epoch begins. It is not for data that draws from a global generator between two
-            batches, from which the game draws too (a shuffle buffer), nor for workers that persist over the end of
+            own ``generator`` when an epoch begins. This does not hold for data that draws between two batches from
+            a global generator that the game uses too (a shuffle buffer), nor for workers that persist over the end of
             an epoch. With False the folder must be empty.
         precision: "bfloat16" computes losses under autocast; None is what ``accelerate launch`` was told, else
             "float32".
         progress: show a bar, in the main process; the variable TQDM_DISABLE silences it too.
-        accelerator: where to run, if it is not to be found out; ``Accelerator(cpu=True)`` stays off the GPU.
+        accelerator: where to run; by default it is found out. ``Accelerator(cpu=True)`` stays off the GPU.
 
     Returns:
         The :class:`History`: losses by player and step, metrics, averages.
@@ -115,8 +115,8 @@ def play(
     Raises:
         ValueError: where the arguments do not fit each other or the game, before any work starts.
         CheckpointError: where there are checkpoints and none of them can be used.
-        NonFiniteLoss: where a loss, or a parameter after its step, is infinite or not a number. Losses are looked
-            at twice a second and before every callback and checkpoint; the step named is nevertheless the first.
+        NonFiniteLoss: where a loss, or a parameter after its step, is infinite or not a number. Losses are checked
+            twice a second and before every callback and checkpoint; the error names the first such step.
         OSError: where the last checkpoint cannot be written.
 
     Every exception that ends a game, KeyboardInterrupt included, has the record so far as its ``history``.
@@ -151,25 +151,25 @@ def play(
             "checkpoint will not repeat them exactly. Make the DataLoader with persistent_workers=False.",
             stacklevel=2,
         )
-    snapshots = None if checkpoint is None else Snapshots(Path(checkpoint), keep, accelerator)
-    with nullcontext() if snapshots is None else snapshots.hold():
+    checkpoints = None if checkpoint is None else RunCheckpoints(Path(checkpoint), keep, accelerator)
+    with nullcontext() if checkpoints is None else checkpoints.hold():
         _to_device(bare, players, accelerator)
         seed_each_process(accelerator)
         for name, decay in decays.items():
             players[name].average = Average(name, players[name].player, decay)
         averages = {name: one.average.module for name, one in players.items() if one.average is not None}
-        history = History({name: [] for name in players}, averages=averages)
+        history = History({name: [] for name in players}, [], [], averages)
         run = Run(bare, players, reader, accelerator, dtype, callbacks, history)
         losses = Losses(run)
         with _history_on_errors(run, losses):
             rounds, signals = Rounds(run, game, losses), DelayedSignals()
-            with rounds.frozen_parameters(), keeping(), nullcontext() if snapshots is None else signals:
-                if snapshots is not None:
-                    snapshots.check(run)
-                    snapshots.resume(run) if resume else snapshots.require_empty()
+            with rounds.frozen_parameters(), keeping(), nullcontext() if checkpoints is None else signals:
+                if checkpoints is not None:
+                    checkpoints.check(run)
+                    checkpoints.resume(run) if resume else checkpoints.require_empty()
                 start = run.step
                 check(run, plan)
-                Session(run, plan, rounds, losses, snapshots, signals).play()
+                Session(run, plan, rounds, losses, checkpoints, signals).play()
     if run.step == start > 0 and accelerator.is_main_process:
         why = f"as a callback ended the game there ({run.stopped})" if run.stopped is not None else ""
         warnings.warn(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -108,11 +107,10 @@ class Rounds:
         )
         if any(part.dim() > 0 and len(part) == 1 for part in batch):
             note += " It has one sample: DataLoader(drop_last=True) leaves a smaller last batch out."
-        if sys.version_info >= (3, 11):
-            error.add_note(note)
+        error.add_note(note)
 
     def _wrap(self) -> None:
-        """Put the whole game behind one door, so that what averages gradients sees every loss of every player."""
+        """Wrap the whole game once, so that the gradients of every player's loss are averaged over the processes."""
         if self.world == 1:
             return
         for player in self.run.players.values():

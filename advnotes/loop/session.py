@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from advnotes.loop.history import State
 from advnotes.loop.losses import Losses
 from advnotes.loop.rounds import Rounds
 from advnotes.loop.run import Run
+from advnotes.loop.run_checkpoints import RunCheckpoints
 from advnotes.loop.schedules import UNITS, check_length, is_loss
 from advnotes.loop.signals import DelayedSignals
-from advnotes.loop.snapshot import Snapshots
 from advnotes.processes import in_first
 
 
@@ -53,11 +52,11 @@ class Session:
         plan: Plan,
         rounds: Rounds,
         losses: Losses,
-        snapshots: Snapshots | None,
+        checkpoints: RunCheckpoints | None,
         signals: DelayedSignals,
     ) -> None:
         self.run, self.plan, self.rounds, self.losses = run, plan, rounds, losses
-        self.snapshots, self.signals = snapshots, signals
+        self.checkpoints, self.signals = checkpoints, signals
         self._saved_at = time.perf_counter()
         self._signal, self._overdue = 0, 0
         self._bar: tqdm[Any] | None = None
@@ -89,7 +88,7 @@ class Session:
             self._save(final=True)
 
     def _flush(self) -> None:
-        """Bring the losses to the host, and hear what other processes were asked."""
+        """Bring the losses to the host, and learn which signals the other processes have received."""
         every = self.plan.checkpoint_every
         seconds = every.total_seconds() if isinstance(every, timedelta) else math.inf
         overdue = int(time.perf_counter() - self._saved_at >= seconds)
@@ -117,7 +116,7 @@ class Session:
                         player.schedule.step(player.schedule.by, float(losses[rounds].mean()))
 
     def _run_callbacks(self) -> None:
-        """Call the callbacks, once a step, and leave the training as if nobody had looked."""
+        """Call the callbacks, once a step, without an effect on the training."""
         run = self.run
         if not run.callbacks or run.last_callback_step == run.step:
             return
@@ -151,21 +150,20 @@ class Session:
         """Write a checkpoint of this step, if there is none, and only of what is finite.
 
         Raises:
-            OSError: where the ``final`` one could not be written. Of others it is only said.
+            OSError: where the ``final`` one could not be written; for others there is a warning.
         """
         run = self.run
-        if self.snapshots is None or run.saved_step == run.step:
+        if self.checkpoints is None or run.saved_step == run.step:
             return
         self._flush()
         self.losses.check_parameters()
         try:
-            self.snapshots.save(run)
+            self.checkpoints.save(run)
         except OSError as error:
             last = "there is none yet" if run.last_checkpoint is None else f"it is {run.last_checkpoint}"
             last = f"the last good checkpoint: {last}"
             if final:
-                if sys.version_info >= (3, 11):
-                    error.add_note(f"The game is over, and its last checkpoint could not be written; {last}.")
+                error.add_note(f"The game is over, and its last checkpoint could not be written; {last}.")
                 raise
             if run.accelerator.is_main_process:
                 warnings.warn(

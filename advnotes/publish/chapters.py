@@ -21,7 +21,7 @@ import yaml
 
 LAPTOP = "laptop"
 SMOKE = "smoke"
-# Where everything made goes, if not to ``_build``: the option ``--build`` sets it for the length of a command.
+# The folder for everything that is made, in place of ``_build``: the option ``--build`` sets it while a command runs.
 BUILD: ContextVar[Path | None] = ContextVar("BUILD", default=None)
 
 
@@ -39,11 +39,11 @@ class Chapter:
 
     def executed(self, profile: str) -> Path:
         """Where the executed copy lies, whether or not it exists yet."""
-        return build(self.root, profile) / "book" / f"{self.name}.ipynb"
+        return build_folder(self.root, profile) / "book" / f"{self.name}.ipynb"
 
     @cached_property
     def text(self) -> str:
-        """The notebook's JSON, read once: what is executed is what was fingerprinted, whatever is edited since."""
+        """The notebook's JSON, read once: an edit during a run cannot change what was hashed before it is executed."""
         return self.source.read_text(encoding="utf-8")
 
     @cached_property
@@ -104,14 +104,14 @@ def find_root(start: Path | None = None) -> Path:
     )
 
 
-def made(root: Path) -> Path:
+def build_root(root: Path) -> Path:
     """The folder that everything made goes to: ``_build``, or the one that ``--build`` names."""
     return BUILD.get() or root / "_build"
 
 
-def build(root: Path, profile: str) -> Path:
+def build_folder(root: Path, profile: str) -> Path:
     """The folder that everything made at this profile goes to."""
-    return made(root) / profile
+    return build_root(root) / profile
 
 
 def pages(root: Path) -> list[str]:
@@ -178,6 +178,6 @@ def profiles(root: Path) -> list[str]:
     return [LAPTOP, *sorted(file.stem for file in (root / "book" / "profiles").glob("*.yml"))]
 
 
-def code(chapter: Chapter) -> list[str]:
+def code_cells(chapter: Chapter) -> list[str]:
     """The sources of the code cells."""
     return [cell["source"] for cell in chapter.cells if cell["cell_type"] == "code"]

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 from advnotes.publish import chapters as book
-from advnotes.publish.guard import stopping_on_signals
-from advnotes.publish.options import (
+from advnotes.publish.cli_actions import checked_and_locked, console, execute_all, tell_comparison, tell_score
+from advnotes.publish.cli_options import (
     Backend,
     Build,
     ChapterTimeout,
@@ -31,7 +31,7 @@ from advnotes.publish.options import (
     Timeout,
     at_a_time,
 )
-from advnotes.publish.stages import alone, console, execute_all, tell_comparison, tell_score
+from advnotes.publish.signals import exit_on_signals
 
 app = typer.Typer(
     help="Turn the notebooks into the book: each stage alone, or all of them with `advnotes book`.",
@@ -56,9 +56,9 @@ def run_command(
     build: Build = None,
     no_wait: NoWait = False,
 ) -> None:
-    """Execute chapters into _build/PROFILE/book, those only where something that they depend on has changed."""
+    """Execute the chapters that have changed, or that depend on what has, into _build/PROFILE/book."""
     root = book.find_root()
-    with alone(root, profile, no_wait, names, given):
+    with checked_and_locked(root, profile, no_wait, names, given):
         done = execute_all(
             root, names or [], profile, jobs, backend, scheduler, force, timeout, chapter_timeout, here, given
         )
@@ -76,10 +76,10 @@ def verify_command(
     no_wait: NoWait = False,
 ) -> None:
     """Execute the executed copies again with nbval and compare every output, pictures included."""
-    from advnotes.publish.verify import verify
+    from advnotes.publish.execution.verify import verify
 
     root = book.find_root()
-    with alone(root, profile, no_wait, names):
+    with checked_and_locked(root, profile, no_wait, names):
         result = verify(book.select(root, names or []), profile, jobs=at_a_time(jobs, profile), force=force)
     for name in result.agree:
         console.print(
@@ -100,7 +100,11 @@ def score_command(
         typer.Option("--strict", help="Exit with 1 where a claim is missing, contradicted or unexplained."),
     ] = False,
     compare: Annotated[
-        bool, typer.Option("--compare", help="How many verdicts are the same on each recorded machine alone.")
+        bool,
+        typer.Option(
+            "--compare",
+            help="Say how many verdicts the recorded machines, each judged alone, agree on.",
+        ),
     ] = False,
     build: Build = None,
 ) -> None:
@@ -119,7 +123,7 @@ def score_command(
 @app.command("record")
 def record_command(profile: Profile = book.LAPTOP, build: Build = None) -> None:
     """Keep what was measured here in book/measured, one file for each profile and machine."""
-    from advnotes.publish.measured import record
+    from advnotes.publish.scorecard.measured import record
 
     for path in record(book.find_root(), profile):
         console.print(f"kept in {os.path.relpath(path)}")
@@ -128,10 +132,10 @@ def record_command(profile: Profile = book.LAPTOP, build: Build = None) -> None:
 @app.command("bind")
 def bind_command(profile: Profile = book.LAPTOP, build: Build = None, no_wait: NoWait = False) -> None:
     """Render the site from what has been executed, without executing anything."""
-    from advnotes.publish.bind import bind
+    from advnotes.publish.site.bind import bind
 
     root = book.find_root()
-    with alone(root, profile, no_wait):
+    with checked_and_locked(root, profile, no_wait):
         index = bind(root, profile)
     console.print(f"The book is at {index}")
 
@@ -150,15 +154,17 @@ def book_command(
     no_wait: NoWait = False,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0, help="Execute only what fits: changed chapters first, then others in turn."),
+        typer.Option(
+            min=0, help="Execute only what fits into so many: changed chapters first, then others in turn."
+        ),
     ] = None,
 ) -> None:
-    """All of it: execute what has changed, score the claims, render the site; what fails does not stop the rest."""
-    from advnotes.publish.bind import bind
+    """Execute what has changed, score the claims, render the site; a chapter that fails does not stop the rest."""
+    from advnotes.publish.site.bind import bind
 
     started = time.perf_counter()
     root = book.find_root()
-    with alone(root, profile, no_wait):
+    with checked_and_locked(root, profile, no_wait):
         executed = execute_all(
             root,
             [],
@@ -187,7 +193,7 @@ def list_command(
     build: Build = None,
 ) -> None:
     """The chapters, in the book's order, and which of them have to be executed."""
-    from advnotes.publish.run import plan
+    from advnotes.publish.staleness.plan import plan
 
     found = book.chapters(book.find_root())
     if names_only:
@@ -199,9 +205,9 @@ def list_command(
 
 
 def main() -> None:
-    """Run the command line: 1 for a failed chapter, comparison or claim, 2 for a mistake in the call."""
+    """Run the command line. Exit codes: 1 for a failed chapter, comparison or claim, 2 for a mistake in the call."""
     try:
-        with stopping_on_signals():
+        with exit_on_signals():
             app()
     except (ValueError, RuntimeError) as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(Text(f"advnotes: {error}", style="red"))

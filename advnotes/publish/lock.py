@@ -21,13 +21,13 @@ HOLDER = ".lock.json"
 
 
 @contextmanager
-def working(folder: Path, *, wait: bool = True, say: Callable[[str], None] = print) -> Iterator[None]:
-    """Hold the folder's lock, which every command that writes there takes; it goes with the process, however it ends.
+def folder_lock(folder: Path, *, wait: bool = True, say: Callable[[str], None] = print) -> Iterator[None]:
+    """Hold the folder's lock, which every command that writes there takes; the system frees it when the process ends.
 
     Args:
         folder: such as ``_build/laptop``.
         wait: wait until the other command has ended, rather than leave.
-        say: is told once who is at work, where somebody is.
+        say: is called once with who is at work, where another command is.
 
     Raises:
         RuntimeError: where another command is at work there and ``wait`` is false.

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from advnotes.publish.chapters import BUILD, LAPTOP, Chapter, build, chapters, profiles
+from advnotes.publish.chapters import BUILD, LAPTOP, Chapter, build_folder, chapters, profiles
 
 Given = dict[str, dict[str, Any]]
 
@@ -24,7 +24,7 @@ def all_parameters(wanted: Iterable[Chapter], profile: str, given: Given | None 
     Args:
         wanted: the chapters.
         profile: ``laptop``, or a file of ``book/profiles``.
-        given: chapter -> parameters that come before the profile's; left out, those kept in the folder of ``--build``.
+        given: chapter -> parameters that replace the profile's; by default those kept in the folder of ``--build``.
 
     Raises:
         ValueError: for an unknown profile, for a chapter of the profile that the book does not have, and for a
@@ -128,14 +128,14 @@ def _number(value: Any) -> Any:
 
 
 def _file(root: Path, profile: str) -> Path:
-    return build(root, profile) / "given.json"
+    return build_folder(root, profile) / "given.json"
 
 
 def keep(root: Path, profile: str, given: Given) -> Given:
-    """What is given for an execution now: in a folder that ``--build`` names, what was given before as well.
+    """The parameters given for an execution; in a folder that ``--build`` names, with those given before.
 
-    There it is kept for the commands after this one. A chapter for which something is given now forgets what was
-    given before.
+    They are kept in that folder for the commands after this one. What is given for a chapter now replaces all that
+    was given for it before.
     """
     from advnotes.publish.files import write
 

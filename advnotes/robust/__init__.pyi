@@ -1,10 +1,10 @@
 from .adversarial import AdversarialTraining, Perturb
-from .at_scale import MixedBatchTraining
 from .fast import CatastrophicOverfittingWarning, FastAdversarialTraining, OverfittingWatch
 from .fictitious import FictitiousPlay
 from .free import FreeAdversarialTraining, Replay
 from .gradient_penalty import GradientPenalty
-from .several import SeveralThreats
+from .mixed_batch import MixedBatchTraining
+from .several_threats import SeveralThreats
 from .smoothness import VirtualAdversary, virtual_adversarial_loss, virtual_adversary
 from .trades import TRADES
 from .vat import VAT

@@ -30,7 +30,8 @@ class OneStep(NormAttack):
     """The attack of :class:`FastAdversarialTraining`, for training: its result is returned unevaluated.
 
     PGD with one step would bring its random point into the range of the input before it takes the gradient. Among
-    digits, where most pixels are at an end of their range, that undoes half of the randomness, and with it the cure.
+    digits, where most pixels are at an end of their range, that undoes half of the randomness, which is what
+    prevents catastrophic overfitting.
 
     Args:
         step: the length of the step in units of eps.
@@ -75,8 +76,8 @@ class FastAdversarialTraining(AdversarialTraining):
     Differs from the paper: the attack sees the model in eval mode unless ``training`` is True, which is what the
     paper's code does. As in that code, :math:`x + \delta` stays within the range of the input. Whether
     :math:`x + \delta_0` does differs between its files: ``MNIST/train_mnist.py`` does not clamp the uniform start,
-    ``CIFAR10/train_fgsm.py`` does. Here it is not clamped: among pixels at an end of their range half of the randomness
-    would be lost, and the cure with it.
+    ``CIFAR10/train_fgsm.py`` does. Here it is not clamped: among pixels at an end of their range half of the
+    randomness, which prevents the overfitting, would be lost.
 
     Args:
         model: maps inputs to logits.

@@ -17,10 +17,10 @@ __all__ = ["Repeat", "mode_matters", "spared_buffers"]
 
 
 def mode_matters(model: Callable[..., Any], training: bool) -> bool:
-    """Whether a model may answer otherwise than now with all its modules in train mode, or in eval mode.
+    """Whether a model's answers may change when all its modules are put into train mode, or into eval mode.
 
-    It may where a module is in the other mode whose code mentions ``training``, as batch normalisation's and dropout's
-    do.
+    They may where a module that is in the other mode mentions ``training`` in its code, as batch normalisation and
+    dropout do.
     """
     reached = (module for top in modules(model).values() for module in top.modules())
     return any(module.training != training and _mentions_training(type(module)) for module in reached)  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ def _mentions_training(kind: type[nn.Module]) -> bool:
 
 
 class Repeat:
-    """Passes that repeat the draws of the one that follows this object's making and leave no trace.
+    """Passes that leave no trace and repeat the draws of the first pass after this object was made.
 
     Dropout then sets the same units to zero in all of them, and what a pass writes into buffers (batch statistics,
     counters) is forgotten. The mode is the network's own.

@@ -29,8 +29,8 @@ class TRADES(Game):
     :math:`\beta = 0` this is ordinary training, bit for bit.
 
     The adversary sees the model in eval mode unless the attack has ``training=True``. It compares predictions of one
-    mode: where the model's own mode is another and may matter (batch normalisation, dropout), or under autocast, a
-    pass more gives the clean prediction that it compares with; elsewhere that of the loss will do. The passes that
+    mode. Where the model's own mode is another and may matter (batch normalisation, dropout), and under autocast, one
+    more pass gives the clean prediction for the comparison; elsewhere that of the loss is used. The passes that
     train are made in the model's own mode and precision; the adversary's in the attack's ``precision``, also under
     autocast, as half precision would drown its first step.
 
@@ -58,8 +58,8 @@ class TRADES(Game):
             )
         if attack.restarts > 1 or attack.early_stop or attack.targeted or attack.loss is not cross_entropy:
             raise ValueError(
-                "the adversary of TRADES raises the divergence, from one start, and knows no success: leave the "
-                f"attack's restarts, early_stop, targeted and loss at their defaults, got {attack!r}"
+                "the adversary of TRADES raises the divergence, from one start, and has no notion of success: leave "
+                f"the attack's restarts, early_stop, targeted and loss at their defaults, got {attack!r}"
             )
         self.model, self.attack = model, attack
         self.beta = check_number("beta", beta, least=0.0)

@@ -81,7 +81,7 @@ class Threat(ABC):
         .. math:: \lVert g \rVert_q = \max_{\lVert v \rVert_p \le 1} g^\top v, \qquad 1/p + 1/q = 1
 
         The sum of the gradient's sizes for ``Linf``, its length for ``L2``, its largest entry for ``L1``; the radius
-        is not looked at. A linear function whose value is :math:`c` is brought to 0 by a step of length
+        is not used. A linear function whose value is :math:`c` is brought to 0 by a step of length
         :math:`|c| / \lVert g\rVert_q`, and by none that is shorter.
 
         Differentiable; where a sample's gradient is zero, the derivative is zero too.

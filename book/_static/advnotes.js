@@ -24,10 +24,6 @@ document.addEventListener("DOMContentLoaded", () => {
       corner.replaceWith(cell);
     }
   }
-  // pydata-sphinx-theme 0.15 (Python 3.10): a table that scrolls sideways cannot be reached by the keyboard.
-  for (const table of document.querySelectorAll(".pst-scrollable-table-container:not([tabindex])")) {
-    table.tabIndex = 0;
-  }
 });
 
 // A formula within a line does not break; one that is wider than its column gets a line, and a scroll bar, of its own.

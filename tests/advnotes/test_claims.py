@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from advnotes.bounds import Bound, at_least, at_most, between
+from advnotes.claim_bounds import Bound, at_least, at_most, between
 from advnotes.claims import MIME, Claim, Claims
 
 SET = dict(by="book", on="2026-11-21")

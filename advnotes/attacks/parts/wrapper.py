@@ -17,7 +17,7 @@ SomeWrapper = TypeVar("SomeWrapper", bound="Wrapper")
 
 @dataclass(frozen=True)
 class Wrapper(Attack):
-    """An attack that uses another one, and asks for, allows and does what that one does.
+    """An attack around another one, whose requirements and options it takes over.
 
     Args:
         attack: the one that is wrapped; the other settings of every attack are its own.

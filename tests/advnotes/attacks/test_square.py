@@ -11,7 +11,7 @@ from torch import nn
 
 from advnotes import data, zoo
 from advnotes.attacks import PGD, Square
-from advnotes.attacks.parts.bumps import LpSquares, bumps
+from advnotes.attacks.parts.lp_squares import LpSquares, bumps
 from advnotes.attacks.parts.squares import LinfSquares, Size
 from advnotes.attacks.square import HALVINGS
 from advnotes.losses import margin_loss

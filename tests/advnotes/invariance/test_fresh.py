@@ -9,7 +9,7 @@ from jaxtyping import TypeCheckError
 from torch import nn
 
 from advnotes.invariance import Recovered, fresh_adversary
-from advnotes.invariance.targets import Categorical, Mixture
+from advnotes.invariance.fresh_targets import Categorical, Mixture
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -112,8 +112,7 @@ def test_only_the_last_checkpoint_ends_the_game_with_its_history(tmp_path: Path)
     with pytest.raises(OSError, match="run") as stop:
         fit(folder, 3, checkpoint_every=2, callbacks=[act], callback_every=1)
     assert stop.value.history.steps == 3  # type: ignore[attr-defined]
-    if sys.version_info >= (3, 11):
-        assert "step-00000002" in stop.value.__notes__[0]
+    assert "step-00000002" in stop.value.__notes__[0]
 
 
 def test_checkpoints_may_go_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
@@ -65,14 +64,10 @@ def test_an_error_tells_where_it_was_met_and_has_the_record() -> None:
     history = stop.value.history  # type: ignore[attr-defined]
     assert isinstance(history, History)
     assert history.steps == len(history.losses["model"]) == 1, "the second step was not over"
-    if sys.version_info >= (3, 11):
-        (note,) = stop.value.__notes__
-        assert (
-            "model_loss of Trips, at step 2 in epoch 0, for the batch (float32[5, 3], float32[5, 1])" in note
-        )
+    (note,) = stop.value.__notes__
+    assert "model_loss of Trips, at step 2 in epoch 0, for the batch (float32[5, 3], float32[5, 1])" in note
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes before Python 3.11")
 def test_a_last_batch_of_one_sample_is_explained() -> None:
     game: Any = Fit()
     game.model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
@@ -88,6 +83,7 @@ def test_measurements_of_different_steps_become_columns() -> None:
         {"model": [3.0, 2.0, 1.0]},
         epochs=[0, 0, 1],
         metrics=[{"step": 1.0, "a": 0.5}, {"step": 3.0, "b": 2.0, "a": 0.25}],
+        averages={},
     )
     frame = history.to_pandas()
     assert list(frame.columns) == ["epoch", "model_loss", "a", "b"]

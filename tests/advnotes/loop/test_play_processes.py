@@ -16,7 +16,7 @@ import torch
 
 from advnotes.game import Game
 from advnotes.loop import play
-from advnotes.loop.checkpoint import CheckpointError
+from advnotes.loop.checkpoint_files import CheckpointError
 from tests.processes import command, environment
 
 SCRIPT = Path(__file__).with_name("long_run.py")

@@ -86,7 +86,7 @@ def package(book: Book, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "used.py").write_text("value = 1\n")
     (folder / "unused.py").write_text("other = 1\n")
     monkeypatch.setenv("PYTHONPATH", str(book.root))
-    monkeypatch.setattr("advnotes.publish.stale.installed_package", lambda: folder)
+    monkeypatch.setattr("advnotes.publish.staleness.plan.installed_package", lambda: folder)
     return folder
 
 

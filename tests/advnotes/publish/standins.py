@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
-from advnotes.bounds import Bound, at_least
+from advnotes.claim_bounds import Bound, at_least
 from advnotes.claims import Claim
 from advnotes.publish.chapters import select
-from advnotes.publish.run import CLAIM, keep, plan
-from advnotes.publish.worker import Result
+from advnotes.publish.execution.run import keep
+from advnotes.publish.execution.worker import Result
+from advnotes.publish.staleness.plan import plan
+from advnotes.publish.staleness.stamps import CLAIM
 
 AMD = {
     "processor": "AMD EPYC",

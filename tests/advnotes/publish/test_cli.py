@@ -8,8 +8,8 @@ from advnotes.claims import Claim
 from advnotes.environment import machine
 from advnotes.publish import cli
 from advnotes.publish.chapters import select
-from advnotes.publish.run import stamp_of
-from advnotes.publish.worker import Result
+from advnotes.publish.execution.worker import Result
+from advnotes.publish.staleness.stamps import stamp_of
 from tests.advnotes.publish.standins import XEON, claim, fails
 
 
@@ -22,7 +22,8 @@ def call(book: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     book.claims = []
 
     def perform(plans: Any, finished: Any, **options: Any) -> list[Result]:
-        from advnotes.publish.run import CLAIM, keep
+        from advnotes.publish.execution.run import keep
+        from advnotes.publish.staleness.stamps import CLAIM
 
         book.options = options
         results = []
@@ -45,8 +46,8 @@ def call(book: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         book.bound = profile
         return root / "index.html"
 
-    monkeypatch.setattr("advnotes.publish.run.run", perform)
-    monkeypatch.setattr("advnotes.publish.bind.bind", bind)
+    monkeypatch.setattr("advnotes.publish.execution.run.run", perform)
+    monkeypatch.setattr("advnotes.publish.site.bind.bind", bind)
     monkeypatch.chdir(book.root)
 
     def command(*arguments: str) -> int:
@@ -117,7 +118,7 @@ def test_a_failed_chapter_shows_its_cell_and_the_others_go_on(
         (claim(), 0, "1 claims of papers: 1 holds"),
         (fails("x"), 1, "no reason is given"),
         (fails("x", reason="too small"), 0, "too small"),
-        (claim(reason="too small"), 0, "holds, though a reason is given why not"),
+        (claim(reason="too small"), 0, "holds, but gives a reason for not holding"),
         (claim(measured=(0.9,), seeds=(0,)), 1, "1 not judged"),
         (
             fails("x", statement="[/see table 2] and [see table 3]", reason="w"),

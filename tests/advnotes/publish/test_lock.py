@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from advnotes.publish.lock import HOLDER, holder, working
+from advnotes.publish.lock import HOLDER, folder_lock, holder
 
 WAIT = """
 import os, time
@@ -51,14 +51,14 @@ def test_a_lock_goes_with_its_process(book: Any, until: Callable[..., None]) -> 
 
 
 def test_a_lock_leaves_nothing_that_names_it(tmp_path: Path) -> None:
-    with working(tmp_path / "laptop"):
+    with folder_lock(tmp_path / "laptop"):
         assert json.loads((tmp_path / "laptop" / HOLDER).read_text())["process"] == os.getpid()
         with (
             pytest.raises(RuntimeError, match=rf"process {os.getpid()} .*--no-wait"),
-            working(tmp_path / "laptop", wait=False),
+            folder_lock(tmp_path / "laptop", wait=False),
         ):
             pass
-        with working(tmp_path / "smoke", wait=False):
+        with folder_lock(tmp_path / "smoke", wait=False):
             pass
     assert not (tmp_path / "laptop" / HOLDER).exists()
     assert holder(tmp_path / "laptop") == "another command is at work"

@@ -74,7 +74,7 @@ def test_warmup_grows_the_radius_and_the_step():
 def looked(model: nn.Module, watch: OverfittingWatch, metrics: list[dict[str, float]], step: int) -> None:
     """One look, as play makes it."""
     game = AdversarialTraining(model, None, share=0.0)
-    state = State(game, step, 0, averages={}, history=History({}, metrics=metrics))
+    state = State(game, step, 0, averages={}, history=History({}, [], metrics, {}))
     metrics.append({"step": float(step), **watch(state)})
 
 

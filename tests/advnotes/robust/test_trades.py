@@ -230,8 +230,8 @@ def test_beta_trades_accuracy_for_robustness():
         ({"attack": Linf(0.2)}, "TRADES wants a PGD, such as"),
         ({"attack": FGSM(Linf(0.2))}, "TRADES wants a PGD, such as"),
         ({"attack": PGD(Linf(0.2), restarts=2)}, "from one start"),
-        ({"attack": PGD(Linf(0.2), early_stop=True)}, "knows no success"),
-        ({"attack": PGD(Linf(0.2), targeted=True)}, "knows no success"),
+        ({"attack": PGD(Linf(0.2), early_stop=True)}, "no notion of success"),
+        ({"attack": PGD(Linf(0.2), targeted=True)}, "no notion of success"),
         ({"attack": PGD(Linf(0.2), loss=margin_loss)}, "loss at their defaults"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Executing chapters: papermill in processes of their own, what they loaded, and nbval's comparison."""

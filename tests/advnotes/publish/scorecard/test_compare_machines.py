@@ -1,0 +1,52 @@
+from typing import Any
+
+import pytest
+
+from advnotes.publish.scorecard.compare_machines import compare
+from advnotes.publish.scorecard.measured import record
+from tests.advnotes.publish.standins import AMD, XEON, claim, executed
+
+
+def test_each_machine_alone_is_compared(book: Any) -> None:
+    book.add("a/one")
+    executed(book, "a/one", claim("same"), claim("turned"), claim("steady", measured=(0.5, 0.5, 0.5)))
+    record(book.root, "laptop")
+    other = dict(environment=XEON)
+    executed(
+        book,
+        "a/one",
+        claim("same", **other),
+        claim("turned", measured=(0.5, 0.52, 0.51), **other),
+        claim("steady", measured=(0.5, 0.5, 0.51), **other),
+    )
+    record(book.root, "laptop")
+    found = compare(book.root)
+    assert found.machines == ["AMD EPYC, AVX2, 1 thread", "Intel Xeon, AVX512, 1 thread"]
+    assert [row.claim.id for row in found.changed] == ["turned"]
+    assert [row.claim.id for row in found.reversed] == ["turned"]
+    assert found.share == pytest.approx(2 / 3)
+    assert found.pairs == pytest.approx(2 / 3)
+    assert found.alone == 2
+
+
+def test_one_machine_has_nothing_to_be_compared_with(book: Any) -> None:
+    book.add("a/one")
+    executed(book, "a/one", claim("x", environment=AMD))
+    record(book.root, "laptop")
+    with pytest.raises(ValueError, match="recorded on two machines"):
+        compare(book.root)
+
+
+def test_a_claim_of_two_machines_counts_though_another_has_three(book: Any) -> None:
+    book.add("a/one")
+    book.add("a/two")
+    three_threads = XEON | {"threads": "3"}
+    for environment in (AMD, XEON, three_threads):
+        executed(book, "a/one", claim("everywhere", environment=environment))
+        if environment is not three_threads:
+            executed(book, "a/two", claim("twice", environment=environment))
+        record(book.root, "laptop")
+    found = compare(book.root)
+    assert [row.claim.id for row in found.compared] == ["everywhere", "twice"]
+    assert found.share == found.pairs == 1
+    assert len(found.machines) == 3
