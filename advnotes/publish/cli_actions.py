@@ -175,6 +175,11 @@ def tell_comparison(root: Path, profile: str) -> None:
         f"{len(found.machines)} machines that recorded them; two machines agree on {found.pairs:.1%}; "
         f"{len(found.reversed)} go from holds to not reproduced."
     )
+    if found.ways is not None:
+        console.print(
+            "Three runs, one native, one that imitates an older processor and one on several threads, agree on "
+            f"{found.ways:.1%}."
+        )
     console.print(
         "With the scatter estimated from each machine's own values: "
         f"{found.alone} ({found.alone / len(found.compared):.1%})."

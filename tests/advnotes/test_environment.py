@@ -47,5 +47,7 @@ def test_the_environment_is_of_strings_and_tells_the_versions_and_threads_that_a
 def test_an_imitation_is_seen_from_inside() -> None:
     code = "from advnotes.environment import environment, machine; print(machine(environment()))"
     imitating = os.environ | {"ATEN_CPU_CAPABILITY": "default", "OMP_NUM_THREADS": "1"}
-    said = subprocess.run([sys.executable, "-c", code], env=imitating, capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=imitating, capture_output=True, text=True, check=True
+    )
     assert said.stdout.endswith(", imitating DEFAULT, 1 thread\n")

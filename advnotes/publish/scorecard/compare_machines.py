@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from statistics import fmean
 
@@ -24,6 +24,8 @@ class Comparison:
         alone: how many have the same verdict on each machine when the scatter, too, is estimated from that
             machine's values only.
         pairs: the mean share of claims that two machines agree on.
+        ways: the mean share of claims on which three runs agree: one with a processor as it is, one that imitates an
+            older one, and one on several threads; None where no claim was recorded in all three ways.
     """
 
     machines: list[str]
@@ -31,6 +33,7 @@ class Comparison:
     changed: list[Row]
     alone: int
     pairs: float
+    ways: float | None
 
     @property
     def share(self) -> float:
@@ -46,6 +49,25 @@ class Comparison:
 def verdicts(row: Row) -> list[str]:
     """What each recorded machine alone says of a claim."""
     return [row.alone(run).verdict for run in row.recorded]
+
+
+def way(name: str) -> str:
+    """How a machine of this name ran: natively, imitating another processor, or on several threads."""
+    if ", imitating " in name:
+        return "imitating"
+    return "on several threads" if name.endswith(" threads") else "natively"
+
+
+def share_of_ways(rows: list[Row]) -> float | None:
+    """See ``ways`` of :class:`Comparison`; where several machines ran in one way, the mean over them."""
+    shares = []
+    for row in rows:
+        by_way: dict[str, list[str]] = {}
+        for run, verdict in zip(row.recorded, verdicts(row), strict=True):
+            by_way.setdefault(way(machine(run.environment)), []).append(verdict)
+        if len(by_way) == 3:
+            shares.append(fmean(len(set(three)) == 1 for three in product(*by_way.values())))
+    return fmean(shares) if shares else None
 
 
 def compare(root: Path, profile: str = book.LAPTOP) -> Comparison:
@@ -68,4 +90,5 @@ def compare(root: Path, profile: str = book.LAPTOP) -> Comparison:
         changed=[row for row, words in zip(compared, said, strict=True) if len(set(words)) > 1],
         alone=sum(len({run.verdict for run in row.recorded}) == 1 for row in compared),
         pairs=pairs,
+        ways=share_of_ways(compared),
     )

@@ -50,3 +50,31 @@ def test_a_claim_of_two_machines_counts_though_another_has_three(book: Any) -> N
     assert [row.claim.id for row in found.compared] == ["everywhere", "twice"]
     assert found.share == found.pairs == 1
     assert len(found.machines) == 3
+
+
+def test_three_ways_of_running_are_compared_over_all_choices_of_machines(book: Any) -> None:
+    book.add("a/one")
+    imitating = AMD | {"imitated": "ATEN_CPU_CAPABILITY=default", "instructions": "DEFAULT"}
+    outside = (0.5, 0.52, 0.51)
+    for environment, turned in (
+        (AMD, (0.9, 0.9, 0.9)),
+        (XEON, outside),
+        (imitating, (0.9, 0.9, 0.9)),
+        (AMD | {"threads": "2"}, (0.9, 0.9, 0.9)),
+    ):
+        executed(
+            book,
+            "a/one",
+            claim("same", environment=environment),
+            claim("turned", measured=turned, environment=environment),
+        )
+        record(book.root, "laptop")
+    assert compare(book.root).ways == pytest.approx((1 + 1 / 2) / 2)
+
+
+def test_without_all_three_ways_nothing_is_said_of_them(book: Any) -> None:
+    book.add("a/one")
+    for environment in (AMD, XEON, AMD | {"threads": "2"}):
+        executed(book, "a/one", claim("same", environment=environment))
+        record(book.root, "laptop")
+    assert compare(book.root).ways is None
