@@ -13,6 +13,7 @@ __all__ = [
     "batch_size_mistake",
     "call_model",
     "check_finite_logits",
+    "check_label_range",
     "check_logits",
     "check_logits_shape",
     "check_model",
@@ -27,11 +28,21 @@ def check_logits(logits: object, y: Tensor) -> None:
     Raises:
         ValueError: see above.
     """
-    classes = check_logits_shape(logits, len(y))
-    if len(y) and int(y.max()) >= classes:
+    check_label_range(y, check_logits_shape(logits, len(y)))
+
+
+def check_label_range(y: Tensor, classes: int) -> None:
+    """Refuse labels for which there is no class; the first sample is named.
+
+    Raises:
+        ValueError: see above.
+    """
+    wrong = (y < 0) | (y >= classes)
+    if bool(wrong.any()):
+        bad = int(wrong.nonzero()[0, 0])
         raise ValueError(
-            f"labels go up to {int(y.max())}, but the model has {classes} classes, 0 to {classes - 1}: do they count "
-            "from 1, or belong to another model?"
+            f"labels must lie from 0 to {classes - 1}, got {int(y[bad])} for sample {bad}: do they count from 1, or "
+            "belong to another model?"
         )
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from advnotes.attacks.attack import Attack
-from advnotes.checks import check_bounds, check_count, check_device
+from advnotes.checks import check_bounds, check_count, check_device, check_label_range
 from advnotes.evaluation import assemble, inputs, model_info, suite
 from advnotes.evaluation.batch import VOTES, BatchAttacker
 from advnotes.evaluation.curve import curve_radii, measure_curve
@@ -140,7 +140,7 @@ def evaluate(
         # Once it has been called, so that what it makes at its first call is there, and before it is called as often
         # as the batch size says, which a model may count.
         identity = identify(model, "model")
-        inputs.check_label_range(samples.as_given(samples.y), classes)
+        check_label_range(samples.as_given(samples.y), classes)
         attacker = BatchAttacker(
             guarded,
             guarded,

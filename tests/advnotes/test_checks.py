@@ -123,7 +123,7 @@ def test_one_value_for_each_sample_or_one_for_all():
         (torch.zeros(6, 4, 8, 8), r"got \(6, 4, 8, 8\)"),
         ((torch.zeros(6, 4), None), "got tuple"),
         ({"logits": torch.zeros(6, 4)}, "got dict"),
-        (torch.zeros(6, 2), "labels go up to 2, but the model has 2 classes"),
+        (torch.zeros(6, 2), "labels must lie from 0 to 1, got 2 for sample 2: do they count from 1"),
     ],
 )
 def test_logits_are_a_row_for_each_sample_with_a_place_for_each_label(logits, message):

@@ -443,7 +443,7 @@ def test_bad_input_is_refused_before_any_work(change, message):
 
 def test_labels_beyond_the_classes_are_refused():
     x, y = batch()
-    with pytest.raises(ValueError, match="labels go up to 3, but the model has 3 classes"):
+    with pytest.raises(ValueError, match="labels must lie from 0 to 2, got 3 for sample 2"):
         FGSM(Linf(0.1))(Net(), x, y + 1)
 
 

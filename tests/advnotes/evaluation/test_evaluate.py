@@ -425,7 +425,7 @@ def labelled(index: int, label: int) -> Tensor:
         ({"model": Probabilities()}, "returns probabilities.*what goes into the softmax"),
         ({"model": NotFinite()}, "logits of sample 5 are not finite"),
         ({"model": nn.Flatten(0).eval()}, "removes the batch|logits of shape"),
-        ({"threat": 0.3, "attacks": [FGSM(Linf(0.1))]}, "the threat is a ball"),
+        ({"threat": 0.3, "attacks": [FGSM(Linf(0.1))]}, "expected a threat"),
         ({"pad_batches": True}, "pad_batches=True wants the batch size"),
         ({"device": "nowhere"}, "there is no device 'nowhere' here"),
         ({"bounds": (-torch.inf, torch.inf)}, r"bounds must be .*finite.*those of the data"),
