@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.checks import batch_size_mistake, check_logits_shape, dtype_mistake
-from advnotes.identity import modules
+from advnotes.checks import check_logits_shape, with_remedies
+from advnotes.identity import modules, parameters
 
 __all__ = [
     "NO_CLASS",
@@ -39,8 +39,8 @@ class NonFiniteLogitsWarning(UserWarning):
 
 def device_of(model: Model, x: Tensor) -> torch.device:
     """Where a model wants its inputs: where its parameters are, or where ``x`` is if it has none."""
-    reached = [parameter for module in modules(model).values() for parameter in module.parameters()]
-    return reached[0].device if reached else x.device
+    first = next(parameters(model), None)
+    return x.device if first is None else first.device
 
 
 @contextmanager
@@ -103,16 +103,8 @@ class GuardedModel:
         counted = not x.is_inference()
         given = x.to(self.dtype or x.dtype, copy=not counted or self._writes is not False)
         before = given._version if counted else 0
-        try:
-            with self._precision():
-                logits = self.model(given)
-        except (RuntimeError, AssertionError) as error:
-            mistake = dtype_mistake(self.model, given, error) or batch_size_mistake(
-                self._first_size, len(x), error
-            )
-            if mistake:
-                raise ValueError(mistake) from error
-            raise
+        with with_remedies(self.model, given, self._first_size), self._precision():
+            logits = self.model(given)
         check_logits_shape(logits, len(x))
         self._first_size = self._first_size or len(x)
         if counted:

@@ -14,15 +14,14 @@ from advnotes.checks.inputs import (
     clip_rounding,
 )
 from advnotes.checks.models import (
-    batch_size_mistake,
     call_model,
     check_finite_logits,
     check_label_range,
     check_logits,
     check_logits_shape,
     check_model,
-    dtype_mistake,
     logits_of,
+    with_remedies,
 )
 from advnotes.checks.numbers import (
     check_bounds,
@@ -35,7 +34,6 @@ from advnotes.checks.numbers import (
 
 __all__ = [
     "ROUNDING",
-    "batch_size_mistake",
     "call_model",
     "check_bounds",
     "check_count",
@@ -54,6 +52,6 @@ __all__ = [
     "check_range",
     "check_same_kind",
     "clip_rounding",
-    "dtype_mistake",
     "logits_of",
+    "with_remedies",
 ]

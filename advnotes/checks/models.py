@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from advnotes.identity import modules
+from advnotes.identity import parameters
 
 __all__ = [
-    "batch_size_mistake",
     "call_model",
     "check_finite_logits",
     "check_label_range",
     "check_logits",
     "check_logits_shape",
     "check_model",
-    "dtype_mistake",
     "logits_of",
+    "with_remedies",
 ]
 
 
@@ -130,18 +130,11 @@ def check_model(model: object) -> None:
     )
 
 
-def dtype_mistake(model: Callable[[Tensor], Tensor], x: Tensor, error: Exception | None = None) -> str:
-    """Why a call of ``model`` with ``x`` may have failed in torch: another precision; empty where it is the same.
-
-    Args:
-        model: a module, or a callable that reaches some.
-        x: its input.
-        error: what torch raised; where it is given and is not about dtypes, there is no such mistake.
-    """
-    if error is not None and not re.search(r"dtype|scalar type|[Tt]ype \(", str(error)):
+def dtype_mistake(model: Callable[[Tensor], Tensor], x: Tensor, error: Exception) -> str:
+    """Why ``model(x)`` failed in torch: another precision; empty where that is not the reason."""
+    if not re.search(r"dtype|scalar type|[Tt]ype \(", str(error)):
         return ""
-    parameters = (p for module in modules(model).values() for p in module.parameters())
-    first = next((p for p in parameters if p.is_floating_point()), None)
+    first = next((parameter for parameter in parameters(model) if parameter.is_floating_point()), None)
     if first is None or first.dtype == x.dtype:
         return ""
     return (
@@ -169,24 +162,44 @@ def batch_size_mistake(before: int, now: int, error: Exception) -> str:
     )
 
 
+@contextmanager
+def with_remedies(model: Callable[[Tensor], Tensor], x: Tensor, before: int = 0) -> Iterator[None]:
+    """Within this ``model(x)`` is called: where it fails and torch's own error names no remedy, the error does.
+
+    Args:
+        model: a module, or a callable that reaches some.
+        x: its input.
+        before: as in :func:`batch_size_mistake`.
+
+    Raises:
+        ValueError: where batch normalisation in train mode gets a single sample, or ``x`` has another precision or
+            another size of batch than the model takes.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, AssertionError) as error:
+        if "more than 1 value per channel" in str(error):
+            mistake = (
+                f"batch normalisation cannot train on a batch of {len(x)}, which has no variance: leave a smaller last "
+                "batch out, DataLoader(..., drop_last=True), or take another batch size"
+            )
+        elif isinstance(error, ValueError):
+            raise
+        else:
+            mistake = dtype_mistake(model, x, error) or batch_size_mistake(before, len(x), error)
+        if mistake:
+            raise ValueError(mistake) from error
+        raise
+
+
 def call_model(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """``model(x)``, with the remedy where torch's own error names none.
 
     Raises:
-        ValueError: where the answer is no tensor, batch normalisation in train mode gets a single sample, or the call
-            fails and ``x`` has another precision than the model.
+        ValueError: where the answer is no tensor, or as in :func:`with_remedies`.
     """
-    try:
+    with with_remedies(model, x):
         answer = model(x)
-    except (RuntimeError, ValueError) as error:
-        if "more than 1 value per channel" in str(error):
-            raise ValueError(
-                f"batch normalisation cannot train on a batch of {len(x)}, which has no variance: leave a smaller last "
-                "batch out, DataLoader(..., drop_last=True), or take another batch size"
-            ) from error
-        if isinstance(error, RuntimeError) and (mistake := dtype_mistake(model, x)):
-            raise ValueError(mistake) from error
-        raise
     if not isinstance(answer, Tensor):
         raise ValueError(
             f"the network must return a tensor, got {type(answer).__name__}: wrap it in a module whose forward picks "

@@ -22,7 +22,7 @@ from advnotes.evaluation.names import unique_names
 from advnotes.evaluation.probe import examine, probe
 from advnotes.evaluation.report import Report
 from advnotes.evaluation.runner import EvaluationRunner
-from advnotes.identity import identify, modules
+from advnotes.identity import identify, parameters
 from advnotes.model_state import GuardedModel, Model, attacked
 from advnotes.seeds import stamp
 from advnotes.threats import Bounds, Threat
@@ -217,9 +217,9 @@ def _place(
     model: Model, device: str | torch.device | None, group: ProcessGroup
 ) -> tuple[Model, torch.device]:
     """The model where it is to compute, and where that is; the caller's stays where it is."""
-    parameters = [values for module in modules(model).values() for values in module.parameters()]
-    here = parameters[0].device if parameters else torch.device("cpu")
+    first = next(parameters(model), None)
+    here = torch.device("cpu") if first is None else first.device
     wanted = check_device(device) if device is not None else group.device or here
     if not isinstance(model, nn.Module) or wanted == here:
-        return model, wanted if not parameters or isinstance(model, nn.Module) else here
+        return model, wanted if first is None or isinstance(model, nn.Module) else here
     return copy.deepcopy(model).to(wanted), wanted

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from advnotes import checks
-from advnotes.identity import modules
+from advnotes.identity import modules, parameters
 from advnotes.model_state import Model
 
 __all__ = [
@@ -108,8 +108,7 @@ def describe_model(model: Model) -> str:
 
 def count_parameters(model: Model) -> int:
     """How many parameters a model has."""
-    parameters = {p for module in modules(model).values() for p in module.parameters()}
-    return sum(parameter.numel() for parameter in parameters)
+    return sum(parameter.numel() for parameter in set(parameters(model)))
 
 
 class PaddedModel:
