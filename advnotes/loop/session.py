@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 import warnings
@@ -22,7 +21,7 @@ from advnotes.loop.run import Run
 from advnotes.loop.schedules import UNITS, check_length, is_loss
 from advnotes.loop.signals import DelayedSignals
 from advnotes.loop.snapshot import Snapshots
-from advnotes.processes import in_first
+from advnotes.processes import in_first, shows_progress
 
 
 @dataclass(frozen=True)
@@ -209,13 +208,11 @@ def check(run: Run, plan: Plan) -> None:
 
 def _make_bar(run: Run, plan: Plan) -> tqdm[Any]:
     """The progress bar, or a silent one."""
-    # tqdm itself reads the variable only once, when it is imported.
-    silent = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
     bar: tqdm[Any] = tqdm(
         total=plan.rounds(run),
         initial=run.step,
         desc=type(run.game).__name__,
         unit="step",
-        disable=silent or not plan.progress or not run.accelerator.is_main_process,
+        disable=not shows_progress(plan.progress, run.accelerator.is_main_process),
     )
     return bar

@@ -245,7 +245,7 @@ def test_until_it_is_renamed_there_is_no_checkpoint(
 
 def test_everything_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    flush, rename = checkpoint._flush, Path.rename
+    flush, rename = checkpoint.flush, Path.rename
 
     def watched_flush(entry: Path) -> None:
         order.append(entry.name)
@@ -255,7 +255,7 @@ def test_everything_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: 
         order.append(f"rename to {target.name}")
         return rename(self, target)
 
-    monkeypatch.setattr(checkpoint, "_flush", watched_flush)
+    monkeypatch.setattr(checkpoint, "flush", watched_flush)
     monkeypatch.setattr(Path, "rename", watched_rename)
     written(tmp_path)
     place = order.index("rename to step-00000005")
