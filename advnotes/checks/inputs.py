@@ -23,15 +23,12 @@ ROUNDING = 1e-6
 
 
 def check_inputs(x: object, y: object, bounds: tuple[float, float] | None) -> None:
-    """Refuse a batch that an attack or a game would silently get wrong.
+    """Raise ValueError for a batch that an attack or a game would silently get wrong.
 
     Args:
         x: floating point, ``[batch, ...]``, within ``bounds`` up to :data:`ROUNDING` of their width.
         y: int64, ``[batch]``, from 0 on, on the device of ``x``.
         bounds: the range of the input; None where a game moves no input: then any finite ``x`` will do, token ids too.
-
-    Raises:
-        ValueError: see above.
     """
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         raise ValueError(
@@ -59,11 +56,7 @@ def check_inputs(x: object, y: object, bounds: tuple[float, float] | None) -> No
 
 
 def check_floating(x: Tensor, bounds: tuple[float, float] = (0.0, 1.0)) -> None:
-    """Refuse inputs that are not floating point.
-
-    Raises:
-        ValueError: see above; bytes are told from whole numbers that may be token ids.
-    """
+    """Raise ValueError for inputs that are not floating point; bytes are told from what may be token ids."""
     if x.is_floating_point():
         return
     if x.dtype == torch.uint8:
@@ -77,15 +70,12 @@ def check_floating(x: Tensor, bounds: tuple[float, float] = (0.0, 1.0)) -> None:
 
 
 def check_labels(y: Tensor, count: int, where: str = "") -> None:
-    """Refuse labels that are not one class number for each sample, with the advice that fits their shape.
+    """Raise ValueError for labels that are not one class number for each sample, with the advice that fits their shape.
 
     Args:
         y: the labels.
         count: how many samples there are.
         where: added to the message, such as " in batch 3".
-
-    Raises:
-        ValueError: see above.
     """
     if y.shape == (count,) and not (y.is_floating_point() or y.is_complex() or y.dtype == torch.bool):
         return
@@ -113,15 +103,12 @@ def _one_hot(y: Tensor) -> bool:
 
 
 def check_range(x: Tensor, bounds: tuple[float, float], mend: str = "pass bounds= to the attack") -> None:
-    """Refuse inputs that are not finite numbers within ``bounds``, up to rounding.
+    """Raise ValueError for inputs that are not finite numbers within ``bounds``, up to rounding.
 
     Args:
         x: the inputs.
         bounds: their range.
         mend: what else helps, where the range is right for these inputs.
-
-    Raises:
-        ValueError: see above.
     """
     lowest, highest = bounds
     slack = ROUNDING * (highest - lowest)
@@ -145,11 +132,7 @@ def clip_rounding(x: Tensor, bounds: tuple[float, float]) -> Tensor:
 
 
 def check_same_kind(name: str, x: object, other_name: str, other: Tensor) -> None:
-    """Refuse two sorts of inputs that cannot go through a network together: samples of another shape, dtype or device.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for inputs of two sorts that differ in their samples' shape, dtype or device."""
     if not isinstance(x, Tensor):
         raise ValueError(f"{name} must be a tensor, got {type(x).__name__}")
     if x.shape[1:] != other.shape[1:]:

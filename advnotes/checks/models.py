@@ -23,20 +23,12 @@ __all__ = [
 
 
 def check_logits(logits: object, y: Tensor) -> None:
-    """Refuse a model whose output is not one row of logits for each sample, or has no logit for a label.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for what is not one row of logits for each sample, or has none for a label."""
     check_label_range(y, check_logits_shape(logits, len(y)))
 
 
 def check_label_range(y: Tensor, classes: int) -> None:
-    """Refuse labels for which there is no class; the first sample is named.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for labels for which there is no class; the first sample is named."""
     wrong = (y < 0) | (y >= classes)
     if bool(wrong.any()):
         bad = int(wrong.nonzero()[0, 0])
@@ -47,11 +39,7 @@ def check_label_range(y: Tensor, classes: int) -> None:
 
 
 def check_logits_shape(logits: object, count: int) -> int:
-    """Refuse what is not one row of logits for each of ``count`` samples, and return the number of classes.
-
-    Raises:
-        ValueError: see above.
-    """
+    """The number of classes; raise ValueError for what is not a row of logits for each of ``count`` samples."""
     if isinstance(logits, nn.Module):
         raise ValueError(
             f"the model must return logits, and returns a network, a {type(logits).__name__}: it makes models. Pass "
@@ -91,14 +79,11 @@ def logits_of(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor
 
 
 def check_finite_logits(logits: Tensor, rows: Tensor | None = None) -> None:
-    """Refuse logits that are not finite; the first sample is named.
+    """Raise ValueError for logits that are not finite; the first sample is named.
 
     Args:
         logits: of some samples.
         rows: the samples' numbers in the data; counted from 0 where they are left out.
-
-    Raises:
-        ValueError: see above.
     """
     bad = ~logits.isfinite().all(dim=1)
     if not bool(bad.any()):
@@ -112,11 +97,7 @@ def check_finite_logits(logits: Tensor, rows: Tensor | None = None) -> None:
 
 
 def check_model(model: object) -> None:
-    """Refuse a model that cannot be called.
-
-    Raises:
-        ValueError: see above; for an estimator it names the adapter.
-    """
+    """Raise ValueError for a model that cannot be called; for an estimator it names the adapter."""
     if callable(model):
         return
     adapter = (

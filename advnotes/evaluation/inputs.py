@@ -181,11 +181,7 @@ def _check_samples(x: Tensor, bounds: Bounds) -> None:
 
 
 def check_radius(threat: Threat, count: int) -> None:
-    """Refuse a threat without a finite radius for every sample.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for a threat without a finite radius for every sample."""
     check_threat(threat)
     threat.check_batch(count)
     if not bool(torch.as_tensor(threat.eps).isfinite().all()):

@@ -80,11 +80,7 @@ def _check_weights(top: nn.Module, name: str) -> None:
 
 
 def check_no_probabilities(logits: Tensor) -> None:
-    """Refuse answers to a first batch that are probabilities.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for answers to a first batch that are probabilities."""
     shares = (logits >= 0).all() & (logits <= 1).all() & ((logits.sum(dim=1) - 1).abs() < 1e-3).all()
     if bool(shares):
         raise ValueError(

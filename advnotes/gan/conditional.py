@@ -112,10 +112,6 @@ class ConditionalGAN(GAN):
         return fake
 
     def check_classes(self, x: Tensor, y: Tensor) -> None:
-        """Refuse what are not the classes of the samples ``x``.
-
-        Raises:
-            ValueError: see above.
-        """
+        """Raise ValueError for what are not the classes of the samples ``x``."""
         check_inputs(x, y, None)
         check_label_range(y, self.classes)

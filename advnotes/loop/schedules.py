@@ -69,11 +69,7 @@ def build_schedule(player: str, scheduler: LRScheduler | ReduceLROnPlateau, by: 
 def check_metrics(
     schedules: Mapping[str, Schedule], players: list[str], callbacks: int, callback_every: int | None
 ) -> None:
-    """Refuse to wait for a metric that nothing measures before the end.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for a schedule that waits for a metric that nothing measures before the end."""
     for player, schedule in schedules.items():
         if schedule.by in UNITS or is_loss(schedule.by, players):
             continue

@@ -181,11 +181,7 @@ class Session:
 
 
 def check(run: Run, plan: Plan) -> None:
-    """Refuse to play less than was played, or with schedules that end before the game.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for a plan that is shorter than what was played, or schedules that end before the game."""
     epoch = run.reader.epoch
     if (plan.steps is not None and run.step > plan.steps) or (
         plan.epochs is not None and epoch > plan.epochs

@@ -54,11 +54,7 @@ class Threat(ABC):
         return dataclasses.replace(self, eps=self.eps * factor)
 
     def check_batch(self, count: int) -> None:
-        """Refuse a number of radii that does not fit a batch of ``count`` samples.
-
-        Raises:
-            ValueError: see above.
-        """
+        """Raise ValueError for a number of radii that does not fit a batch of ``count`` samples."""
         check_per_sample("eps", self.eps, count)
 
     def radius(self, delta: Float[Tensor, "batch ..."]) -> float | Tensor:
