@@ -28,14 +28,7 @@ from advnotes.evaluation.names import attack_name
 from advnotes.losses import margin_loss
 from advnotes.threats import Bounds, Threat
 
-__all__ = [
-    "SUITES",
-    "build_suite",
-    "configure",
-    "costs",
-    "deviations",
-    "parse_attacks",
-]
+__all__ = ["SUITES", "averaged_pgd", "build_suite", "configure", "costs", "deviations", "parse_attacks"]
 
 SUITES = ("standard", "plus", "quick")
 
@@ -91,13 +84,17 @@ def build_suite(
 
 def _quick(threat: Threat, bounds: Bounds, randomised: bool) -> list[Attack]:
     if randomised:
-        pgd = PGD(threat, steps=20, loss=margin_loss, bounds=bounds)
-        return [EOT(pgd, samples=8)]
+        return [averaged_pgd(threat, bounds)]
     return [
         APGD(threat, steps=20, bounds=bounds),
         TargetedAPGD(threat, steps=20, targets=3, bounds=bounds),
         Square(threat, queries=100, bounds=bounds),
     ]
+
+
+def averaged_pgd(threat: Threat, bounds: Bounds) -> EOT:
+    """A short attack on a model that draws at random."""
+    return EOT(PGD(threat, steps=20, loss=margin_loss, bounds=bounds), samples=8)
 
 
 def configure(
