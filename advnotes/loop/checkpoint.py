@@ -90,11 +90,7 @@ def save(folder: Path, name: str, tree: Mapping[str, Any]) -> None:
 
 
 def load(folder: Path, name: str) -> dict[str, Any]:
-    """What :func:`save` wrote, its tensors on the CPU.
-
-    Raises:
-        ValueError: where the file holds something else.
-    """
+    """What :func:`save` wrote, its tensors on the CPU (ValueError where the file holds something else)."""
     file = folder / f"{name}.safetensors"
     tensors = load_tensors(folder, name) if file.exists() else {}
     tree = decode(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")), tensors)
@@ -161,11 +157,7 @@ def verify(checkpoint: Path) -> None:
 
 
 def header(checkpoint: Path) -> dict[str, Any]:
-    """What a verified checkpoint says that it is.
-
-    Raises:
-        CheckpointError: where it was written by something else.
-    """
+    """What a verified checkpoint says that it is (CheckpointError where it was written by something else)."""
     try:
         return load(checkpoint, "header")
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:

@@ -48,11 +48,7 @@ class Schedule:
 
 
 def build_schedule(player: str, scheduler: LRScheduler | ReduceLROnPlateau, by: str) -> Schedule:
-    """A schedule with its unit.
-
-    Raises:
-        ValueError: where they do not fit each other.
-    """
+    """A schedule with its unit (ValueError where they do not fit each other)."""
     if isinstance(scheduler, ReduceLROnPlateau) and by in UNITS:
         raise ValueError(
             f"the ReduceLROnPlateau of {player!r} waits for a value: name it, such as schedule_by={{{player!r}: "
