@@ -111,15 +111,9 @@ def load_data(text: str, size: int | None = None) -> object:
     name, _, split = text.partition(":")
     from advnotes import data
 
-    sets: dict[str, Callable[..., Any]] = {
-        "mnist": data.mnist,
-        "digits": data.digits,
-        "fashion_mnist": data.fashion_mnist,
-        "cifar10": data.cifar10,
-        "svhn": data.svhn,
-    }
+    sets = ("mnist", "digits", "fashion_mnist", "cifar10", "svhn")
     if name in sets and not Path(f"{name}.py").exists():
-        return sets[name](split or "test", size)
+        return getattr(data, name)(split or "test", size)
     if ":" not in text:
         raise ValueError(
             f"data are MODULE:NAME, a file ({', '.join(FILES)}) with x and y, or a set with its split such as "
