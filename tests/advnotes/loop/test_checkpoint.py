@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from jaxtyping import config
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
@@ -29,15 +27,6 @@ from torch.optim.lr_scheduler import (
 
 from advnotes.loop import checkpoint
 from advnotes.loop.checkpoint import SUMS, CheckpointError
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """What happens where return values are not checked against their annotations."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
-
 
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 trees = st.recursive(

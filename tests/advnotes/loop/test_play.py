@@ -16,7 +16,6 @@ import torch
 from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
-from jaxtyping import config
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, MultiStepLR, StepLR
@@ -72,14 +71,6 @@ def numbered(count: int, size: int = 6) -> list[Tensor]:
 
 def quiet(game: Game, data: Any, optimizers: Any, **options: Any) -> History:
     return play(game, data, optimizers, progress=False, **options)
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """What users meet who pass something else: their calls are not checked against the annotations first."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 # The loop itself
