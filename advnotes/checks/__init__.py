@@ -5,7 +5,6 @@ says what was expected, what came, and how to mend it.
 """
 
 from advnotes.checks.inputs import (
-    ROUNDING,
     check_floating,
     check_inputs,
     check_labels,
@@ -33,7 +32,6 @@ from advnotes.checks.numbers import (
 )
 
 __all__ = [
-    "ROUNDING",
     "call_model",
     "check_bounds",
     "check_count",

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "ROUNDING",
     "check_floating",
     "check_inputs",
     "check_labels",
@@ -103,7 +102,7 @@ def _one_hot(y: Tensor) -> bool:
 
 
 def check_range(x: Tensor, bounds: tuple[float, float], mend: str = "pass bounds= to the attack") -> None:
-    """Raise ValueError for inputs that are not finite numbers within ``bounds``, up to rounding.
+    """Raise ValueError for inputs that are not finite or, beyond rounding, not within ``bounds``; the first is named.
 
     Args:
         x: the inputs.
@@ -113,15 +112,19 @@ def check_range(x: Tensor, bounds: tuple[float, float], mend: str = "pass bounds
     lowest, highest = bounds
     slack = ROUNDING * (highest - lowest)
     least, most = (end.item() for end in x.aminmax())
-    if math.isnan(least) or math.isnan(most) or math.isinf(least) or math.isinf(most):
-        raise ValueError(
-            f"inputs must be finite, got values from {least:.4g} to {most:.4g}: mend or leave out such samples"
-        )
-    if not (least >= lowest - slack and most <= highest + slack):
-        raise ValueError(
-            f"inputs must lie within [{lowest:g}, {highest:g}], got values from {least:.4g} to {most:.4g}: keep images "
-            f"in their natural range and put the normalisation into the model (advnotes.nets.Normalize), or {mend}"
-        )
+    if lowest - slack <= least and most <= highest + slack and math.isfinite(least) and math.isfinite(most):
+        return
+    values = x.flatten(1).double()
+    wrong = ~(values.isfinite() & (values >= lowest - slack) & (values <= highest + slack)).all(dim=1)
+    bad = int(wrong.nonzero()[0, 0])
+    least, most = (end.item() for end in values[bad].aminmax())
+    got = f"got values from {least:.4g} to {most:.4g} in sample {bad}"
+    if not (math.isfinite(least) and math.isfinite(most)):
+        raise ValueError(f"inputs must be finite, {got}: mend or leave out such samples")
+    raise ValueError(
+        f"inputs must lie within [{lowest:g}, {highest:g}], {got}: keep images in their natural range and put the "
+        f"normalisation into the model (advnotes.nets.Normalize), or {mend}"
+    )
 
 
 def clip_rounding(x: Tensor, bounds: tuple[float, float]) -> Tensor:

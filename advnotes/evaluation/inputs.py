@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from advnotes.checks import ROUNDING, check_count, check_floating, check_labels, check_range, clip_rounding
+from advnotes.checks import check_count, check_floating, check_labels, check_range, clip_rounding
 from advnotes.evaluation.distributed import ProcessGroup
 from advnotes.seeds import content_seeds
 from advnotes.threats import Bounds, Threat, check_threat
@@ -110,7 +110,7 @@ def read_data(data: object, size: int | None, bounds: Bounds) -> tuple[Tensor, T
             "there are no samples: data is empty (a generator or iterator that has been read before?)"
         )
     x = torch.cat(inputs)
-    _check_samples(x, bounds)
+    check_range(x, bounds, "say bounds=(lowest, highest)")
     return clip_rounding(x, bounds), torch.cat(labels)
 
 
@@ -165,19 +165,6 @@ def _batch(batch: object, number: int) -> tuple[Tensor, Tensor]:
         raise ValueError(f"samples come in batches, [batch, ...], got the shape {tuple(x.shape)}")
     check_labels(y, len(x), f" in batch {number}")
     return x, y.long()
-
-
-def _check_samples(x: Tensor, bounds: Bounds) -> None:
-    """Refuse inputs that are not finite numbers within ``bounds``; the first bad sample is named."""
-    lowest, highest = bounds
-    slack = ROUNDING * (highest - lowest)
-    wrong = ~((x >= lowest - slack) & (x <= highest + slack)).flatten(1).all(dim=1)
-    if bool(wrong.any()):
-        bad = int(wrong.nonzero()[0, 0])
-        try:
-            check_range(x[bad], bounds, "say bounds=(lowest, highest)")
-        except ValueError as error:
-            raise ValueError(f"sample {bad}: {error}") from None
 
 
 def check_radius(threat: Threat, count: int) -> None:

@@ -154,12 +154,20 @@ def with_value(rows: list[int], value: float) -> Tensor:
 @pytest.mark.parametrize(
     ("x", "bounds", "message"),
     [
-        (with_value([11, 4], 1.5), (0.0, 1.0), r"sample 4: .* within \[0, 1\], got values from .* to 1\.5"),
-        (with_value([4], -0.25), (0.0, 1.0), r"sample 4: .* from -0\.25 to .*normalisation into the model"),
-        (255 * X, (0.0, 1.0), r"sample 0: .*or say bounds=\(lowest, highest\)"),
+        (with_value([11, 4], 1.5), (0.0, 1.0), r"within \[0, 1\], got values from .* to 1\.5 in sample 4"),
+        (
+            with_value([4], -0.25),
+            (0.0, 1.0),
+            r"from -0\.25 to .* in sample 4: .*normalisation into the model",
+        ),
+        (255 * X, (0.0, 1.0), r"in sample 0: .*or say bounds=\(lowest, highest\)"),
         (X, (0.5, 1.0), r"within \[0\.5, 1\]"),
-        (with_value([9, 13], torch.nan), (0.0, 1.0), "sample 9: inputs must be finite.* mend or leave out"),
-        (with_value([9], -torch.inf), (0.0, 1.0), "sample 9: inputs must be finite"),
+        (
+            with_value([9, 13], torch.nan),
+            (0.0, 1.0),
+            "inputs must be finite.* in sample 9: mend or leave out",
+        ),
+        (with_value([9], -torch.inf), (0.0, 1.0), "inputs must be finite.* in sample 9"),
     ],
 )
 def test_values_outside_the_range_are_refused_and_the_first_sample_named(
