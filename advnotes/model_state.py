@@ -169,7 +169,7 @@ def prediction(logits: Float[Tensor, "batch classes"]) -> Int[Tensor, " batch"]:
     return logits.argmax(dim=1).masked_fill((0 * logits).sum(dim=1) != 0, NO_CLASS)
 
 
-def warn_of_non_finite_logits(predicted: Int[Tensor, " batch"], stacklevel: int = 3) -> None:
+def warn_of_non_finite_logits(predicted: Int[Tensor, " batch"]) -> None:
     """Say for how many perturbed samples the model gives no class, as :func:`prediction` has it."""
     count = int((predicted == NO_CLASS).sum())
     if count:
@@ -178,5 +178,5 @@ def warn_of_non_finite_logits(predicted: Int[Tensor, " batch"], stacklevel: int 
             "class. They count as fooled, and as no class that was to be reached. Look for a logarithm of 0, a "
             "division by 0 or an overflow in the model.",
             NonFiniteLogitsWarning,
-            stacklevel=stacklevel,
+            stacklevel=3,
         )
