@@ -18,7 +18,7 @@ from advnotes.loop.history import State
 from advnotes.loop.losses import Losses
 from advnotes.loop.rounds import Rounds
 from advnotes.loop.run import Run
-from advnotes.loop.schedules import UNITS, check_length, is_loss
+from advnotes.loop.schedules import check_length, is_loss
 from advnotes.loop.signals import DelayedSignals
 from advnotes.loop.snapshot import Snapshots
 from advnotes.processes import in_first, shows_progress
@@ -108,7 +108,7 @@ class Session:
                 if player.schedule is None:
                     continue
                 player.schedule.step("epoch")
-                if is_loss(player.schedule.by, list(run.players)):
+                if is_loss(player.schedule.by, run.players):
                     self._flush()
                     rounds = np.array(run.history.epochs) == epoch
                     losses = np.array(run.history.losses[player.schedule.by.removesuffix("_loss")])
@@ -131,15 +131,14 @@ class Session:
         if row:
             run.history.metrics.append({"step": run.step, **row})
         for name, player in run.players.items():
-            by = UNITS[0] if player.schedule is None else player.schedule.by
-            if player.schedule is None or by in UNITS or is_loss(by, list(run.players)):
+            if player.schedule is None or (metric := player.schedule.metric(run.players)) is None:
                 continue
-            if by not in row:
+            if metric not in row:
                 raise ValueError(
-                    f"the schedule of {name!r} waits for {by!r}, and the callbacks measured "
+                    f"the schedule of {name!r} waits for {metric!r}, and the callbacks measured "
                     f"{', '.join(map(repr, row)) or 'nothing'}: name one of these in schedule_by=."
                 )
-            player.schedule.step(by, row[by])
+            player.schedule.step(metric, row[metric])
 
     def _save_is_due(self) -> bool:
         """Whether it is time for a checkpoint."""
