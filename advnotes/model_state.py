@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.checks import batch_size_mistake, check_logits_shape, dtype_mistake
-from advnotes.identity import modules
+from advnotes.checks import check_logits_shape, with_remedies
+from advnotes.identity import modules, parameters
 
 __all__ = [
     "NO_CLASS",
@@ -39,8 +39,8 @@ class NonFiniteLogitsWarning(UserWarning):
 
 def device_of(model: Model, x: Tensor) -> torch.device:
     """Where a model wants its inputs: where its parameters are, or where ``x`` is if it has none."""
-    reached = [parameter for module in modules(model).values() for parameter in module.parameters()]
-    return reached[0].device if reached else x.device
+    first = next(parameters(model), None)
+    return x.device if first is None else first.device
 
 
 @contextmanager
@@ -103,16 +103,8 @@ class GuardedModel:
         counted = not x.is_inference()
         given = x.to(self.dtype or x.dtype, copy=not counted or self._writes is not False)
         before = given._version if counted else 0
-        try:
-            with self._precision():
-                logits = self.model(given)
-        except (RuntimeError, AssertionError) as error:
-            mistake = dtype_mistake(self.model, given, error) or batch_size_mistake(
-                self._first_size, len(x), error
-            )
-            if mistake:
-                raise ValueError(mistake) from error
-            raise
+        with with_remedies(self.model, given, self._first_size), self._precision():
+            logits = self.model(given)
         check_logits_shape(logits, len(x))
         self._first_size = self._first_size or len(x)
         if counted:
@@ -177,7 +169,7 @@ def prediction(logits: Float[Tensor, "batch classes"]) -> Int[Tensor, " batch"]:
     return logits.argmax(dim=1).masked_fill((0 * logits).sum(dim=1) != 0, NO_CLASS)
 
 
-def warn_of_non_finite_logits(predicted: Int[Tensor, " batch"], stacklevel: int = 3) -> None:
+def warn_of_non_finite_logits(predicted: Int[Tensor, " batch"]) -> None:
     """Say for how many perturbed samples the model gives no class, as :func:`prediction` has it."""
     count = int((predicted == NO_CLASS).sum())
     if count:
@@ -186,5 +178,5 @@ def warn_of_non_finite_logits(predicted: Int[Tensor, " batch"], stacklevel: int 
             "class. They count as fooled, and as no class that was to be reached. Look for a logarithm of 0, a "
             "division by 0 or an overflow in the model.",
             NonFiniteLogitsWarning,
-            stacklevel=stacklevel,
+            stacklevel=3,
         )

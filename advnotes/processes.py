@@ -15,7 +15,7 @@ import torch
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["in_all", "in_first", "join_processes"]
+__all__ = ["in_all", "in_first", "join_processes", "shows_progress"]
 
 T = TypeVar("T")
 
@@ -38,6 +38,12 @@ def join_processes(given: Accelerator | None) -> Accelerator:
             "GPUs make it with Accelerator(cpu=True) before anything else does, or leave accelerator= out."
         )
     return accelerator
+
+
+def shows_progress(wanted: bool, is_main: bool) -> bool:
+    """Whether to show a bar: in the main process, and not where TQDM_DISABLE is set."""
+    # tqdm itself reads the variable only once, when it is imported.
+    return wanted and is_main and os.environ.get("TQDM_DISABLE", "0") in ("", "0")
 
 
 def in_first(accelerator: Accelerator, act: Callable[[], T]) -> T:

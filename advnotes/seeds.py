@@ -1,14 +1,13 @@
 """Randomness: one seed call for a chapter, one argument for a function, and the stamp that says where it ran."""
 
 import os
-import random
 import warnings
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from advnotes import rng
 from advnotes.environment import environment, machine
 
 __all__ = ["Source", "content_seeds", "own_seeds", "rows_of", "seed_all", "stamp", "start", "uniform"]
@@ -30,9 +29,7 @@ def seed_all(seed: int) -> None:
             f"a seed is a whole number from 0 to 2**32 - 1, got {seed!r} "
             "(papermill takes a list of seeds as -y 'seeds: [0, 1]', not as -p)"
         )
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  (other people's code draws from it)
-    torch.manual_seed(seed)
+    rng.seed(seed)
 
 
 def start(seed: int, threads: int = 1) -> torch.device:

@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import importlib.util
 import inspect
 import json
 import pkgutil
@@ -26,6 +25,7 @@ from packaging.version import Version
 
 import advnotes
 from advnotes.publish.chapters import chapters
+from tests.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -80,7 +80,7 @@ def test_every_pin_is_one_exact_version() -> None:
 
 
 def test_peers_that_no_extra_can_ask_for_are_installed_by_their_pins() -> None:
-    lines = (ROOT / load("tools/make.py").PEERS).read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / load_script("make").PEERS).read_text(encoding="utf-8").splitlines()
     peers = [Requirement(line) for line in lines if not line.startswith("#")]
     assert peers
     for peer in peers:
@@ -90,8 +90,8 @@ def test_peers_that_no_extra_can_ask_for_are_installed_by_their_pins() -> None:
 
 def test_constraints_name_the_script_that_makes_them() -> None:
     first = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()[0]
-    (script,) = re.findall(r"tools/[\w.]+", first)
-    assert load(script).HEADER.strip() == first
+    (script,) = re.findall(r"tools/(\w+)\.py", first)
+    assert load_script(script).HEADER.strip() == first
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
@@ -139,7 +139,7 @@ def test_conda_installs_the_same() -> None:
     assert "pip" in conda
     (python,) = [line.removeprefix("python=") for line in conda if line.startswith("python=")]
     assert Version(python) in SpecifierSet(PROJECT["requires-python"])
-    assert str(torch) == load("tools/pin.py").TORCH
+    assert str(torch) == load_script("pin").TORCH
 
 
 # Version, addresses, licences
@@ -353,16 +353,6 @@ modules = {{name for name in advnotes.__all__ if isinstance(getattr(advnotes, na
 assert modules == {MODULES}, modules
 """
     subprocess.run([sys.executable, "-c", script], check=True)
-
-
-def load(script: str) -> Any:
-    """A script of tools/ as a module."""
-    spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def texts() -> list[Path]:

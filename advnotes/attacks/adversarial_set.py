@@ -127,22 +127,21 @@ def attack_all(
 
 
 def _batches(data: tuple[Tensor, Tensor] | Iterable[Any], size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    pair = (
-        isinstance(data, (tuple, list)) and len(data) == 2 and all(isinstance(part, Tensor) for part in data)
-    )
-    if pair:
+    if _is_pair(data):
         x, y = data
         if len(x) != len(y):
             raise ValueError(f"expected as many labels as samples, got {len(x)} samples and {len(y)} labels")
         data = zip(x.split(size), y.split(size), strict=True) if len(x) else ()
     for number, batch in enumerate(data):
-        if not (
-            isinstance(batch, (tuple, list)) and len(batch) == 2 and all(isinstance(p, Tensor) for p in batch)
-        ):
+        if not _is_pair(batch):
             raise ValueError(
                 f"expected batches of two tensors, inputs and labels, got {type(batch).__name__} as batch {number}"
             )
         yield batch[0], batch[1]
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(p, Tensor) for p in value)
 
 
 @dataclass(frozen=True)

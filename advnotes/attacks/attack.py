@@ -144,11 +144,7 @@ class Attack(ABC):
         return self
 
     def check_batch(self, count: int) -> None:
-        """Refuse settings with a value for each sample that do not fit a batch of ``count``.
-
-        Raises:
-            ValueError: see above.
-        """
+        """Raise ValueError for settings with a value for each sample that do not fit a batch of ``count``."""
         return
 
     def prepare(self, model: Model, x: Float[Tensor, "batch ..."]) -> GuardedModel:

@@ -70,11 +70,7 @@ class Classification:
 
 
 def check_loss(loss: Loss, targeted: bool) -> None:
-    """Refuse a loss that leads away from a class and not towards one.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for a loss that leads away from a class and not towards one."""
     if targeted and loss is dlr:
         raise ValueError(
             "expected a loss that leads towards a class, got dlr (equation 6) with targeted=True: it has no gradient "

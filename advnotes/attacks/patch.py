@@ -11,7 +11,7 @@ from torch import Tensor
 
 from advnotes.attacks.attack import Attack
 from advnotes.attacks.objective import Classification, check_loss
-from advnotes.checks import check_inputs
+from advnotes.checks import check_counts, check_inputs, check_number
 from advnotes.gradients import value_and_gradient
 from advnotes.losses import Loss, cross_entropy
 from advnotes.model_state import Model, attacked
@@ -68,15 +68,9 @@ class Patch(Attack):
             raise ValueError(
                 f"expected shares 0 < smallest <= largest <= pi / 4 of the picture, got {self.area}"
             )
-        if (
-            min(self.size, self.steps, self.batch_size) < 1
-            or not self.step_size > 0
-            or not self.rotation >= 0
-        ):
-            raise ValueError(
-                "size, steps and batch_size must be at least 1, step_size positive and rotation >= 0, got "
-                f"{self.size}, {self.steps}, {self.batch_size}, {self.step_size} and {self.rotation}"
-            )
+        check_counts(size=self.size, steps=self.steps, batch_size=self.batch_size)
+        check_number("step_size", self.step_size, above=0.0)
+        check_number("rotation", self.rotation, least=0.0)
 
     @property
     def estimated_passes(self) -> int:
@@ -152,21 +146,8 @@ class Patch(Attack):
         share, right, down, turn = uniform(x, 4, generator, stream).to(x).unbind(dim=1)
         low, high = self.area
         radius = ((low + (high - low) * share) * height * width / math.pi).sqrt()
-        across = torch.arange(width, device=x.device) + 0.5 - (radius + (width - 2 * radius) * right)[:, None]
-        along = torch.arange(height, device=x.device) + 0.5 - (radius + (height - 2 * radius) * down)[:, None]
-        across, along = across[:, None, :], along[:, :, None]
-        # How much of a pixel lies inside the circle, from its distance to it.
-        cover = (0.5 + per_sample(radius, across) - torch.hypot(across, along)).clamp(0, 1)[:, None]
         angle = (self.rotation * (2 * turn - 1)).deg2rad()
-        cos, sin = (per_sample(part / radius, across) for part in (angle.cos(), angle.sin()))
-        grid = torch.stack([cos * across + sin * along, cos * along - sin * across], dim=-1)
-        drawn = F.grid_sample(
-            patch.to(x).expand(len(x), -1, -1, -1),
-            grid.clamp(-2, 2),
-            padding_mode="border",
-            align_corners=False,
-        )
-        return x + cover * (drawn - x)
+        return with_disc(x, patch, radius, (width - 2 * radius) * right, (height - 2 * radius) * down, angle)
 
     def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None
@@ -187,6 +168,29 @@ class Patch(Attack):
             raise ValueError(
                 f"a disc of {self.area[1]:.0%} of a picture of {height} x {width} does not fit into it"
             )
+
+
+def with_disc(
+    x: Tensor, patch: Tensor, radius: Tensor, left: Tensor, top: Tensor, angle: Tensor
+) -> Float[Tensor, "batch ..."]:
+    """Each picture with the patch drawn into a turned disc.
+
+    Args:
+        x, patch: as in :meth:`Patch.apply`.
+        radius, left, top: of each disc, and where its bounding square begins, in pixels.
+        angle: by which it is turned, in radians.
+    """
+    height, width = x.shape[2:]
+    across = torch.arange(width, device=x.device) + 0.5 - (radius + left)[:, None]
+    along = torch.arange(height, device=x.device) + 0.5 - (radius + top)[:, None]
+    across, along = across[:, None, :], along[:, :, None]
+    # How much of a pixel lies inside the circle, from its distance to it.
+    cover = (0.5 + per_sample(radius, across) - torch.hypot(across, along)).clamp(0, 1)[:, None]
+    cos, sin = (per_sample(part / radius, across) for part in (angle.cos(), angle.sin()))
+    grid = torch.stack([cos * across + sin * along, cos * along - sin * across], dim=-1)
+    every = patch.to(x).expand(len(x), -1, -1, -1)
+    drawn = F.grid_sample(every, grid.clamp(-2, 2), padding_mode="border", align_corners=False)
+    return x + cover * (drawn - x)
 
 
 class _PatchObjective:

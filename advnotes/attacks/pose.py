@@ -12,7 +12,7 @@ from advnotes.ascend import Ascent, ascend, best_of_tries
 from advnotes.attacks.attack import Attack
 from advnotes.attacks.objective import Classification, check_loss
 from advnotes.attacks.parts.affine import PoseObjective, moved
-from advnotes.checks import check_counts, check_inputs
+from advnotes.checks import check_counts, check_inputs, check_number
 from advnotes.losses import Loss, cross_entropy
 from advnotes.model_state import Model, attacked
 from advnotes.seeds import Source, own_seeds, uniform
@@ -146,11 +146,9 @@ class Pose(AffineAttack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.steps, self.restarts) < 1 or (self.step_size is not None and not self.step_size > 0):
-            raise ValueError(
-                "steps and restarts must be at least 1 and step_size positive, got "
-                f"{self.steps}, {self.restarts} and {self.step_size}"
-            )
+        check_counts(steps=self.steps, restarts=self.restarts)
+        if self.step_size is not None:
+            check_number("step_size", self.step_size, above=0.0)
 
     @property
     def estimated_passes(self) -> int:

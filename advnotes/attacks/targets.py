@@ -3,7 +3,7 @@
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.checks import check_count, check_logits
+from advnotes.checks import check_count, check_label_range, check_logits
 from advnotes.seeds import Source, uniform
 
 __all__ = ["least_likely", "random_targets"]
@@ -21,8 +21,7 @@ def random_targets(y: Int[Tensor, " batch"], classes: int, generator: Source = N
         ValueError: where there are fewer than two classes, or a label is none of them.
     """
     check_count("classes", classes, least=2)
-    if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
-        raise ValueError(f"labels must lie from 0 to {classes - 1}, got {int(y.min())} to {int(y.max())}")
+    check_label_range(y, classes)
     # The product of a number just below 1 may be rounded up to the number of wrong classes.
     drawn = (uniform(y.float(), 1, generator).squeeze(1) * (classes - 1)).long().clamp_max(classes - 2)
     return drawn + (drawn >= y)

@@ -5,7 +5,6 @@ says what was expected, what came, and how to mend it.
 """
 
 from advnotes.checks.inputs import (
-    ROUNDING,
     check_floating,
     check_inputs,
     check_labels,
@@ -14,14 +13,14 @@ from advnotes.checks.inputs import (
     clip_rounding,
 )
 from advnotes.checks.models import (
-    batch_size_mistake,
     call_model,
     check_finite_logits,
+    check_label_range,
     check_logits,
     check_logits_shape,
     check_model,
-    dtype_mistake,
     logits_of,
+    with_remedies,
 )
 from advnotes.checks.numbers import (
     check_bounds,
@@ -33,8 +32,6 @@ from advnotes.checks.numbers import (
 )
 
 __all__ = [
-    "ROUNDING",
-    "batch_size_mistake",
     "call_model",
     "check_bounds",
     "check_count",
@@ -43,6 +40,7 @@ __all__ = [
     "check_finite_logits",
     "check_floating",
     "check_inputs",
+    "check_label_range",
     "check_labels",
     "check_logits",
     "check_logits_shape",
@@ -52,6 +50,6 @@ __all__ = [
     "check_range",
     "check_same_kind",
     "clip_rounding",
-    "dtype_mistake",
     "logits_of",
+    "with_remedies",
 ]

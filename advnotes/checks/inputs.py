@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "ROUNDING",
     "check_floating",
     "check_inputs",
     "check_labels",
@@ -23,15 +22,12 @@ ROUNDING = 1e-6
 
 
 def check_inputs(x: object, y: object, bounds: tuple[float, float] | None) -> None:
-    """Refuse a batch that an attack or a game would silently get wrong.
+    """Raise ValueError for a batch that an attack or a game would silently get wrong.
 
     Args:
         x: floating point, ``[batch, ...]``, within ``bounds`` up to :data:`ROUNDING` of their width.
         y: int64, ``[batch]``, from 0 on, on the device of ``x``.
         bounds: the range of the input; None where a game moves no input: then any finite ``x`` will do, token ids too.
-
-    Raises:
-        ValueError: see above.
     """
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         raise ValueError(
@@ -59,11 +55,7 @@ def check_inputs(x: object, y: object, bounds: tuple[float, float] | None) -> No
 
 
 def check_floating(x: Tensor, bounds: tuple[float, float] = (0.0, 1.0)) -> None:
-    """Refuse inputs that are not floating point.
-
-    Raises:
-        ValueError: see above; bytes are told from whole numbers that may be token ids.
-    """
+    """Raise ValueError for inputs that are not floating point; bytes are told from what may be token ids."""
     if x.is_floating_point():
         return
     if x.dtype == torch.uint8:
@@ -77,15 +69,12 @@ def check_floating(x: Tensor, bounds: tuple[float, float] = (0.0, 1.0)) -> None:
 
 
 def check_labels(y: Tensor, count: int, where: str = "") -> None:
-    """Refuse labels that are not one class number for each sample, with the advice that fits their shape.
+    """Raise ValueError for labels that are not one class number for each sample, with the advice that fits their shape.
 
     Args:
         y: the labels.
         count: how many samples there are.
         where: added to the message, such as " in batch 3".
-
-    Raises:
-        ValueError: see above.
     """
     if y.shape == (count,) and not (y.is_floating_point() or y.is_complex() or y.dtype == torch.bool):
         return
@@ -113,28 +102,29 @@ def _one_hot(y: Tensor) -> bool:
 
 
 def check_range(x: Tensor, bounds: tuple[float, float], mend: str = "pass bounds= to the attack") -> None:
-    """Refuse inputs that are not finite numbers within ``bounds``, up to rounding.
+    """Raise ValueError for inputs that are not finite or, beyond rounding, not within ``bounds``; the first is named.
 
     Args:
         x: the inputs.
         bounds: their range.
         mend: what else helps, where the range is right for these inputs.
-
-    Raises:
-        ValueError: see above.
     """
     lowest, highest = bounds
     slack = ROUNDING * (highest - lowest)
     least, most = (end.item() for end in x.aminmax())
-    if math.isnan(least) or math.isnan(most) or math.isinf(least) or math.isinf(most):
-        raise ValueError(
-            f"inputs must be finite, got values from {least:.4g} to {most:.4g}: mend or leave out such samples"
-        )
-    if not (least >= lowest - slack and most <= highest + slack):
-        raise ValueError(
-            f"inputs must lie within [{lowest:g}, {highest:g}], got values from {least:.4g} to {most:.4g}: keep images "
-            f"in their natural range and put the normalisation into the model (advnotes.nets.Normalize), or {mend}"
-        )
+    if lowest - slack <= least and most <= highest + slack and math.isfinite(least) and math.isfinite(most):
+        return
+    values = x.flatten(1).double()
+    wrong = ~(values.isfinite() & (values >= lowest - slack) & (values <= highest + slack)).all(dim=1)
+    bad = int(wrong.nonzero()[0, 0])
+    least, most = (end.item() for end in values[bad].aminmax())
+    got = f"got values from {least:.4g} to {most:.4g} in sample {bad}"
+    if not (math.isfinite(least) and math.isfinite(most)):
+        raise ValueError(f"inputs must be finite, {got}: mend or leave out such samples")
+    raise ValueError(
+        f"inputs must lie within [{lowest:g}, {highest:g}], {got}: keep images in their natural range and put the "
+        f"normalisation into the model (advnotes.nets.Normalize), or {mend}"
+    )
 
 
 def clip_rounding(x: Tensor, bounds: tuple[float, float]) -> Tensor:
@@ -145,11 +135,7 @@ def clip_rounding(x: Tensor, bounds: tuple[float, float]) -> Tensor:
 
 
 def check_same_kind(name: str, x: object, other_name: str, other: Tensor) -> None:
-    """Refuse two sorts of inputs that cannot go through a network together: samples of another shape, dtype or device.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for inputs of two sorts that differ in their samples' shape, dtype or device."""
     if not isinstance(x, Tensor):
         raise ValueError(f"{name} must be a tensor, got {type(x).__name__}")
     if x.shape[1:] != other.shape[1:]:

@@ -3,44 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from advnotes.identity import modules
+from advnotes.identity import parameters
 
 __all__ = [
-    "batch_size_mistake",
     "call_model",
     "check_finite_logits",
+    "check_label_range",
     "check_logits",
     "check_logits_shape",
     "check_model",
-    "dtype_mistake",
     "logits_of",
+    "with_remedies",
 ]
 
 
 def check_logits(logits: object, y: Tensor) -> None:
-    """Refuse a model whose output is not one row of logits for each sample, or has no logit for a label.
+    """Raise ValueError for what is not one row of logits for each sample, or has none for a label."""
+    check_label_range(y, check_logits_shape(logits, len(y)))
 
-    Raises:
-        ValueError: see above.
-    """
-    classes = check_logits_shape(logits, len(y))
-    if len(y) and int(y.max()) >= classes:
+
+def check_label_range(y: Tensor, classes: int) -> None:
+    """Raise ValueError for labels for which there is no class; the first sample is named."""
+    wrong = (y < 0) | (y >= classes)
+    if bool(wrong.any()):
+        bad = int(wrong.nonzero()[0, 0])
         raise ValueError(
-            f"labels go up to {int(y.max())}, but the model has {classes} classes, 0 to {classes - 1}: do they count "
-            "from 1, or belong to another model?"
+            f"labels must lie from 0 to {classes - 1}, got {int(y[bad])} for sample {bad}: do they count from 1, or "
+            "belong to another model?"
         )
 
 
 def check_logits_shape(logits: object, count: int) -> int:
-    """Refuse what is not one row of logits for each of ``count`` samples, and return the number of classes.
-
-    Raises:
-        ValueError: see above.
-    """
+    """The number of classes; raise ValueError for what is not a row of logits for each of ``count`` samples."""
     if isinstance(logits, nn.Module):
         raise ValueError(
             f"the model must return logits, and returns a network, a {type(logits).__name__}: it makes models. Pass "
@@ -80,14 +79,11 @@ def logits_of(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor
 
 
 def check_finite_logits(logits: Tensor, rows: Tensor | None = None) -> None:
-    """Refuse logits that are not finite; the first sample is named.
+    """Raise ValueError for logits that are not finite; the first sample is named.
 
     Args:
         logits: of some samples.
         rows: the samples' numbers in the data; counted from 0 where they are left out.
-
-    Raises:
-        ValueError: see above.
     """
     bad = ~logits.isfinite().all(dim=1)
     if not bool(bad.any()):
@@ -101,11 +97,7 @@ def check_finite_logits(logits: Tensor, rows: Tensor | None = None) -> None:
 
 
 def check_model(model: object) -> None:
-    """Refuse a model that cannot be called.
-
-    Raises:
-        ValueError: see above; for an estimator it names the adapter.
-    """
+    """Raise ValueError for a model that cannot be called; for an estimator it names the adapter."""
     if callable(model):
         return
     adapter = (
@@ -119,18 +111,11 @@ def check_model(model: object) -> None:
     )
 
 
-def dtype_mistake(model: Callable[[Tensor], Tensor], x: Tensor, error: Exception | None = None) -> str:
-    """Why a call of ``model`` with ``x`` may have failed in torch: another precision; empty where it is the same.
-
-    Args:
-        model: a module, or a callable that reaches some.
-        x: its input.
-        error: what torch raised; where it is given and is not about dtypes, there is no such mistake.
-    """
-    if error is not None and not re.search(r"dtype|scalar type|[Tt]ype \(", str(error)):
+def dtype_mistake(model: Callable[[Tensor], Tensor], x: Tensor, error: Exception) -> str:
+    """Why ``model(x)`` failed in torch: another precision; empty where that is not the reason."""
+    if not re.search(r"dtype|scalar type|[Tt]ype \(", str(error)):
         return ""
-    parameters = (p for module in modules(model).values() for p in module.parameters())
-    first = next((p for p in parameters if p.is_floating_point()), None)
+    first = next((parameter for parameter in parameters(model) if parameter.is_floating_point()), None)
     if first is None or first.dtype == x.dtype:
         return ""
     return (
@@ -158,24 +143,44 @@ def batch_size_mistake(before: int, now: int, error: Exception) -> str:
     )
 
 
+@contextmanager
+def with_remedies(model: Callable[[Tensor], Tensor], x: Tensor, before: int = 0) -> Iterator[None]:
+    """Within this ``model(x)`` is called: where it fails and torch's own error names no remedy, the error does.
+
+    Args:
+        model: a module, or a callable that reaches some.
+        x: its input.
+        before: as in :func:`batch_size_mistake`.
+
+    Raises:
+        ValueError: where batch normalisation in train mode gets a single sample, or ``x`` has another precision or
+            another size of batch than the model takes.
+    """
+    try:
+        yield
+    except (RuntimeError, ValueError, AssertionError) as error:
+        if "more than 1 value per channel" in str(error):
+            mistake = (
+                f"batch normalisation cannot train on a batch of {len(x)}, which has no variance: leave a smaller last "
+                "batch out, DataLoader(..., drop_last=True), or take another batch size"
+            )
+        elif isinstance(error, ValueError):
+            raise
+        else:
+            mistake = dtype_mistake(model, x, error) or batch_size_mistake(before, len(x), error)
+        if mistake:
+            raise ValueError(mistake) from error
+        raise
+
+
 def call_model(model: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """``model(x)``, with the remedy where torch's own error names none.
 
     Raises:
-        ValueError: where the answer is no tensor, batch normalisation in train mode gets a single sample, or the call
-            fails and ``x`` has another precision than the model.
+        ValueError: where the answer is no tensor, or as in :func:`with_remedies`.
     """
-    try:
+    with with_remedies(model, x):
         answer = model(x)
-    except (RuntimeError, ValueError) as error:
-        if "more than 1 value per channel" in str(error):
-            raise ValueError(
-                f"batch normalisation cannot train on a batch of {len(x)}, which has no variance: leave a smaller last "
-                "batch out, DataLoader(..., drop_last=True), or take another batch size"
-            ) from error
-        if isinstance(error, RuntimeError) and (mistake := dtype_mistake(model, x)):
-            raise ValueError(mistake) from error
-        raise
     if not isinstance(answer, Tensor):
         raise ValueError(
             f"the network must return a tensor, got {type(answer).__name__}: wrap it in a module whose forward picks "

@@ -35,21 +35,13 @@ def check_count(name: str, value: object, least: int = 1) -> int:
 
 
 def check_counts(**counts: object) -> None:
-    """Refuse a count that is no whole number of at least 1: how many steps, restarts, queries ...
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for a count that is no whole number of at least 1: how many steps, restarts, queries ..."""
     for name, count in counts.items():
         check_count(name, count)
 
 
 def check_per_sample(name: str, value: object, count: int) -> None:
-    """Refuse a tensor with a value for each sample that has another number of values than ``count``.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for a tensor with a value for each sample that has another number of values than ``count``."""
     if isinstance(value, Tensor) and value.ndim and len(value) != count:
         raise ValueError(
             f"{name} has one value for each of {len(value)} samples, but there are {count}: give one number, or one "

@@ -1,6 +1,6 @@
 """Tensors in, batches out: shuffled passes over a fixed set, or fresh samples at every step."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from advnotes.checks import check_count
 
-__all__ = ["Stream", "batches"]
+__all__ = ["Stream", "batches", "loader_parts", "tell_epoch"]
 
 Batch = tuple[Tensor, ...]
 
@@ -82,6 +82,20 @@ def batches(
         collate_fn=as_is,
         generator=generator,
     )
+
+
+def loader_parts(data: Any) -> list[Any]:
+    """A loader and its samplers, those within its batch sampler included, each once."""
+    samplers = [getattr(data, name, None) for name in ("batch_sampler", "sampler")]
+    found = [data, *(part for sampler in samplers if sampler is not None for part in loader_parts(sampler))]
+    return list({id(part): part for part in found}.values())
+
+
+def tell_epoch(parts: Iterable[Any], epoch: int) -> None:
+    """Hand the number of the epoch that begins to all that draw an order from it."""
+    for part in parts:
+        if hasattr(part, "set_epoch"):
+            part.set_epoch(epoch)
 
 
 @dataclass(frozen=True)

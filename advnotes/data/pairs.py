@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
+from advnotes.data.loading import loader_parts, tell_epoch
+
 __all__ = ["Pairs"]
 
 #: Sets apart the numbers that several passes within one epoch are told; no game is played for so many epochs.
@@ -47,7 +49,7 @@ class Pairs:
                     f"{name} must be a DataLoader or another iterable of batches that can be read again and again, got "
                     f"{type(data).__name__}"
                 )
-            for part in _parts(data):
+            for part in loader_parts(data):
                 if isinstance(getattr(part, "generator", None), torch.Generator):
                     raise ValueError(
                         f"{name} has a generator of its own: leave it out there, and pass it as Pairs(..., generator=)"
@@ -121,10 +123,8 @@ class _Repeated:
         return self._next
 
     def _begin(self) -> None:
-        for part in _parts(self.data):
-            tell = getattr(part, "set_epoch", None)
-            if tell is not None and self.epoch is not None:
-                tell(self.epoch + self.passes * FAR)
+        if self.epoch is not None:
+            tell_epoch(loader_parts(self.data), self.epoch + self.passes * FAR)
         with self._random():
             self._batches = iter(self.data)
 
@@ -135,10 +135,3 @@ class _Repeated:
             torch.set_rng_state(self._state)
             yield
             self._state = torch.get_rng_state()
-
-
-def _parts(data: Any) -> list[Any]:
-    """A loader and its samplers, each once."""
-    samplers = [getattr(data, name, None) for name in ("batch_sampler", "sampler")]
-    found = [data, *(part for sampler in samplers if sampler is not None for part in _parts(sampler))]
-    return list({id(part): part for part in found}.values())

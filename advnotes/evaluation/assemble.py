@@ -45,17 +45,14 @@ def options(
 ) -> dict[str, str]:
     """The arguments that decide the result and are not the defaults, as text."""
     options = {
-        "attacks": attacks if isinstance(attacks, str) else "list",
-        "batch_size": str(padded),
-        "pad_batches": str(padded is not None),
-        "diagnose": str(diagnose),
-        "curve": str(curve if isinstance(curve, bool) else list(curve)),
-        "precision": str(precision),
+        "attacks": (attacks if isinstance(attacks, str) else "list", "standard"),
+        "batch_size": (padded, None),
+        "pad_batches": (padded is not None, False),
+        "diagnose": (diagnose, True),
+        "curve": (curve if isinstance(curve, bool) else list(curve), True),
+        "precision": (precision, None),
     }
-    usual = ("standard", "None", "False", "True", "True", "None")
-    return {
-        name: text for (name, text), default in zip(options.items(), usual, strict=True) if text != default
-    }
+    return {name: str(value) for name, (value, usual) in options.items() if value != usual}
 
 
 def examples(runner: EvaluationRunner, predictions: Tensor, names: list[str]) -> tuple[Example, ...]:

@@ -21,6 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from advnotes.evaluation.batch import BatchResult
+from advnotes.files import write_whole
 
 __all__ = ["Checkpoint"]
 
@@ -70,7 +71,8 @@ class Checkpoint:
                 )
         elif not self._same(header):
             warnings.warn(f"{header} is damaged and is written again.", stacklevel=3)
-        _write(header, (json.dumps(self._settings, indent=1) + "\n").encode())
+        text = json.dumps(self._settings, indent=1) + "\n"
+        write_whole(header, lambda path: path.write_text(text, encoding="utf-8", newline="\n"))
 
     def read(self, attack: str, rows: Int[Tensor, " rows"], skipped: bool = True) -> list[BatchResult]:
         """The parts of an attack that are whole.
@@ -104,7 +106,8 @@ class Checkpoint:
         }
         payload = save({name: values.clone().contiguous() for name, values in tree.items()})
         name = f"{_key(attack)}-{int(part.rows[0]):08d}.part"
-        _write(self.folder / name, hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+        content = hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload
+        write_whole(self.folder / name, lambda path: path.write_bytes(content))
 
     def _part(self, file: Path, attack: str) -> BatchResult | None:
         """One part, or None where it is damaged."""
@@ -150,13 +153,3 @@ def _key(attack: str) -> str:
 
 def _bytes(text: str) -> Tensor:
     return torch.tensor(list(text.encode()), dtype=torch.uint8)
-
-
-def _write(target: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whatever happens."""
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    with unfinished.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(target)

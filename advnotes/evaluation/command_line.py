@@ -31,11 +31,7 @@ FILES = (".npz", ".safetensors", ".pt", ".pth")
 
 
 def parse_threat(text: str) -> Threat:
-    """The threat of ``linf:8/255``, ``l2:0.5`` or ``l1:12``.
-
-    Raises:
-        ValueError: where it is none of these.
-    """
+    """The threat of ``linf:8/255``, ``l2:0.5`` or ``l1:12`` (ValueError where it is none of these)."""
     norm, _, radius = text.partition(":")
     kind = NORMS.get(norm.strip().lower().replace("-", ""))
     try:
@@ -50,11 +46,7 @@ def parse_threat(text: str) -> Threat:
 
 
 def parse_precision(text: str | None) -> torch.dtype | None:
-    """The precision of ``bfloat16``, or none.
-
-    Raises:
-        ValueError: where it is another.
-    """
+    """The precision of ``bfloat16``, or none (ValueError where it is another)."""
     if text not in (None, "bfloat16"):
         raise ValueError(f"--precision is bfloat16, or is left out, got {text!r}")
     return torch.bfloat16 if text else None
@@ -119,15 +111,9 @@ def load_data(text: str, size: int | None = None) -> object:
     name, _, split = text.partition(":")
     from advnotes import data
 
-    sets: dict[str, Callable[..., Any]] = {
-        "mnist": data.mnist,
-        "digits": data.digits,
-        "fashion_mnist": data.fashion_mnist,
-        "cifar10": data.cifar10,
-        "svhn": data.svhn,
-    }
+    sets = ("mnist", "digits", "fashion_mnist", "cifar10", "svhn")
     if name in sets and not Path(f"{name}.py").exists():
-        return sets[name](split or "test", size)
+        return getattr(data, name)(split or "test", size)
     if ":" not in text:
         raise ValueError(
             f"data are MODULE:NAME, a file ({', '.join(FILES)}) with x and y, or a set with its split such as "

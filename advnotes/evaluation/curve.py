@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from advnotes.attacks import APGD, EOT, PGD, Square
+from advnotes.attacks import APGD, PGD, Square
 from advnotes.attacks.attack import Attack
+from advnotes.evaluation.suite import averaged_pgd
 from advnotes.losses import margin_loss
 from advnotes.metrics.accuracy import Proportion
 from advnotes.threats import L1, Bounds, Linf, Threat
@@ -96,10 +97,8 @@ def _attack(runner: EvaluationRunner, threat: Threat) -> tuple[Attack, str]:
         square = Square(threat, queries=QUERIES, bounds=bounds, early_stop=not randomised)
         return square, f"Square ({QUERIES:,} queries, because the model has no gradients)"
     if randomised:
-        pgd = PGD(threat, steps=20, loss=margin_loss, bounds=bounds)
-        return EOT(pgd, samples=8), "EOT of PGD (margin loss, 20 steps, 8 draws)"
-    if isinstance(threat, L1):  # PGD's steps there are sparse and do not get far
-        apgd = APGD(threat, steps=20, loss=margin_loss, bounds=bounds, early_stop=True)
-        return apgd, "APGD (margin loss, 20 steps)"
-    pgd = PGD(threat, steps=20, loss=margin_loss, bounds=bounds, early_stop=True)
-    return pgd, "PGD (margin loss, 20 steps)"
+        return averaged_pgd(threat, bounds), "EOT of PGD (margin loss, 20 steps, 8 draws)"
+    # In L1, PGD's steps are sparse and do not get far.
+    kind: type[PGD | APGD] = APGD if isinstance(threat, L1) else PGD
+    attack = kind(threat, steps=20, loss=margin_loss, bounds=bounds, early_stop=True)
+    return attack, f"{kind.__name__} (margin loss, 20 steps)"

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from advnotes.attacks.attack import Attack
-from advnotes.checks import check_bounds, check_count, check_device
+from advnotes.checks import check_bounds, check_count, check_device, check_label_range
 from advnotes.evaluation import assemble, inputs, model_info, suite
 from advnotes.evaluation.batch import VOTES, BatchAttacker
 from advnotes.evaluation.curve import curve_radii, measure_curve
@@ -22,7 +22,7 @@ from advnotes.evaluation.names import unique_names
 from advnotes.evaluation.probe import examine, probe
 from advnotes.evaluation.report import Report
 from advnotes.evaluation.runner import EvaluationRunner
-from advnotes.identity import identify, modules
+from advnotes.identity import identify, parameters
 from advnotes.model_state import GuardedModel, Model, attacked
 from advnotes.seeds import stamp
 from advnotes.threats import Bounds, Threat
@@ -140,7 +140,7 @@ def evaluate(
         # Once it has been called, so that what it makes at its first call is there, and before it is called as often
         # as the batch size says, which a model may count.
         identity = identify(model, "model")
-        inputs.check_label_range(samples.as_given(samples.y), classes)
+        check_label_range(samples.as_given(samples.y), classes)
         attacker = BatchAttacker(
             guarded,
             guarded,
@@ -217,9 +217,9 @@ def _place(
     model: Model, device: str | torch.device | None, group: ProcessGroup
 ) -> tuple[Model, torch.device]:
     """The model where it is to compute, and where that is; the caller's stays where it is."""
-    parameters = [values for module in modules(model).values() for values in module.parameters()]
-    here = parameters[0].device if parameters else torch.device("cpu")
+    first = next(parameters(model), None)
+    here = torch.device("cpu") if first is None else first.device
     wanted = check_device(device) if device is not None else group.device or here
     if not isinstance(model, nn.Module) or wanted == here:
-        return model, wanted if not parameters or isinstance(model, nn.Module) else here
+        return model, wanted if first is None or isinstance(model, nn.Module) else here
     return copy.deepcopy(model).to(wanted), wanted

@@ -13,12 +13,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from advnotes.checks import ROUNDING, check_count, check_floating, check_labels, check_range, clip_rounding
+from advnotes.checks import check_count, check_floating, check_labels, check_range, clip_rounding
 from advnotes.evaluation.distributed import ProcessGroup
 from advnotes.seeds import content_seeds
-from advnotes.threats import Bounds, Threat
+from advnotes.threats import Bounds, Threat, check_threat
 
-__all__ = ["EvaluationData", "check_label_range", "check_radius", "data_hash", "prepare", "read_data"]
+__all__ = ["EvaluationData", "check_radius", "data_hash", "prepare", "read_data"]
 
 #: Rows that are read or hashed at a time.
 ROWS = 256
@@ -110,7 +110,7 @@ def read_data(data: object, size: int | None, bounds: Bounds) -> tuple[Tensor, T
             "there are no samples: data is empty (a generator or iterator that has been read before?)"
         )
     x = torch.cat(inputs)
-    _check_samples(x, bounds)
+    check_range(x, bounds, "say bounds=(lowest, highest)")
     return clip_rounding(x, bounds), torch.cat(labels)
 
 
@@ -167,44 +167,11 @@ def _batch(batch: object, number: int) -> tuple[Tensor, Tensor]:
     return x, y.long()
 
 
-def _check_samples(x: Tensor, bounds: Bounds) -> None:
-    """Refuse inputs that are not finite numbers within ``bounds``; the first bad sample is named."""
-    lowest, highest = bounds
-    slack = ROUNDING * (highest - lowest)
-    bad = _first(~((x >= lowest - slack) & (x <= highest + slack)).flatten(1).all(dim=1))
-    if bad is not None:
-        try:
-            check_range(x[bad], bounds, "say bounds=(lowest, highest)")
-        except ValueError as error:
-            raise ValueError(f"sample {bad}: {error}") from None
-
-
-def check_label_range(y: Tensor, classes: int) -> None:
-    """Refuse labels that the model has no logit for; the first bad one is named.
-
-    Raises:
-        ValueError: see above.
-    """
-    bad = _first((y < 0) | (y >= classes))
-    if bad is not None:
-        raise ValueError(
-            f"the label of sample {bad} is {int(y[bad])}, but the model has {classes} classes, 0 to {classes - 1}: do "
-            "the labels count from 1, or do they belong to another model?"
-        )
-
-
-def check_radius(threat: object, count: int) -> None:
-    """Refuse a threat without a finite radius for every sample.
-
-    Raises:
-        ValueError: see above.
-    """
-    if not isinstance(threat, Threat):
-        raise ValueError(f"the threat is a ball such as Linf(8 / 255), got {threat!r}")
-    eps = torch.as_tensor(threat.eps)
-    if eps.ndim and len(eps) != count:
-        raise ValueError(f"eps has one radius for each of {len(eps)} samples, but there are {count}")
-    if not bool(eps.isfinite().all()):
+def check_radius(threat: Threat, count: int) -> None:
+    """Raise ValueError for a threat without a finite radius for every sample."""
+    check_threat(threat)
+    threat.check_batch(count)
+    if not bool(torch.as_tensor(threat.eps).isfinite().all()):
         raise ValueError("robust accuracy wants a finite eps: within an infinite one nothing is robust")
 
 
@@ -231,7 +198,3 @@ def data_hash(data: EvaluationData) -> str:
     if isinstance(threat.eps, Tensor) and threat.eps.ndim:
         whole.update(threat.eps.detach().double().cpu().numpy().tobytes())
     return whole.hexdigest()
-
-
-def _first(bad: Tensor) -> int | None:
-    return int(bad.nonzero()[0, 0]) if bool(bad.any()) else None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from advnotes import checks
-from advnotes.identity import modules
+from advnotes.identity import modules, parameters
 from advnotes.model_state import Model
 
 __all__ = [
@@ -80,11 +80,7 @@ def _check_weights(top: nn.Module, name: str) -> None:
 
 
 def check_no_probabilities(logits: Tensor) -> None:
-    """Refuse answers to a first batch that are probabilities.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for answers to a first batch that are probabilities."""
     shares = (logits >= 0).all() & (logits <= 1).all() & ((logits.sum(dim=1) - 1).abs() < 1e-3).all()
     if bool(shares):
         raise ValueError(
@@ -108,8 +104,7 @@ def describe_model(model: Model) -> str:
 
 def count_parameters(model: Model) -> int:
     """How many parameters a model has."""
-    parameters = {p for module in modules(model).values() for p in module.parameters()}
-    return sum(parameter.numel() for parameter in parameters)
+    return sum(parameter.numel() for parameter in set(parameters(model)))
 
 
 class PaddedModel:

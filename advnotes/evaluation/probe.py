@@ -40,8 +40,7 @@ def probe(model: GuardedModel, data: EvaluationData, batch_size: int) -> Probe:
     """
     rows = torch.arange(min(len(data.y), batch_size))
     x, y, seeds = data.batch(rows)
-    with torch.random.fork_rng([x.device] if x.device.type == "cuda" else []), torch.no_grad():
-        torch.manual_seed(0)
+    with seeded(torch.zeros_like(seeds), x.device), torch.no_grad():
         logits = model(x)
         check_no_probabilities(logits)
         y = y.remainder(logits.shape[1])  # labels are checked once the number of classes is known

@@ -24,6 +24,7 @@ from advnotes.evaluation.results import AttackResult
 from advnotes.evaluation.sample_state import AttackNotes, SampleState, summarise
 from advnotes.fast import prepared
 from advnotes.identity import Identity, identify, versions
+from advnotes.processes import shows_progress
 from advnotes.threats import Threat
 
 __all__ = ["EvaluationRunner"]
@@ -51,11 +52,7 @@ class EvaluationRunner:
     ) -> None:
         self.attacker, self.group, self.batch_size = attacker, group, batch_size
         self.data = attacker.data
-        silent = os.environ.get("TQDM_DISABLE", "0") not in (
-            "",
-            "0",
-        )  # tqdm reads it only when it is imported
-        self.quiet = silent or not progress or not group.is_main
+        self.quiet = not shows_progress(progress, group.is_main)
         self.checkpoint: Checkpoint | None = None
         self.notes: list[str] = []
         self.attack_notes = AttackNotes()

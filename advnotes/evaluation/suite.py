@@ -22,20 +22,13 @@ from advnotes.attacks import (
 )
 from advnotes.attacks.attack import Attack
 from advnotes.attacks.parts.boundary import MANY_CLASSES
-from advnotes.attacks.parts.wrapper import Wrapper
+from advnotes.attacks.parts.wrapper import Wrapper, innermost
 from advnotes.evaluation.inputs import check_radius
 from advnotes.evaluation.names import attack_name
 from advnotes.losses import margin_loss
 from advnotes.threats import Bounds, Threat
 
-__all__ = [
-    "SUITES",
-    "build_suite",
-    "configure",
-    "costs",
-    "deviations",
-    "parse_attacks",
-]
+__all__ = ["SUITES", "averaged_pgd", "build_suite", "configure", "costs", "deviations", "parse_attacks"]
 
 SUITES = ("standard", "plus", "quick")
 
@@ -91,13 +84,17 @@ def build_suite(
 
 def _quick(threat: Threat, bounds: Bounds, randomised: bool) -> list[Attack]:
     if randomised:
-        pgd = PGD(threat, steps=20, loss=margin_loss, bounds=bounds)
-        return [EOT(pgd, samples=8)]
+        return [averaged_pgd(threat, bounds)]
     return [
         APGD(threat, steps=20, bounds=bounds),
         TargetedAPGD(threat, steps=20, targets=3, bounds=bounds),
         Square(threat, queries=100, bounds=bounds),
     ]
+
+
+def averaged_pgd(threat: Threat, bounds: Bounds) -> EOT:
+    """A short attack on a model that draws at random."""
+    return EOT(PGD(threat, steps=20, loss=margin_loss, bounds=bounds), samples=8)
 
 
 def configure(
@@ -141,7 +138,7 @@ def deviations(
         attacks = [] if attacks == "quick" else [AutoAttack(threat, randomised=True)]
     elif isinstance(attacks, str):
         attacks = [AutoAttack(threat, plus=attacks == "plus") if attacks != "quick" else TargetedAPGD(threat)]
-    for attack in map(_inner, attacks):
+    for attack in map(innermost, attacks):
         if isinstance(attack, (AutoAttack, TargetedAPGD)):
             notes += attack.remarks(classes)
     return tuple(dict.fromkeys(notes))
@@ -154,7 +151,7 @@ def costs(attacks: str | Sequence[Attack], classes: int) -> tuple[str, ...]:
     """
     if isinstance(attacks, str):
         return ()
-    inner = [_inner(attack) for attack in attacks]
+    inner = [innermost(attack) for attack in attacks]
     names = [
         attack_name(attack)
         for attack in inner
@@ -184,23 +181,13 @@ def _checked(attack: object, threat: Threat, bounds: Bounds, count: int) -> Atta
         raise ValueError(
             f"{name} works in the bounds {attack.bounds}, the evaluation in {bounds}: give both the same"
         )
-    attack_threat = getattr(_inner(attack), "threat", None)
+    attack_threat = getattr(innermost(attack), "threat", None)
     if isinstance(attack_threat, Threat):
         check_radius(attack_threat, count)
-    if isinstance(attack_threat, Threat) and type(attack_threat) is type(threat):
-        larger = torch.as_tensor(attack_threat.eps).double() > torch.as_tensor(threat.eps).double() * (
-            1 + 1e-6
-        )
-        if bool(larger.any()):
+        own, allowed = (torch.as_tensor(one.eps).double() for one in (attack_threat, threat))
+        if type(attack_threat) is type(threat) and bool((own > allowed * (1 + 1e-6)).any()):
             raise ValueError(
                 f"{name} may move inputs by {attack_threat}, further than the threat of the evaluation allows, "
                 f"{threat}: give it that threat"
             )
-    return attack
-
-
-def _inner(attack: Attack) -> Attack:
-    """The attack inside all wrappers."""
-    while isinstance(attack, Wrapper):
-        attack = attack.attack
     return attack

@@ -52,27 +52,18 @@ class Blocks:
             return None
         ordinary = lanes(channels) * out * k * k / s**2 * (STRIDED if s > 1 else 1)
         sides = [s * m for m in range(1, 9) if m == 1 or channels * (s * m) ** 2 <= 4 * LANES]
-        best = min(
-            (
-                (
-                    lanes(channels * r * r) * out * len(taps(k, s, p, r, o)) ** 2 / r**2 + PLACING * channels,
-                    r,
-                    o,
-                )
-                for r in sides
-                for o in range(r)
-            ),
-        )
-        cost, r, o = best
-        if r == 1 or cost > 0.9 * ordinary or p >= k:
+
+        def cost(r: int, o: int) -> float:
+            return lanes(channels * r * r) * out * len(taps(k, s, p, r, o)) ** 2 / r**2 + PLACING * channels
+
+        least, r, o = min((cost(r, o), r, o) for r in sides for o in range(r))
+        if r == 1 or least > 0.9 * ordinary or p >= k:
             return None
+        met = taps(k, s, p, r, o)
         meets = weight.new_tensor(
-            [
-                [[float(a - o + p - s * t == u) for u in range(k)] for t in taps(k, s, p, r, o)]
-                for a in range(r)
-            ]
+            [[[float(a - o + p - s * t == u) for u in range(k)] for t in met] for a in range(r)]
         )
-        return cls(rearranged(weight, meets), meets, channels, r, o, taps(k, s, p, r, o).start, r // s)
+        return cls(rearranged(weight, meets), meets, channels, r, o, met.start, r // s)
 
     def filled(self, weight: Tensor) -> "Blocks":
         """The same blocks for another weight of the same shape."""

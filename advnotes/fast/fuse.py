@@ -27,9 +27,9 @@ def fuse(top: nn.Module, graph: fx.Graph) -> Program:
     """The same function in fewer and cheaper steps, its images in channels-last memory; the arguments are changed."""
     work = _Fusion(top, graph)
     out_of_place(top, graph)
+    drop_unused(graph)
     # Each pass sees what the one before it has made.
     for step in (
-        work.drop_unused,
         work.drop_identity,
         work.fix_weights,
         work.fold_scale,
@@ -37,16 +37,22 @@ def fuse(top: nn.Module, graph: fx.Graph) -> Program:
         work.join_sum,
         work.join_relu,
         work.flatten_channels_last,
-        work.drop_unused,
     ):
-        nodes = list(graph.nodes)
-        for node in reversed(nodes) if step == work.drop_unused else nodes:
+        for node in list(graph.nodes):
             step(node)
+    drop_unused(graph)
     for node in graph.nodes:
         node.meta.clear()
     program = Program(top, graph, work.layers)
     program.refresh()
     return program
+
+
+def drop_unused(graph: fx.Graph) -> None:
+    """Erase values that nobody reads, such as a constant that went into weights."""
+    for node in reversed(graph.nodes):
+        if not node.users and node.op not in ("placeholder", "output"):
+            graph.erase_node(node)
 
 
 class _Fusion:
@@ -168,11 +174,6 @@ class _Fusion:
             rows = self.graph.call_function(channels_last_rows, (before,))
         rows.meta = node.meta
         self._replace(node, rows)
-
-    def drop_unused(self, node: fx.Node) -> None:
-        """A value that nobody reads, such as a constant that went into weights."""
-        if not node.users and node.op not in ("placeholder", "output"):
-            self.graph.erase_node(node)
 
     def _channels(self, node: fx.Node | None) -> int | None:
         """How many channels the images of a node have; None where it puts out no images, or this is not known."""

@@ -31,39 +31,16 @@ REFUSED = ASKS | {"setattr", "delattr", "globals", "vars", "exec", "eval", "prin
                   "time", "logging", "warnings"}
 #: Methods that forward does not call.
 UNUSED = {"__init__", "__new__", "__repr__", "__getstate__", "__setstate__", "__reduce__", "__copy__", "__deepcopy__"}
+PLAIN: tuple[type, ...] = (int, float, complex, str, bytes, type(None), type(...), type(NotImplemented), slice, range,
+                           np.generic, Tensor, torch.dtype, torch.device, torch.layout, torch.memory_format)
+CODE: tuple[type, ...] = (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType,
+                          types.MemberDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType,
+                          types.GetSetDescriptorType)
+#: Descriptors, and what they wrap.
+WRAPPED = {property: "fget", staticmethod: "__func__", classmethod: "__func__", functools.cached_property: "func"}
 # fmt: on
 #: The attributes that every module has.
 OF_ALL_MODULES = set(vars(nn.Module()))
-PLAIN: tuple[type, ...] = (
-    int,
-    float,
-    complex,
-    str,
-    bytes,
-    type(None),
-    type(...),
-    type(NotImplemented),
-    slice,
-    range,
-    np.generic,
-    Tensor,
-)
-PLAIN += (torch.dtype, torch.device, torch.layout, torch.memory_format)
-CODE: tuple[type, ...] = (
-    type,
-    types.FunctionType,
-    types.ModuleType,
-    types.BuiltinFunctionType,
-    types.MemberDescriptorType,
-)
-CODE += (types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType)
-#: Descriptors, and what they wrap.
-WRAPPED = {
-    property: "fget",
-    staticmethod: "__func__",
-    classmethod: "__func__",
-    functools.cached_property: "func",
-}
 #: The size of an object of which all state is in its attributes.
 EMPTY = type("", (), {}).__basicsize__
 

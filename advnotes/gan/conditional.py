@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.checks import call_model, check_count, check_floating, check_inputs
+from advnotes.checks import call_model, check_count, check_floating, check_inputs, check_label_range
 from advnotes.gan.standard import GAN, check_generated
 from advnotes.nets import one_logit
 
@@ -112,11 +112,6 @@ class ConditionalGAN(GAN):
         return fake
 
     def check_classes(self, x: Tensor, y: Tensor) -> None:
-        """Refuse what are not the classes of the samples ``x``.
-
-        Raises:
-            ValueError: see above.
-        """
+        """Raise ValueError for what are not the classes of the samples ``x``."""
         check_inputs(x, y, None)
-        if int(y.max()) >= self.classes:
-            raise ValueError(f"labels go up to {int(y.max())}, but there are {self.classes} classes, from 0")
+        check_label_range(y, self.classes)

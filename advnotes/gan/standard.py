@@ -103,11 +103,7 @@ class MinimaxGAN(GAN):
 
 
 def check_generated(fake: Tensor, real: Tensor) -> None:
-    """Refuse generated samples of another shape than the data's, which losses might broadcast.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for generated samples of another shape than the data's, which losses might broadcast."""
     if fake.shape[1:] != real.shape[1:]:
         shape = tuple(real.shape[1:])
         raise ValueError(

@@ -1,5 +1,5 @@
 """What decides whether two models, attacks or runs are the same, and which modules a callable reaches."""
 
-from advnotes.identity.digest import Identity, identify, modules, same, versions
+from advnotes.identity.digest import Identity, identify, modules, parameters, same, versions
 
-__all__ = ["Identity", "identify", "modules", "same", "versions"]
+__all__ = ["Identity", "identify", "modules", "parameters", "same", "versions"]

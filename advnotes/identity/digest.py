@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from advnotes.identity.code import VERSIONED
 from advnotes.identity.objects import NUMBERS, PLAIN, look
 
-__all__ = ["Identity", "identify", "modules", "same", "versions"]
+__all__ = ["Identity", "identify", "modules", "parameters", "same", "versions"]
 
 #: What is compared by its value, wherever it is met: equal ones may be one object in one process and two in another.
 VALUES = (tuple, frozenset, types.CodeType, *NUMBERS)
@@ -113,6 +114,12 @@ def modules(model: object) -> dict[str, nn.Module]:
             continue
         left += [(".".join(filter(None, (path, label))), part) for label, part in reversed(parts)]
     return found
+
+
+def parameters(model: object) -> Iterator[nn.Parameter]:
+    """The parameters of the modules that a model is made of."""
+    for module in modules(model).values():
+        yield from module.parameters()
 
 
 def same(one: object, other: object) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 import shutil
 from collections import Counter
@@ -22,6 +21,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from advnotes.files import flush
 
 FORMAT = 2  # of what is written; others are not read
 SUMS = "SHA256SUMS"
@@ -83,17 +84,13 @@ def save(folder: Path, name: str, tree: Mapping[str, Any]) -> None:
     plain = encode(tree, tensors)
     file = folder / f"{name}.json"
     file.write_text(json.dumps(plain, allow_nan=False), encoding="utf-8")
-    _flush(file)
+    flush(file)
     if tensors:
         save_tensors(folder, name, tensors)
 
 
 def load(folder: Path, name: str) -> dict[str, Any]:
-    """What :func:`save` wrote, its tensors on the CPU.
-
-    Raises:
-        ValueError: where the file holds something else.
-    """
+    """What :func:`save` wrote, its tensors on the CPU (ValueError where the file holds something else)."""
     file = folder / f"{name}.safetensors"
     tensors = load_tensors(folder, name) if file.exists() else {}
     tree = decode(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")), tensors)
@@ -110,7 +107,7 @@ def save_tensors(folder: Path, name: str, tensors: Mapping[str, Tensor]) -> None
         save_file(copies, folder / f"{name}.safetensors")
     except SafetensorError as error:  # a full disk, say
         raise OSError(f"{name}.safetensors: {error}") from error
-    _flush(folder / f"{name}.safetensors")
+    flush(folder / f"{name}.safetensors")
 
 
 def load_tensors(folder: Path, name: str) -> dict[str, Tensor]:
@@ -127,12 +124,12 @@ def seal(temporary: Path, final: Path) -> None:
     lines = [f"{_digest(temporary / name)}  {name}\n" for name in names]
     sums = temporary / SUMS
     sums.write_text("".join(lines), encoding="ascii", newline="\n")
-    _flush(sums)
-    _flush(temporary)
+    flush(sums)
+    flush(temporary)
     if final.exists():
         remove(final)
     temporary.rename(final)
-    _flush(final.parent)
+    flush(final.parent)
 
 
 def verify(checkpoint: Path) -> None:
@@ -160,11 +157,7 @@ def verify(checkpoint: Path) -> None:
 
 
 def header(checkpoint: Path) -> dict[str, Any]:
-    """What a verified checkpoint says that it is.
-
-    Raises:
-        CheckpointError: where it was written by something else.
-    """
+    """What a verified checkpoint says that it is (CheckpointError where it was written by something else)."""
     try:
         return load(checkpoint, "header")
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
@@ -234,17 +227,3 @@ def _digest(file: Path) -> str:
         while piece := stream.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def _flush(entry: Path) -> None:
-    """Have the system write a file, or the names in a folder, to the disk now."""
-    if entry.is_dir():
-        if os.name == "nt":  # Windows cannot open folders; its renames are journalled
-            return
-        descriptor = os.open(entry, os.O_RDONLY)
-    else:
-        descriptor = os.open(entry, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -140,7 +140,7 @@ def play(
     keep = check_count("keep", keep)
     players = build_player_optimizers(bare, optimizers, schedules, schedule_by, accumulate, clip)
     waiting = {name: one.schedule for name, one in players.items() if one.schedule is not None}
-    check_metrics(waiting, list(players), len(callbacks), callback_every)
+    check_metrics(waiting, players, len(callbacks), callback_every)
     decays = check_ema(ema, list(players))
     accelerator = join_processes(accelerator)
     dtype = resolve_precision(precision, accelerator)

@@ -112,11 +112,7 @@ def build_player_optimizers(
 
 
 def check_ema(ema: Mapping[str, float] | None, players: list[str]) -> dict[str, float]:
-    """The decays by player.
-
-    Raises:
-        ValueError: where ``ema`` is no mapping from players to decays in [0, 1).
-    """
+    """The decays by player (ValueError where ``ema`` is no mapping from players to decays in [0, 1))."""
     if ema is not None and not isinstance(ema, Mapping):
         raise ValueError(f"ema says whose average to keep, such as {{{players[-1]!r}: 0.999}}, got {ema!r}.")
     decays = {}

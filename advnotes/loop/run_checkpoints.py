@@ -31,21 +31,13 @@ class RunCheckpoints:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Have the folder for this run alone.
-
-        Raises:
-            ValueError: where it is no folder, cannot be written to, or is held by another run.
-        """
+        """Have the folder for this run alone, as :func:`folder.held` does."""
         with ExitStack() as stack:
             in_first(self.accelerator, lambda: stack.enter_context(folder.held(self.folder)))
             yield
 
     def require_empty(self) -> None:
-        """Refuse to start afresh where something is already.
-
-        Raises:
-            ValueError: where the folder holds anything.
-        """
+        """Refuse to start afresh where something is already (ValueError where the folder holds anything)."""
 
         def look() -> None:
             if folder.contents(self.folder):
@@ -159,11 +151,7 @@ class RunCheckpoints:
 
 
 def examine(entry: Path) -> dict[str, Any]:
-    """The header of a checkpoint that is whole and of this format.
-
-    Raises:
-        CheckpointError: where it is not.
-    """
+    """The header of a checkpoint that is whole and of this format (CheckpointError where it is not)."""
     if not entry.is_dir():
         raise CheckpointError("it is not a folder")
     checkpoint_files.verify(entry)

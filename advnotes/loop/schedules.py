@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,10 @@ class Schedule:
         else:
             self.scheduler.step()
 
+    def metric(self, players: Iterable[str]) -> str | None:
+        """The callbacks' metric that it waits for; None where it waits for none."""
+        return None if self.by in UNITS or is_loss(self.by, players) else self.by
+
     def settings(self) -> dict[str, Any]:
         """The plain values of its state."""
         kinds = (bool, int, float, str, list, tuple)
@@ -48,11 +52,7 @@ class Schedule:
 
 
 def build_schedule(player: str, scheduler: LRScheduler | ReduceLROnPlateau, by: str) -> Schedule:
-    """A schedule with its unit.
-
-    Raises:
-        ValueError: where they do not fit each other.
-    """
+    """A schedule with its unit (ValueError where they do not fit each other)."""
     if isinstance(scheduler, ReduceLROnPlateau) and by in UNITS:
         raise ValueError(
             f"the ReduceLROnPlateau of {player!r} waits for a value: name it, such as schedule_by={{{player!r}: "
@@ -67,24 +67,19 @@ def build_schedule(player: str, scheduler: LRScheduler | ReduceLROnPlateau, by: 
 
 
 def check_metrics(
-    schedules: Mapping[str, Schedule], players: list[str], callbacks: int, callback_every: int | None
+    schedules: Mapping[str, Schedule], players: Iterable[str], callbacks: int, callback_every: int | None
 ) -> None:
-    """Refuse to wait for a metric that nothing measures before the end.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for a schedule that waits for a metric that nothing measures before the end."""
     for player, schedule in schedules.items():
-        if schedule.by in UNITS or is_loss(schedule.by, players):
-            continue
-        if not callbacks or callback_every is None:
+        metric = schedule.metric(players)
+        if metric is not None and (not callbacks or callback_every is None):
             raise ValueError(
-                f"the schedule of {player!r} waits for {schedule.by!r}: pass the callback that measures it and "
+                f"the schedule of {player!r} waits for {metric!r}: pass the callback that measures it and "
                 "callback_every=."
             )
 
 
-def is_loss(name: str, players: list[str]) -> bool:
+def is_loss(name: str, players: Iterable[str]) -> bool:
     """Whether a value that a schedule waits for is the loss of a player."""
     return name in {f"{player}_loss" for player in players}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 import warnings
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from advnotes.loop.losses import Losses
 from advnotes.loop.rounds import Rounds
 from advnotes.loop.run import Run
 from advnotes.loop.run_checkpoints import RunCheckpoints
-from advnotes.loop.schedules import UNITS, check_length, is_loss
+from advnotes.loop.schedules import check_length, is_loss
 from advnotes.loop.signals import DelayedSignals
-from advnotes.processes import in_first
+from advnotes.processes import in_first, shows_progress
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class Session:
                 if player.schedule is None:
                     continue
                 player.schedule.step("epoch")
-                if is_loss(player.schedule.by, list(run.players)):
+                if is_loss(player.schedule.by, run.players):
                     self._flush()
                     rounds = np.array(run.history.epochs) == epoch
                     losses = np.array(run.history.losses[player.schedule.by.removesuffix("_loss")])
@@ -131,15 +130,14 @@ class Session:
         if row:
             run.history.metrics.append({"step": run.step, **row})
         for name, player in run.players.items():
-            by = UNITS[0] if player.schedule is None else player.schedule.by
-            if player.schedule is None or by in UNITS or is_loss(by, list(run.players)):
+            if player.schedule is None or (metric := player.schedule.metric(run.players)) is None:
                 continue
-            if by not in row:
+            if metric not in row:
                 raise ValueError(
-                    f"the schedule of {name!r} waits for {by!r}, and the callbacks measured "
+                    f"the schedule of {name!r} waits for {metric!r}, and the callbacks measured "
                     f"{', '.join(map(repr, row)) or 'nothing'}: name one of these in schedule_by=."
                 )
-            player.schedule.step(by, row[by])
+            player.schedule.step(metric, row[metric])
 
     def _save_is_due(self) -> bool:
         """Whether it is time for a checkpoint."""
@@ -180,11 +178,7 @@ class Session:
 
 
 def check(run: Run, plan: Plan) -> None:
-    """Refuse to play less than was played, or with schedules that end before the game.
-
-    Raises:
-        ValueError: see above.
-    """
+    """Raise ValueError for a plan that is shorter than what was played, or schedules that end before the game."""
     epoch = run.reader.epoch
     if (plan.steps is not None and run.step > plan.steps) or (
         plan.epochs is not None and epoch > plan.epochs
@@ -207,13 +201,11 @@ def check(run: Run, plan: Plan) -> None:
 
 def _make_bar(run: Run, plan: Plan) -> tqdm[Any]:
     """The progress bar, or a silent one."""
-    # tqdm itself reads the variable only once, when it is imported.
-    silent = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
     bar: tqdm[Any] = tqdm(
         total=plan.rounds(run),
         initial=run.step,
         desc=type(run.game).__name__,
         unit="step",
-        disable=silent or not plan.progress or not run.accelerator.is_main_process,
+        disable=not shows_progress(plan.progress, run.accelerator.is_main_process),
     )
     return bar

@@ -12,6 +12,8 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler, IterableDataset
 
+from advnotes.data.loading import loader_parts, tell_epoch
+
 # What deals the data out to the processes by itself.
 DEALT = (DistributedSampler, BatchSamplerShard, DataLoaderShard, DataLoaderDispatcher)
 
@@ -60,10 +62,10 @@ class Source:
     def __init__(self, data: Iterable[Any], accelerator: Accelerator) -> None:
         _check_data(data)
         self.data, self._accelerator = data, accelerator
-        self._samplers = _samplers(data)
-        owned = [getattr(part, "generator", None) for part in (data, *self._samplers)]
+        self._parts = loader_parts(data)
+        owned = [getattr(part, "generator", None) for part in self._parts]
         self.generators = list({id(one): one for one in owned if isinstance(one, torch.Generator)}.values())
-        self._dealt = any(isinstance(part, DEALT) for part in (data, *self._samplers))
+        self._dealt = any(isinstance(part, DEALT) for part in self._parts)
         self._whole = accelerator.num_processes == 1 or self._dealt
         self._share = _Share()
         self._entries: Iterable[Any] | None = None
@@ -95,10 +97,7 @@ class Source:
 
     def begin(self, epoch: int) -> Iterator[Any]:
         """Start an epoch, and tell its number to all that draw an order from it."""
-        for part in (self.data, *self._samplers):
-            tell = getattr(part, "set_epoch", None)
-            if tell is not None:
-                tell(epoch)
+        tell_epoch(self._parts, epoch)
         if self._entries is not None:
             self._share.deal(self._entries, self._accelerator)
         items = iter(self._read)
@@ -152,16 +151,3 @@ def _check_data(data: object) -> None:
         )
     if not isinstance(data, Iterable):
         raise ValueError(f"data is a DataLoader or another iterable of batches, got {type(data).__name__}.")
-
-
-def _samplers(loader: Any) -> list[Any]:
-    """The samplers of a DataLoader, those within its batch sampler included, each once."""
-    found: dict[int, Any] = {}
-    left = [loader]
-    while left:
-        part = left.pop(0)
-        for sampler in (getattr(part, "batch_sampler", None), getattr(part, "sampler", None)):
-            if sampler is not None and id(sampler) not in found:
-                found[id(sampler)] = sampler
-                left.append(sampler)
-    return list(found.values())

@@ -1,6 +1,5 @@
 """What both series of checks need: one way to complain, the state of modules, and fixed random numbers."""
 
-import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -8,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from advnotes.seeds import seed_all
+from advnotes import rng
 
 __all__ = ["ModuleState", "expect", "generators", "seeded"]
 
@@ -81,11 +80,6 @@ def generators() -> tuple[object, ...]:
 @contextmanager
 def seeded(seed: int = 0) -> Iterator[None]:
     """All global generators seeded inside, and as they were afterwards."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        with torch.random.fork_rng():
-            seed_all(seed)
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+    with rng.preserved(torch.device("cuda" if torch.cuda.is_available() else "cpu")):
+        rng.seed(seed)
+        yield

@@ -3,7 +3,6 @@
 from advnotes.threats.base import Bounds, Threat
 from advnotes.threats.base import blocked as blocked
 from advnotes.threats.base import check_threat as check_threat
-from advnotes.threats.base import finite as finite
 from advnotes.threats.base import per_sample as per_sample
 from advnotes.threats.base import radius_of as radius_of
 from advnotes.threats.base import tiny as tiny

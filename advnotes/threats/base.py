@@ -14,7 +14,7 @@ from torch import Tensor
 from advnotes.checks import check_per_sample
 from advnotes.seeds import Source
 
-__all__ = ["Bounds", "Threat", "blocked", "check_threat", "finite", "per_sample", "radius_of", "tiny"]
+__all__ = ["Bounds", "Threat", "blocked", "check_threat", "per_sample", "radius_of", "tiny"]
 
 #: The lowest and the highest value of an input.
 Bounds = tuple[float, float]
@@ -54,11 +54,7 @@ class Threat(ABC):
         return dataclasses.replace(self, eps=self.eps * factor)
 
     def check_batch(self, count: int) -> None:
-        """Refuse a number of radii that does not fit a batch of ``count`` samples.
-
-        Raises:
-            ValueError: see above.
-        """
+        """Raise ValueError for a number of radii that does not fit a batch of ``count`` samples."""
         check_per_sample("eps", self.eps, count)
 
     def radius(self, delta: Float[Tensor, "batch ..."]) -> float | Tensor:
@@ -114,7 +110,6 @@ class Threat(ABC):
 
         return back
 
-    @abstractmethod
     def sample(
         self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
     ) -> Float[Tensor, "batch ..."]:
@@ -128,6 +123,16 @@ class Threat(ABC):
         Raises:
             ValueError: where a radius is infinite.
         """
+        point, radius = self.unit_sample(x, generator, stream), self.radius(x)
+        if not bool(torch.as_tensor(radius).isfinite().all()):
+            raise ValueError(
+                "a random start wants a finite eps: give the threat a radius, or set random_start=False"
+            )
+        return (point * radius).to(x.dtype)
+
+    @abstractmethod
+    def unit_sample(self, x: Tensor, generator: Source, stream: int) -> Tensor:
+        """The same for a radius of 1, in the precision in which it is drawn."""
 
     @abstractmethod
     def steepest(
@@ -196,15 +201,6 @@ def blocked(
         return torch.zeros((), dtype=torch.bool, device=gradient.device)
     lowest, highest = bounds
     return ((point <= lowest) & (gradient < 0)) | ((point >= highest) & (gradient > 0))
-
-
-def finite(radius: float | Tensor) -> float | Tensor:
-    """Refuse to draw from a ball without an edge."""
-    if not bool(torch.isfinite(torch.as_tensor(radius)).all()):
-        raise ValueError(
-            "a random start wants a finite eps: give the threat a radius, or set random_start=False"
-        )
-    return radius
 
 
 def tiny(like: Tensor) -> float:

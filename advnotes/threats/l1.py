@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from advnotes.seeds import Source, uniform
-from advnotes.threats.base import Bounds, Threat, blocked, finite
+from advnotes.threats.base import Bounds, Threat, blocked
 
 __all__ = ["L1"]
 
@@ -88,16 +88,13 @@ class L1(Threat):
         moved = (size - tau.masked_fill(within, 0)).clamp_min(0).minimum(way)
         return (x + delta.sign() * moved.to(x.dtype).view_as(x)).clamp(*bounds)
 
-    def sample(
-        self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
-    ) -> Float[Tensor, "batch ..."]:
+    def unit_sample(self, x: Tensor, generator: Source, stream: int) -> Tensor:
         # d + 1 exponential spacings, normalised, fall uniformly in the simplex; signs spread them over the ball.
         size = x[0].numel()
         u = uniform(x, 2 * size + 1, generator, stream)
         spacing = -u[:, : size + 1].log()
         sign = torch.where(u[:, size + 1 :] < 0.5, -1.0, 1.0).to(u)
-        point = (sign * spacing[:, :size] / spacing.sum(dim=1, keepdim=True)).view_as(x)
-        return (point * finite(self.radius(x))).to(x.dtype)
+        return (sign * spacing[:, :size] / spacing.sum(dim=1, keepdim=True)).view_as(x)
 
     def steepest(
         self,

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from advnotes.seeds import Source, uniform
-from advnotes.threats.base import Bounds, Threat, blocked, finite, per_sample, tiny
+from advnotes.threats.base import Bounds, Threat, blocked, per_sample, tiny
 
 __all__ = ["L2"]
 
@@ -24,15 +24,13 @@ class L2(Threat):
         inside = length <= self.radius(delta)
         return torch.where(inside, delta, delta * (self.radius(delta) / length.clamp_min(tiny(delta))))
 
-    def sample(
-        self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
-    ) -> Float[Tensor, "batch ..."]:
+    def unit_sample(self, x: Tensor, generator: Source, stream: int) -> Tensor:
         # A Gaussian's direction is uniform; the d-th root spreads the length over the volume.
         size = x[0].numel()
         u = uniform(x, size + 1, generator, stream)
         normal = torch.special.ndtri(u[:, :size])
         length = u[:, size:] ** (1 / size) / torch.linalg.vector_norm(normal, dim=1, keepdim=True)
-        return ((normal * length).view_as(x) * finite(self.radius(x))).to(x.dtype)
+        return (normal * length).view_as(x)
 
     def steepest(
         self,

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from advnotes.seeds import Source, uniform
-from advnotes.threats.base import Bounds, Threat, finite
+from advnotes.threats.base import Bounds, Threat
 
 __all__ = ["Linf"]
 
@@ -39,11 +39,8 @@ class Linf(Threat):
             lowest, highest = lowest.clamp(*bounds), highest.clamp(*bounds)
         return lambda point: torch.clamp(point, lowest, highest, out=point)
 
-    def sample(
-        self, x: Float[Tensor, "batch ..."], generator: Source = None, stream: int = 0
-    ) -> Float[Tensor, "batch ..."]:
-        u = uniform(x, x[0].numel(), generator, stream).view_as(x)
-        return ((2 * u - 1) * finite(self.radius(x))).to(x.dtype)
+    def unit_sample(self, x: Tensor, generator: Source, stream: int) -> Tensor:
+        return 2 * uniform(x, x[0].numel(), generator, stream).view_as(x) - 1
 
     def steepest(
         self,

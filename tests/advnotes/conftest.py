@@ -91,3 +91,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path
     for name in ("mine", "other_name", "broken_module"):
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What users meet who pass something else: calls are not checked against their annotations first."""
+    monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)

@@ -85,8 +85,8 @@ def test_a_chapters_warnings_name_no_folder_of_the_machine():
 
 
 @pytest.mark.parametrize("seed", ["[0, 1]", 1.5, -1, 2**32])
-def test_a_seed_that_is_none_is_refused(seed, monkeypatch):
-    monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
+@pytest.mark.usefixtures("unchecked")
+def test_a_seed_that_is_none_is_refused(seed):
     with pytest.raises(ValueError, match=r"whole number from 0.*papermill takes a list of seeds as -y"):
         seed_all(seed)
 

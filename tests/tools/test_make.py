@@ -1,6 +1,5 @@
 """tools/make.py, with what it would run replaced by a list of what it would have run."""
 
-import importlib.util
 import os
 import shutil
 import signal
@@ -14,16 +13,14 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.scripts import load_script
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = importlib.util.spec_from_file_location("make", REPOSITORY / "tools" / "make.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module: Any = load_script("make")
     for name in ("constraints.txt", "pyproject.toml", module.PEERS):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, tmp_path / name)

@@ -1,7 +1,6 @@
 """The script that makes the bundle, on small files in MNIST's format."""
 
 import hashlib
-import importlib.util
 import json
 import sys
 import tarfile
@@ -10,6 +9,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
+from tests.scripts import load_script
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "make_mnist.py"
 
@@ -32,9 +33,7 @@ def arrays() -> dict[str, np.ndarray]:
 @pytest.fixture
 def script(arrays, tmp_path, monkeypatch) -> ModuleType:
     """The script, expecting the small files, which lie in ``tmp_path / "idx"``."""
-    spec = importlib.util.spec_from_file_location("make_mnist", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script("make_mnist")
     monkeypatch.setattr(module, "MEMBER", 100)
     (tmp_path / "idx").mkdir()
     for name, array in arrays.items():

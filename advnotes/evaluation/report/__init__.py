@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from advnotes.evaluation.report.html import html_page
 from advnotes.evaluation.report.json import from_json, to_json
 from advnotes.evaluation.report.terminal import rich_report, text_report
 from advnotes.evaluation.results import EvaluationResult
+from advnotes.files import write_whole
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -59,7 +59,7 @@ class Report(EvaluationResult):
             text = html_page(self)
         else:
             raise ValueError(f"a report is saved as .json or .html, got {target.name!r}")
-        return _write(target, lambda path: path.write_text(text, encoding="utf-8", newline="\n"))
+        return write_whole(target, lambda path: path.write_text(text, encoding="utf-8", newline="\n"))
 
     def save_adversarial(self, path: str | os.PathLike[str]) -> Path:
         """Write the inputs after the attacks (``x``), their labels (``y``) and ``fooled`` as ``.safetensors``.
@@ -81,7 +81,7 @@ class Report(EvaluationResult):
             "fooled": torch.tensor(self.fooled_by) >= 0,
         }
         facts = {"threat": self.threat, "model_hash": self.model_hash, "data_hash": self.data_hash}
-        return _write(target, lambda path: save_file(tensors, path, metadata=facts))
+        return write_whole(target, lambda path: save_file(tensors, path, metadata=facts))
 
     def __str__(self) -> str:
         return text_report(self)
@@ -110,15 +110,3 @@ def load_adversarial(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor]:
             f"{', '.join(tensors) or 'nothing'}"
         )
     return tensors["x"], tensors["y"]
-
-
-def _write(target: Path, write: Callable[[Path], object]) -> Path:
-    """Write a file whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        write(unfinished)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return target

@@ -24,6 +24,9 @@ ALLOWED = {
     "L1": "the changes of an input's values may sum to at most {eps}",
 }
 NORMS = {"Linf": Linf, "L2": L2, "L1": L1}
+#: The command line's words for options that are not the defaults.
+FLAGS = {"attacks": "--attacks {}", "batch_size": "--batch-size {}", "pad_batches": "--pad-batches"}
+FLAGS |= {"diagnose": "--no-diagnosis", "curve": "--no-curve", "precision": "--precision {}"}
 SEVERITIES = ("masking", "warning", "note")
 
 
@@ -72,12 +75,8 @@ def html_page(report: EvaluationResult) -> str:
 def python_call(report: EvaluationResult) -> str:
     """The call of ``evaluate`` that repeats a report; names in capitals are the reader's."""
     eps = "EPS" if isinstance(report.eps, tuple) else repr(report.eps)
-    options = {"attacks": "'standard'", "bounds": str(report.bounds), "seed": str(report.seed)}
-    for name, value in report.options.items():
-        if name == "attacks":
-            options[name] = "ATTACKS" if value == "list" else repr(value)
-        else:
-            options[name] = value
+    options = {"attacks": "standard", "bounds": str(report.bounds), "seed": str(report.seed)} | report.options
+    options["attacks"] = "ATTACKS" if options["attacks"] == "list" else repr(options["attacks"])
     arguments = ", ".join(f"{name}={value}" for name, value in options.items())
     return f"report = evaluate(MODEL, (X, Y), threats.{report.norm}({eps}), {arguments})"
 
@@ -90,16 +89,9 @@ def command_line(report: EvaluationResult) -> str:
         f"--bounds {low!r} {high!r} --seed {report.seed} --size {report.size}",
     ]
     for name, value in report.options.items():
-        if name == "attacks":
-            words.append(f"--attacks {'MODULE:ATTACKS' if value == 'list' else value}")
-        elif name == "precision":
-            words.append(f"--precision {value.removeprefix('torch.')}")
-        elif name in ("batch_size", "pad_batches"):
-            words.append(f"--batch-size {value}" if name == "batch_size" else "--pad-batches")
-        elif name == "diagnose":
-            words.append("--no-diagnosis")
-        elif name == "curve" and value == "False":
-            words.append("--no-curve")
+        if name != "curve" or value == "False":  # radii of one's own are for Python
+            given = "MODULE:ATTACKS" if (name, value) == ("attacks", "list") else value.removeprefix("torch.")
+            words.append(FLAGS[name].format(given))
     return " ".join(words)
 
 

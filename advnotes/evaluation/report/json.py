@@ -30,11 +30,7 @@ def to_json(result: EvaluationResult) -> str:
 
 
 def from_json(text: str) -> dict[str, Any]:
-    """The fields of the result that :func:`to_json` wrote.
-
-    Raises:
-        ValueError: where the text is no report, or has a schema that this version does not know.
-    """
+    """The fields of the result that :func:`to_json` wrote; errors are those of :meth:`Report.from_json`."""
     try:
         tree = json.loads(text)
     except json.JSONDecodeError as error:

@@ -31,35 +31,11 @@ from advnotes.fast import prepared
 from advnotes.gradients import MaskedGradientWarning
 from advnotes.losses import cross_entropy, dlr, margin_loss
 from advnotes.threats import L1, L2, Linf
+from tests.advnotes.attacks.every import ATTACKS, each_of
 
-THREATS = [Linf(0.1), L2(0.8), L1(4.0)]
-ATTACKS = [
-    attack
-    for threat in THREATS
-    for attack in (
-        FGSM(threat),
-        BIM(threat, steps=5),
-        PGD(threat, steps=4, restarts=2),
-        PGD(threat, momentum=0.9),
-        Square(threat, queries=60),
-        APGD(threat, steps=10, restarts=2),
-        TargetedAPGD(threat, steps=8),
-        MIFGSM(threat),
-        AutoAttack(threat, steps=4, queries=20),
-        FAB(threat, steps=5, restarts=2),
-        TargetedFAB(threat, steps=5),
-        Universal(threat, steps=25, batch_size=4),
-    )
-] + [
-    DeepFool(THREATS[0]),
-    DeepFool(THREATS[1]),
-    CarliniWagner(THREATS[1], steps=30, searches=5, step_size=0.05),
-]
 #: They leave alone what is wrong already: attacks of the least norm, and the ensemble.
 NEAREST = (AutoAttack, CarliniWagner, DeepFool, FAB)
-every_attack = pytest.mark.parametrize(
-    "attack", ATTACKS, ids=lambda a: f"{type(a).__name__}-{type(a.threat).__name__}"
-)
+every_attack = each_of(ATTACKS)
 
 
 class Net(nn.Module):
@@ -443,7 +419,7 @@ def test_bad_input_is_refused_before_any_work(change, message):
 
 def test_labels_beyond_the_classes_are_refused():
     x, y = batch()
-    with pytest.raises(ValueError, match="labels go up to 3, but the model has 3 classes"):
+    with pytest.raises(ValueError, match="labels must lie from 0 to 2, got 3 for sample 2"):
         FGSM(Linf(0.1))(Net(), x, y + 1)
 
 

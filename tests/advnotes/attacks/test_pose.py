@@ -215,7 +215,7 @@ def test_more_tries_find_more():
         (lambda: Pose(rotation=0.0, translation=0.0), "nothing may move"),
         (lambda: Pose(background=1.5), "background must lie within"),
         (lambda: Pose(steps=0), "at least 1"),
-        (lambda: Pose(step_size=0.0), "step_size positive"),
+        (lambda: Pose(step_size=0.0), "step_size must be a finite number above 0"),
         (lambda: RandomPose(tries=0), "tries must be a whole number of at least 1"),
         (lambda: GridPose(counts=(3, 0, 1, 1)), "four counts"),
         (lambda: Pose()(network(), torch.rand(3, 144), torch.arange(3)), "poses want pictures"),

@@ -28,7 +28,7 @@ def test_the_least_likely_class_is_never_the_true_one():
 def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="classes must be a whole number of at least 2"):
         random_targets(torch.tensor([0]), 1)
-    with pytest.raises(ValueError, match="labels must lie from 0 to 2, got 0 to 3"):
+    with pytest.raises(ValueError, match="labels must lie from 0 to 2, got 3 for sample 1"):
         random_targets(torch.tensor([0, 3]), 3)
-    with pytest.raises(ValueError, match="labels go up to 3, but the model has 3 classes"):
+    with pytest.raises(ValueError, match="labels must lie from 0 to 2, got 3 for sample 0"):
         least_likely(torch.zeros(1, 3), torch.tensor([3]))

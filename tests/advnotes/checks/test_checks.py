@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from advnotes.checks import (
-    batch_size_mistake,
     check_bounds,
     check_counts,
     check_finite_logits,
@@ -17,8 +16,8 @@ from advnotes.checks import (
     check_model,
     check_per_sample,
     clip_rounding,
-    dtype_mistake,
 )
+from advnotes.checks.models import batch_size_mistake, dtype_mistake
 
 LONG = torch.int64
 
@@ -123,7 +122,7 @@ def test_one_value_for_each_sample_or_one_for_all():
         (torch.zeros(6, 4, 8, 8), r"got \(6, 4, 8, 8\)"),
         ((torch.zeros(6, 4), None), "got tuple"),
         ({"logits": torch.zeros(6, 4)}, "got dict"),
-        (torch.zeros(6, 2), "labels go up to 2, but the model has 2 classes"),
+        (torch.zeros(6, 2), "labels must lie from 0 to 1, got 2 for sample 2: do they count from 1"),
     ],
 )
 def test_logits_are_a_row_for_each_sample_with_a_place_for_each_label(logits, message):
@@ -156,13 +155,12 @@ def test_a_model_can_be_called():
 
 def test_a_mistake_of_dtypes_is_told_from_other_errors():
     net, x = nn.Linear(4, 2), torch.rand(3, 4, dtype=torch.float64)
-    assert "x.to(torch.float32)" in dtype_mistake(net, x)
-    assert "x.to(torch.float32)" in dtype_mistake(lambda x: net(x), x)
-    assert dtype_mistake(net, x.float()) == ""
-    assert dtype_mistake(lambda x: x, x) == ""
     with pytest.raises(RuntimeError) as raised:
         net(x)
     assert "x.to(torch.float32)" in dtype_mistake(net, x, raised.value)
+    assert "x.to(torch.float32)" in dtype_mistake(lambda x: net(x), x, raised.value)
+    assert dtype_mistake(net, x.float(), raised.value) == ""
+    assert dtype_mistake(lambda x: x, x, raised.value) == ""
     assert dtype_mistake(net, x, RuntimeError("a failure of the power supply")) == ""
 
 

@@ -1,7 +1,6 @@
 """The Adult census as it was published, and the script that made its bundle."""
 
 import hashlib
-import importlib.util
 import json
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import torch
 
 from advnotes.data import adult as load
 from advnotes.data.adult import BUNDLE
+from tests.scripts import load_script
 
 SCRIPT = Path(__file__).parents[3] / "tools" / "make_adult.py"
 CARD = json.loads(BUNDLE.with_suffix(".json").read_text())
@@ -83,10 +83,7 @@ def test_neither_sex_nor_race_nor_income_is_a_column():
 @pytest.fixture
 def script(monkeypatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    spec = importlib.util.spec_from_file_location("make_adult", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("make_adult")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Mail as sets of words, and the script that made it."""
 
 import hashlib
-import importlib.util
 import io
 import json
 import sys
@@ -14,6 +13,7 @@ import pytest
 import torch
 
 from advnotes.data import bundled, spam, spam_words
+from tests.scripts import load_script
 
 SCRIPT = Path(__file__).parents[3] / "tools" / "make_spam.py"
 CARD = json.loads(bundled.SPAM_BUNDLE.with_suffix(".json").read_text())
@@ -61,9 +61,7 @@ def test_words_are_in_their_columns():
 @pytest.fixture
 def script(monkeypatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    spec = importlib.util.spec_from_file_location("make_spam", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script("make_spam")
     monkeypatch.setattr(module, "TRAIN", 2)
     return module
 

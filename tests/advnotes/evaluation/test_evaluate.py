@@ -395,8 +395,8 @@ def labelled(index: int, label: int) -> Tensor:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"data": (bad(13, 1.5), Y)}, r"sample 13: .* to 1\.5.*normalisation into the model"),
-        ({"data": (bad(7, torch.nan), Y)}, "sample 7: inputs must be finite"),
+        ({"data": (bad(13, 1.5), Y)}, r"to 1\.5 in sample 13: .*normalisation into the model"),
+        ({"data": (bad(7, torch.nan), Y)}, "inputs must be finite.* in sample 7"),
         ({"data": ((255 * X).byte(), Y)}, r"x\.float\(\) / 255"),
         ({"data": (X, labelled(9, 2))}, "label of sample 9 is 2, but the model has 2 classes"),
         ({"data": (X, labelled(4, -1))}, "label of sample 4 is -1"),
@@ -425,7 +425,7 @@ def labelled(index: int, label: int) -> Tensor:
         ({"model": Probabilities()}, "returns probabilities.*what goes into the softmax"),
         ({"model": NotFinite()}, "logits of sample 5 are not finite"),
         ({"model": nn.Flatten(0).eval()}, "removes the batch|logits of shape"),
-        ({"threat": 0.3, "attacks": [FGSM(Linf(0.1))]}, "the threat is a ball"),
+        ({"threat": 0.3, "attacks": [FGSM(Linf(0.1))]}, "expected a threat"),
         ({"pad_batches": True}, "pad_batches=True wants the batch size"),
         ({"device": "nowhere"}, "there is no device 'nowhere' here"),
         ({"bounds": (-torch.inf, torch.inf)}, r"bounds must be .*finite.*those of the data"),

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
+from advnotes.checks import check_label_range
 from advnotes.evaluation import inputs
 from advnotes.evaluation.inputs import EvaluationData
 from advnotes.seeds import content_seeds
@@ -153,12 +154,20 @@ def with_value(rows: list[int], value: float) -> Tensor:
 @pytest.mark.parametrize(
     ("x", "bounds", "message"),
     [
-        (with_value([11, 4], 1.5), (0.0, 1.0), r"sample 4: .* within \[0, 1\], got values from .* to 1\.5"),
-        (with_value([4], -0.25), (0.0, 1.0), r"sample 4: .* from -0\.25 to .*normalisation into the model"),
-        (255 * X, (0.0, 1.0), r"sample 0: .*or say bounds=\(lowest, highest\)"),
+        (with_value([11, 4], 1.5), (0.0, 1.0), r"within \[0, 1\], got values from .* to 1\.5 in sample 4"),
+        (
+            with_value([4], -0.25),
+            (0.0, 1.0),
+            r"from -0\.25 to .* in sample 4: .*normalisation into the model",
+        ),
+        (255 * X, (0.0, 1.0), r"in sample 0: .*or say bounds=\(lowest, highest\)"),
         (X, (0.5, 1.0), r"within \[0\.5, 1\]"),
-        (with_value([9, 13], torch.nan), (0.0, 1.0), "sample 9: inputs must be finite.* mend or leave out"),
-        (with_value([9], -torch.inf), (0.0, 1.0), "sample 9: inputs must be finite"),
+        (
+            with_value([9, 13], torch.nan),
+            (0.0, 1.0),
+            "inputs must be finite.* in sample 9: mend or leave out",
+        ),
+        (with_value([9], -torch.inf), (0.0, 1.0), "inputs must be finite.* in sample 9"),
     ],
 )
 def test_values_outside_the_range_are_refused_and_the_first_sample_named(
@@ -204,9 +213,9 @@ def test_pictures_that_are_no_tensors_are_told_how_to_become_some() -> None:
 @pytest.mark.parametrize(
     ("label", "classes", "message"),
     [
-        (2, 2, "label of sample 6 is 2, but the model has 2 classes, 0 to 1: do the labels count from 1"),
-        (-1, 2, "label of sample 6 is -1"),
-        (10, 10, "is 10, but the model has 10 classes, 0 to 9"),
+        (2, 2, "labels must lie from 0 to 1, got 2 for sample 6: do they count from 1"),
+        (-1, 2, "got -1 for sample 6"),
+        (10, 10, "from 0 to 9, got 10 for sample 6"),
     ],
 )
 def test_labels_without_a_logit_are_refused_and_the_first_named(
@@ -215,17 +224,17 @@ def test_labels_without_a_logit_are_refused_and_the_first_named(
     y = Y.clone()
     y[[6, 15]] = label
     with pytest.raises(ValueError, match=message):
-        inputs.check_label_range(y, classes)
-    inputs.check_label_range(Y, classes)
+        check_label_range(y, classes)
+    check_label_range(Y, classes)
 
 
 @pytest.mark.parametrize(
     ("threat", "message"),
     [
-        (0.3, r"the threat is a ball such as Linf\(8 / 255\), got 0\.3"),
-        (Linf, "the threat is a ball"),
-        (None, "the threat is a ball"),
-        (Linf(torch.ones(19)), "one radius for each of 19 samples, but there are 20"),
+        (0.3, r"expected a threat such as Linf\(8 / 255\), got 0\.3"),
+        (Linf, "expected a threat"),
+        (None, "expected a threat"),
+        (Linf(torch.ones(19)), "one value for each of 19 samples, but there are 20"),
         (L2(float("inf")), "wants a finite eps"),
         (L2(torch.tensor([1.0] * 19 + [torch.inf])), "wants a finite eps"),
     ],

@@ -307,7 +307,7 @@ def test_every_member_of_an_ensemble_has_a_name_of_its_own(name: str, classes: i
         ([PGD(Linf(0.06))], r"PGD may move inputs by Linf\(eps=0\.06\), further than .*Linf\(eps=0\.05\)"),
         ([EOT(PGD(Linf(0.06)))], "EOT of PGD may move inputs"),
         ([PGD(Linf(torch.tensor([0.05] * 8 + [0.06])))], "PGD may move inputs"),
-        ([PGD(Linf(torch.full((8,), 0.05)))], "one radius for each of 8 samples, but there are 9"),
+        ([PGD(Linf(torch.full((8,), 0.05)))], "one value for each of 8 samples, but there are 9"),
         ([DeepFool(Linf(float("inf")))], "finite eps"),
     ],
 )  # fmt: skip

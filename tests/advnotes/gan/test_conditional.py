@@ -58,7 +58,7 @@ def test_samples_have_the_classes_that_are_asked_for():
     assert torch.equal(drawn, gan.sample(400, torch.Generator().manual_seed(0)).flatten())
     assert min(drawn.long().bincount(minlength=4)) > 60
     for labels in (4, torch.tensor([0, 4])):
-        with pytest.raises(ValueError, match="labels go up to 4, but there are 4 classes"):
+        with pytest.raises(ValueError, match="labels must lie from 0 to 3, got 4"):
             gan.sample(2, labels=labels)
     with pytest.raises(ValueError, match="as many labels as samples, 3"):
         gan.sample(3, labels=torch.tensor([0, 1]))
@@ -86,7 +86,7 @@ def test_a_trained_one_generates_the_class_that_it_is_asked_for():
     [
         ((), r"expected batches \(x, y\)"),
         ((torch.arange(12) % 3, torch.arange(12) % 3), r"expected batches \(x, y\)"),
-        ((torch.arange(12) % 4,), "labels go up to 3, but there are 3 classes"),
+        ((torch.arange(12) % 4,), "labels must lie from 0 to 2, got 3 for sample 3"),
         ((torch.arange(12) % 3 - 1,), "class numbers from 0, got -1"),
         (((torch.arange(12) % 3).float(),), "y.long"),
     ],

@@ -95,6 +95,20 @@ def check_that_a_game_can_be_played_on(accelerator: Accelerator) -> None:
     assert all(parameter.requires_grad for parameter in game.parameters())
 
 
+def read(reader: Reader, epochs: int) -> list[tuple[list[int], list[int]]]:
+    """The rows that each of the two processes reads, for each epoch."""
+    found = []
+    for epoch in range(epochs):
+        seen: list[int] = []
+        while reader.ready(epoch + 1):
+            seen += reader.take()[0].tolist()
+        first, second = everywhere(seen)
+        assert isinstance(first, list)
+        assert isinstance(second, list)
+        found.append((first, second))
+    return found
+
+
 def check_shares(accelerator: Accelerator) -> None:
     rows = TensorDataset(torch.arange(23))
     weighted = WeightedRandomSampler([1.0] * 23, 23, replacement=False)
@@ -106,17 +120,10 @@ def check_shares(accelerator: Accelerator) -> None:
     for loader in loaders:
         reader = Reader(loader, accelerator, remember=False)
         assert len(reader.source) == 4
-        epochs: list[list[int]] = []
-        for epoch in range(2):
-            seen: list[int] = []
-            while reader.ready(epoch + 1):
-                seen += reader.take()[0].tolist()
-            first, second = everywhere(seen)
-            assert isinstance(first, list)
-            assert isinstance(second, list)
+        epochs = read(reader, 2)
+        for first, second in epochs:
             assert len({*first, *second}) == len(first) + len(second) == 23, (first, second)
-            epochs.append(first)
-        assert epochs[0] != epochs[1], "each epoch has its own order"
+        assert epochs[0][0] != epochs[1][0], "each epoch has its own order"
 
 
 def check_that_what_is_dealt_out_already_is_read_as_it_is(accelerator: Accelerator) -> None:
@@ -126,17 +133,10 @@ def check_that_what_is_dealt_out_already_is_read_as_it_is(accelerator: Accelerat
     for loader in (DataLoader(rows, batch_sampler=dealt), prepared):
         reader = Reader(loader, accelerator, remember=False)
         assert len(reader.source) == 3
-        epochs: list[object] = []
-        for epoch in range(3):
-            seen: list[int] = []
-            while reader.ready(epoch + 1):
-                seen += reader.take()[0].tolist()
-            first, second = everywhere(seen)
-            assert isinstance(first, list)
-            assert isinstance(second, list)
+        epochs = read(reader, 3)
+        for first, second in epochs:
             assert sorted(first + second) == list(range(12)), (first, second)
-            epochs.append(first)
-        assert len({str(each) for each in epochs}) > 1, "an epoch has its own order"
+        assert len({str(first) for first, _ in epochs}) > 1, "an epoch has its own order"
 
 
 def check_that_one_process_stops_all(accelerator: Accelerator) -> None:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from jaxtyping import config
 from torch import Tensor
 
 from advnotes import StopPlaying
 from advnotes.loop import NonFiniteLoss, State
 from tests.advnotes.loop.small import Fit, fit, names, same
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """What happens where return values are not checked against their annotations."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 def stop_at(step: int) -> Any:

@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from jaxtyping import config
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
@@ -29,15 +27,6 @@ from torch.optim.lr_scheduler import (
 
 from advnotes.loop import checkpoint_files
 from advnotes.loop.checkpoint_files import SUMS, CheckpointError
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """What happens where return values are not checked against their annotations."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
-
 
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 trees = st.recursive(
@@ -245,7 +234,7 @@ def test_until_it_is_renamed_there_is_no_checkpoint(
 
 def test_everything_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    flush, rename = checkpoint_files._flush, Path.rename
+    flush, rename = checkpoint_files.flush, Path.rename
 
     def watched_flush(entry: Path) -> None:
         order.append(entry.name)
@@ -255,7 +244,7 @@ def test_everything_is_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: 
         order.append(f"rename to {target.name}")
         return rename(self, target)
 
-    monkeypatch.setattr(checkpoint_files, "_flush", watched_flush)
+    monkeypatch.setattr(checkpoint_files, "flush", watched_flush)
     monkeypatch.setattr(Path, "rename", watched_rename)
     written(tmp_path)
     place = order.index("rename to step-00000005")

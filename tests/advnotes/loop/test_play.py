@@ -16,9 +16,7 @@ import torch
 from accelerate import Accelerator
 from hypothesis import given
 from hypothesis import strategies as st
-from jaxtyping import config
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, MultiStepLR, StepLR
 from torch.utils.data import DataLoader, TensorDataset
@@ -26,19 +24,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from advnotes.game import Game
 from advnotes.loop import CheckpointError, NonFiniteLoss, State, losses, play
 from advnotes.loop.history import History
-
-
-class Fit(Game):
-    """One player: a line through points."""
-
-    turns = ("model",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.model = nn.Linear(3, 1)
-
-    def model_loss(self, x: Tensor, y: Tensor) -> Tensor:
-        return mse_loss(self.model(x), y)
+from tests.advnotes.loop.small import Fit, names, pairs, same
 
 
 class Duel(Game):
@@ -83,34 +69,8 @@ def numbered(count: int, size: int = 6) -> list[Tensor]:
     return list(batches)
 
 
-def pairs(count: int = 8) -> list[tuple[Tensor, Tensor]]:
-    generator = torch.Generator().manual_seed(4)
-    return [
-        (torch.randn(5, 3, generator=generator), torch.randn(5, 1, generator=generator)) for _ in range(count)
-    ]
-
-
-def same(a: nn.Module, b: nn.Module) -> bool:
-    return all(
-        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
-
-
 def quiet(game: Game, data: Any, optimizers: Any, **options: Any) -> History:
     return play(game, data, optimizers, progress=False, **options)
-
-
-def names(folder: Path) -> list[str]:
-    """What lies in a run's folder, but for the lock that stays there."""
-    return sorted(entry.name for entry in folder.iterdir() if entry.name != ".lock")
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """What users meet who pass something else: their calls are not checked against the annotations first."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 # The loop itself
@@ -118,10 +78,10 @@ def unchecked() -> Iterator[None]:
 
 def test_one_player_is_the_plain_loop_bit_for_bit() -> None:
     mine, theirs = seeded(Fit), seeded(Fit)
-    history = quiet(mine, pairs(), Adam(mine.parameters()), epochs=3)
+    history = quiet(mine, pairs(8), Adam(mine.parameters()), epochs=3)
     optimizer, losses = Adam(theirs.parameters()), []
     for _ in range(3):
-        for x, y in pairs():
+        for x, y in pairs(8):
             optimizer.zero_grad()
             loss = theirs.model_loss(x, y)
             loss.backward()
@@ -134,7 +94,7 @@ def test_one_player_is_the_plain_loop_bit_for_bit() -> None:
 
 
 def test_a_shuffling_loader_is_read_as_the_plain_loop_reads_it() -> None:
-    rows = TensorDataset(*(torch.cat(parts) for parts in zip(*pairs(), strict=True)))
+    rows = TensorDataset(*(torch.cat(parts) for parts in zip(*pairs(8), strict=True)))
     mine, theirs = seeded(Fit), seeded(Fit)
     torch.manual_seed(3)
     quiet(mine, DataLoader(rows, batch_size=4, shuffle=True), Adam(mine.parameters()), epochs=2)
@@ -273,11 +233,11 @@ def test_bfloat16_computes_losses_in_it_and_keeps_weights_in_float32() -> None:
 
     seen: list[torch.dtype] = []
     game = seeded(Look)
-    history = quiet(game, pairs(), SGD(game.parameters(), lr=0.05), epochs=4, precision="bfloat16")
+    history = quiet(game, pairs(8), SGD(game.parameters(), lr=0.05), epochs=4, precision="bfloat16")
     assert set(seen) == {torch.bfloat16}
     assert game.model.weight.dtype is torch.float32
     assert history.losses["model"][-1] < history.losses["model"][0]
-    quiet(game, pairs(), SGD(game.parameters()), steps=1, precision="float32")
+    quiet(game, pairs(8), SGD(game.parameters()), steps=1, precision="float32")
     assert seen[-1] is torch.float32
 
 
@@ -291,15 +251,15 @@ def test_double_precision_is_recorded_as_it_is() -> None:
 @pytest.mark.usefixtures("unchecked")
 def test_a_compiled_game_is_played_as_it_is() -> None:
     mine, theirs = seeded(Fit), seeded(Fit)
-    quiet(torch.compile(mine, backend="eager"), pairs(), SGD(mine.parameters(), lr=0.1), steps=5)
-    quiet(theirs, pairs(), SGD(theirs.parameters(), lr=0.1), steps=5)
+    quiet(torch.compile(mine, backend="eager"), pairs(8), SGD(mine.parameters(), lr=0.1), steps=5)
+    quiet(theirs, pairs(8), SGD(theirs.parameters(), lr=0.1), steps=5)
     torch.testing.assert_close(mine.state_dict(), theirs.state_dict())
 
 
 def test_an_accelerator_may_be_given() -> None:
     game = seeded(Fit)
     accelerator = Accelerator(cpu=True)
-    assert quiet(game, pairs(), SGD(game.parameters()), steps=2, accelerator=accelerator).steps == 2
+    assert quiet(game, pairs(8), SGD(game.parameters()), steps=2, accelerator=accelerator).steps == 2
 
 
 # What must stay as it was
@@ -412,7 +372,7 @@ def test_callbacks_see_where_the_game_is_and_are_called_at_the_end() -> None:
 def test_callbacks_that_return_something_else_are_refused(callbacks: Any, message: str) -> None:
     game = seeded(Fit)
     with pytest.raises(ValueError, match=message):
-        quiet(game, pairs(), SGD(game.parameters()), steps=1, callbacks=callbacks)
+        quiet(game, pairs(8), SGD(game.parameters()), steps=1, callbacks=callbacks)
 
 
 # What is not finite
@@ -449,7 +409,7 @@ def test_weights_that_are_not_finite_are_never_checkpointed(tmp_path: Path) -> N
     with pytest.raises(
         NonFiniteLoss, match=r"'model' has parameters that are not finite after its step at step 1"
     ):
-        quiet(game, pairs(), SGD(game.parameters(), lr=0.1), steps=1, checkpoint=tmp_path)
+        quiet(game, pairs(8), SGD(game.parameters(), lr=0.1), steps=1, checkpoint=tmp_path)
     assert names(tmp_path) == []
 
 
@@ -459,7 +419,7 @@ def test_weights_that_are_not_finite_at_the_end_are_nobodys_result() -> None:
     game.model.weight.register_hook(lambda gradient: gradient * float("inf"))
     called = [lambda state: pytest.fail("measured weights that are not finite")]
     with pytest.raises(NonFiniteLoss, match=r"not finite after its step at step 1.*there is no checkpoint"):
-        quiet(game, pairs(), SGD(game.parameters(), lr=0.1), steps=1, callbacks=called)
+        quiet(game, pairs(8), SGD(game.parameters(), lr=0.1), steps=1, callbacks=called)
 
 
 # What is shown
@@ -481,7 +441,7 @@ def test_the_bar_can_be_silenced(how: str, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv("TQDM_DISABLE", "1")
     game, shown = seeded(Fit), io.StringIO()
     with redirect_stderr(shown):
-        play(game, pairs(), SGD(game.parameters()), steps=2, progress=how == "variable")
+        play(game, pairs(8), SGD(game.parameters()), steps=2, progress=how == "variable")
     assert shown.getvalue() == ""
 
 
@@ -491,7 +451,7 @@ def test_losses_are_not_asked_for_at_every_step(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Tensor, "cpu", lambda self: asked.append(self.shape) or original(self))
     monkeypatch.setattr(Tensor, "item", lambda self: pytest.fail("a loss was asked for"))
     monkeypatch.setattr(losses, "FLUSH_SECONDS", 1e9)
-    quiet(game, pairs(), SGD(game.parameters(), lr=0.01), steps=50)
+    quiet(game, pairs(8), SGD(game.parameters(), lr=0.01), steps=50)
     assert asked == [torch.Size([50])]
 
 
@@ -502,8 +462,8 @@ def test_losses_are_not_asked_for_at_every_step(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (iter(pairs()), "can be read only once: pass a DataLoader"),
-        ((pair for pair in pairs()), "generator can be read only once"),
+        (iter(pairs(8)), "can be read only once: pass a DataLoader"),
+        ((pair for pair in pairs(8)), "generator can be read only once"),
         (torch.randn(8, 3), r"got one tensor: pass \[x\]"),
         (3, "got int"),
         ([], "an epoch of data has no batch"),
@@ -608,7 +568,7 @@ def test_losses_of_another_kind_are_refused(loss: Any, message: str) -> None:
     game = seeded(Fit)
     game.model_loss = lambda x, y: loss(game, x)  # type: ignore[method-assign]
     with pytest.raises(ValueError, match=rf"model_loss returns a scalar tensor.*{message}"):
-        quiet(game, pairs(), SGD(game.parameters()), steps=1)
+        quiet(game, pairs(8), SGD(game.parameters()), steps=1)
 
 
 # Checkpoints: what real processes do is in test_play_processes.py
@@ -894,4 +854,4 @@ def test_processes_that_accelerate_does_not_know_of_are_refused(monkeypatch: pyt
     monkeypatch.setenv("WORLD_SIZE", "2")
     game = seeded(Fit)
     with pytest.raises(ValueError, match=r"2 processes were started, but accelerate was set up for 1"):
-        quiet(game, pairs(), SGD(game.parameters()), steps=1, accelerator=accelerator)
+        quiet(game, pairs(8), SGD(game.parameters()), steps=1, accelerator=accelerator)

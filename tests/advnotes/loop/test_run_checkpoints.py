@@ -237,22 +237,12 @@ def test_other_formats_are_refused_clearly(change: Any, message: str, tmp_path: 
         fit(tmp_path, 4)
 
 
+@pytest.mark.usefixtures("unchecked")  # the annotations say int, and NumPy's are taken all the same
 def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path: Path) -> None:
-    from jaxtyping import config
-
-    config.update("jaxtyping_disable", True)  # the annotations say int, and NumPy's are taken all the same
-    try:
-        one = np.int64(1)
-        counts: Any = {
-            "callback_every": one,
-            "checkpoint_every": one,
-            "keep": one,
-            "accumulate": {"model": one},
-        }
-        _, history = fit(tmp_path, np.int64(3), clip=np.float32(0.5), epochs=np.int32(9), **counts)  # type: ignore[arg-type]
-        _, history = fit(tmp_path, 4, clip=0.5, accumulate=1)
-    finally:
-        config.update("jaxtyping_disable", False)
+    one = np.int64(1)
+    counts: Any = {"callback_every": one, "checkpoint_every": one, "keep": one, "accumulate": {"model": one}}
+    fit(tmp_path, np.int64(3), clip=np.float32(0.5), epochs=np.int32(9), **counts)  # type: ignore[arg-type]
+    _, history = fit(tmp_path, 4, clip=0.5, accumulate=1)
     assert history.steps == 4
 
 

@@ -14,19 +14,9 @@ from advnotes.gradients import MaskedGradientWarning
 from advnotes.losses import cross_entropy
 from advnotes.robust import AdversarialTraining, MixedBatchTraining, SeveralThreats
 from advnotes.threats import L2, Linf
+from tests.advnotes.robust.small import batch, net, safe_and_frail
 
 ATTACK = PGD(Linf(0.1), steps=3, best=False)
-
-
-def net(norm: bool = False) -> nn.Sequential:
-    torch.manual_seed(0)
-    layers: list[nn.Module] = [nn.Flatten(), nn.Linear(16, 12)]
-    return nn.Sequential(*layers, *([nn.BatchNorm1d(12)] if norm else []), nn.Tanh(), nn.Linear(12, 3))
-
-
-def batch(n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(n, 1, 4, 4, generator=generator), torch.arange(n) % 3
 
 
 def gradients(loss: torch.Tensor, model: nn.Module) -> torch.Tensor:
@@ -197,12 +187,7 @@ def test_any_callable_can_be_the_adversary():
 
 
 def test_training_on_the_worst_case_makes_a_model_robust():
-    # Two features: the first is safe at eps 0.2, the second is perfect but within the adversary's reach.
-    generator = torch.Generator().manual_seed(0)
-    y = torch.arange(256) % 2
-    safe = torch.where(torch.rand(256, generator=generator) < 0.9, y, 1 - y) * 0.6 + 0.2
-    frail = 0.5 + 0.15 * (2 * y - 1)
-    x = torch.stack([safe, frail], dim=1)
+    x, y = safe_and_frail()
     attack = PGD(Linf(0.2), steps=5)
 
     def robust(share: float) -> float:

@@ -76,7 +76,7 @@ def loss(game: Game, *batch: Tensor) -> Tensor:
         (Answering(outputs=1), "TwoLogits|one logit"),
         (Answering(lambda z: z[:, 0]), "TwoLogits|one logit|must return logits"),
         (Answering(lambda z: z[:2]), "must return logits|batch"),
-        (Answering(outputs=2), "labels go up to 2, but the model has 2 classes"),
+        (Answering(outputs=2), "labels must lie from 0 to 1, got 2 for sample 2"),
     ],
 )
 def test_answers_that_are_no_logits_are_refused(name, model, words):

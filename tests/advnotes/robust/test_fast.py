@@ -19,15 +19,7 @@ from advnotes.robust import (
     fast,
 )
 from advnotes.threats import L2, Linf
-
-
-def net() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.Tanh(), nn.Linear(12, 3))
-
-
-def batch(n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.rand(n, 1, 4, 4, generator=torch.Generator().manual_seed(1)), torch.arange(n) % 3
+from tests.advnotes.robust.small import batch, net
 
 
 def test_the_step_is_the_papers():

@@ -3,20 +3,15 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from advnotes import play
 from advnotes.attacks import FGSM, Universal
 from advnotes.data import batches
 from advnotes.robust import FictitiousPlay
 from advnotes.threats import Linf
+from tests.advnotes.robust.small import net
 
 ATTACK = Universal(Linf(0.2), steps=10, starts=1, batch_size=20)
-
-
-def net() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.Tanh(), nn.Linear(12, 3))
 
 
 def batch(n: int = 60) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,17 +10,9 @@ from advnotes import play
 from advnotes.data import batches
 from advnotes.robust import FreeAdversarialTraining, Replay
 from advnotes.threats import L1, L2, Linf
+from tests.advnotes.robust.small import batch, net
 
 SHAPE = (8, 1, 4, 4)
-
-
-def net() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.Tanh(), nn.Linear(12, 3))
-
-
-def batch(n: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.rand(n, 1, 4, 4, generator=torch.Generator().manual_seed(1)), torch.arange(n) % 3
 
 
 def flat(model: nn.Module) -> torch.Tensor:
@@ -30,7 +22,7 @@ def flat(model: nn.Module) -> torch.Tensor:
 def played(game: FreeAdversarialTraining, steps: int, times: int = 3, **options) -> torch.Tensor:
     torch.manual_seed(2)
     optimizer = torch.optim.SGD(game.model.parameters(), lr=0.1)
-    data = Replay(batches(*batch(), batch_size=8), times)
+    data = Replay(batches(*batch(32), batch_size=8), times)
     play(game, data, optimizer, steps=steps, progress=False, **options)
     return flat(game.model)
 
@@ -42,7 +34,7 @@ def test_it_is_the_papers_algorithm_bit_for_bit():
     torch.manual_seed(2)
     optimizer, delta, done = torch.optim.SGD(model.parameters(), lr=0.1), torch.zeros(SHAPE), 0
     while done < 18:
-        for x, y in batches(*batch(), batch_size=8):
+        for x, y in batches(*batch(32), batch_size=8):
             for _ in range(3 if done < 18 else 0):
                 point = (x + delta).clamp(0, 1).requires_grad_()
                 optimizer.zero_grad()

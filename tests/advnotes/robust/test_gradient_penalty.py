@@ -13,6 +13,7 @@ from advnotes.data import batches
 from advnotes.losses import margin_loss
 from advnotes.robust import AdversarialTraining, GradientPenalty
 from advnotes.threats import L1, L2, Linf, Threat
+from tests.advnotes.robust.small import safe_and_frail
 
 THREATS = (Linf, L2, L1)
 
@@ -151,12 +152,7 @@ def test_it_leaves_inputs_and_gradients_as_they_were():
 
 
 def test_training_with_it_makes_a_model_robust():
-    # Two features: the first is safe at eps 0.2, the second is perfect but within the adversary's reach.
-    generator = torch.Generator().manual_seed(0)
-    y = torch.arange(256) % 2
-    safe = torch.where(torch.rand(256, generator=generator) < 0.9, y, 1 - y) * 0.6 + 0.2
-    frail = 0.5 + 0.15 * (2 * y - 1)
-    x = torch.stack([safe, frail], dim=1)
+    x, y = safe_and_frail()
 
     def robust(eps: float) -> float:
         torch.manual_seed(0)

@@ -7,22 +7,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from advnotes.attacks import FGSM, PGD
 from advnotes.robust import AdversarialTraining, MixedBatchTraining
 from advnotes.threats import L2, Linf
-
-
-def net(norm: bool = False) -> nn.Sequential:
-    torch.manual_seed(0)
-    layers: list[nn.Module] = [nn.Flatten(), nn.Linear(16, 12)]
-    return nn.Sequential(*layers, *([nn.BatchNorm1d(12)] if norm else []), nn.Tanh(), nn.Linear(12, 3))
-
-
-def batch(n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.rand(n, 1, 4, 4, generator=torch.Generator().manual_seed(1)), torch.arange(n) % 3
-
+from tests.advnotes.robust.small import batch, net
 
 FULL = {"spread": None, "use_predicted_labels": False}
 

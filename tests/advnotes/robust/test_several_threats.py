@@ -10,15 +10,7 @@ from advnotes.attacks import FGSM, PGD
 from advnotes.data import batches
 from advnotes.robust import AdversarialTraining, SeveralThreats
 from advnotes.threats import L2, Linf
-
-
-def net() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.Tanh(), nn.Linear(12, 3))
-
-
-def batch(n: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.rand(n, 1, 4, 4, generator=torch.Generator().manual_seed(1)), torch.arange(n) % 3
+from tests.advnotes.robust.small import batch, net
 
 
 def brighter(model, x, y):
@@ -31,7 +23,7 @@ def darker(model, x, y):
 
 @pytest.mark.parametrize("worst", [True, False])
 def test_the_worst_is_the_mean_of_maxima_and_the_average_the_mean_of_all(worst):
-    model, (x, y), attacks = net(), batch(), [FGSM(Linf(0.1)), FGSM(L2(0.4)), brighter, darker]
+    model, (x, y), attacks = net(), batch(16), [FGSM(Linf(0.1)), FGSM(L2(0.4)), brighter, darker]
     losses = torch.stack([F.cross_entropy(model(a(model, x, y)), y, reduction="none") for a in attacks])
     assert len(losses.argmax(dim=0).unique()) > 1
     expected = losses.amax(dim=0).mean() if worst else losses.mean()
@@ -40,13 +32,13 @@ def test_the_worst_is_the_mean_of_maxima_and_the_average_the_mean_of_all(worst):
 
 @pytest.mark.parametrize("worst", [True, False])
 def test_one_attack_is_adversarial_training(worst):
-    model, (x, y), attack = net(), batch(), FGSM(Linf(0.1))
+    model, (x, y), attack = net(), batch(16), FGSM(Linf(0.1))
     ours = SeveralThreats(model, [attack], worst=worst).model_loss(x, y)
     assert torch.equal(ours, AdversarialTraining(model, attack).model_loss(x, y))
 
 
 def test_warmup_scales_every_threat():
-    (x, y), game = batch(), SeveralThreats(net(), [FGSM(Linf(0.2)), FGSM(L2(0.4))], warmup=4)
+    (x, y), game = batch(16), SeveralThreats(net(), [FGSM(Linf(0.2)), FGSM(L2(0.4))], warmup=4)
     for fraction in (0.25, 0.5, 0.75, 1.0, 1.0):
         game.model_loss(x, y)
         linf, l2 = game.points(x, y)

@@ -14,16 +14,7 @@ from advnotes.data import batches
 from advnotes.losses import kl, margin_loss
 from advnotes.robust import TRADES
 from advnotes.threats import L2, Linf
-
-
-def net(norm: bool = False) -> nn.Sequential:
-    torch.manual_seed(0)
-    layers: list[nn.Module] = [nn.Flatten(), nn.Linear(16, 12)]
-    return nn.Sequential(*layers, *([nn.BatchNorm1d(12)] if norm else []), nn.Tanh(), nn.Linear(12, 3))
-
-
-def batch(n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.rand(n, 1, 4, 4, generator=torch.Generator().manual_seed(1)), torch.arange(n) % 3
+from tests.advnotes.robust.small import batch, net
 
 
 def pgd(**options) -> PGD:

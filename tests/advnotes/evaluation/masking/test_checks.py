@@ -112,7 +112,7 @@ def test_works_in_inference_mode():
     ("change", "message"),
     [
         (lambda x, y: (255 * x, y, 10), "within"),
-        (lambda x, y: (x, y + 5, 10), "labels go up to 14, but the model has 10 classes"),
+        (lambda x, y: (x, y + 5, 10), "labels must lie from 0 to 9, got 1"),
         (lambda x, y: (x, y, 0), "size must be a whole number of at least 1"),
     ],
 )
