@@ -109,6 +109,14 @@ def test_the_pictures_are_those_of_the_poses_found_and_the_poses_within_their_ra
     assert (pose[1:, 0] != 0).any()
 
 
+def test_the_gradient_sets_out_from_anywhere_in_the_ranges():
+    x, y = torch.rand(400, 1, 12, 12, dtype=torch.float64), torch.zeros(400, dtype=torch.int64)
+    attack = Pose(steps=1, step_size=1e-9, restarts=1, rotation=30.0)
+    turned = attack.find(network().eval(), x, y, torch.arange(400))[:, 0].abs() / 30
+    assert (turned > 1 - 1e-6).sum() <= 1  # a start outside the ranges would be moved to their ends
+    assert abs(turned.mean() - 0.5) < 0.1
+
+
 @every_search
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_nothing_else_changes(attack, dtype):
