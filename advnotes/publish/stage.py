@@ -13,6 +13,7 @@ import yaml
 
 from advnotes.publish.chapters import LAPTOP, chapters
 from advnotes.publish.failures import failure
+from advnotes.publish.guide import Guide
 from advnotes.publish.lines import content
 from advnotes.publish.score import scorecard
 from advnotes.publish.scorecard import judged_claims, markdown
@@ -34,7 +35,7 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
     shown += [path for folder in ("_static", "_templates", "images") for path in (book / folder).rglob("*")]
     files = {path.relative_to(root).as_posix(): content(path) for path in sorted(shown) if path.is_file()}
 
-    scored = scorecard(root, profile)
+    scored, guide = scorecard(root, profile), Guide(root, files)
     landings: dict[str, tuple[bytes, str]] = {}
     for chapter in chapters(root):
         executed = chapter.executed(profile)
@@ -54,8 +55,10 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
         if failed is not None:
             note = nbformat.v4.new_markdown_cell(failed.words(profile, shown=current), id="failed")
             notebook.cells.insert(1, note)
+        guide.add_to(notebook, chapter)
         files[chapter.source.relative_to(root).as_posix()] = nbformat.writes(notebook).encode()
 
+    files |= guide.pages()
     card = "book/scorecard.md"
     files[card] = replace(SCORECARD, markdown(scored), files[card], card)
     if len(landings) > 1:
