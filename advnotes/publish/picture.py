@@ -16,10 +16,10 @@ from jinja2 import Environment, FileSystemLoader
 
 from advnotes.publish.frames import Frame
 
-WIDTH, HEIGHT = 72, 46  # of a box, in the units of the picture: about pixels on a phone
-COLUMN, ROW = 90, 54  # from box to box
+WIDTH, HEIGHT = 78, 48  # of a box, in the units of the picture: about pixels on a phone
+COLUMN, ROW = 92, 56  # from box to box
 LETTERS = 12  # that a line of a box has room for
-LINE = 12.5  # from one line of text to the next
+LINE = 13.5  # from one line of text to the next
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),

@@ -17,6 +17,7 @@ SMALLER = {
     "size=2000": "size=256",
     "steps=10)": "steps=1)",
     "queries=1000": "queries=20",
+    "RandomForestClassifier(random": "RandomForestClassifier(5, random",
 }
 
 
