@@ -10,23 +10,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader
 
 from advnotes.publish.frames import Frame
+from advnotes.publish.templating import TEMPLATES
 
 WIDTH, HEIGHT = 78, 48  # of a box, in the units of the picture: about pixels on a phone
 COLUMN, ROW = 92, 56  # from box to box
 LETTERS = 12  # that a line of a box has room for
 LINE = 13.5  # from one line of text to the next
-
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 @dataclass(frozen=True)
@@ -125,7 +116,7 @@ def picture(frames: Mapping[str, Frame], minutes: Mapping[str, int]) -> str:
         first = at[name].y + middle - LINE * (len(text) - 1) / 2 + 4
         rows = [(at[name].x + WIDTH / 2, first + LINE * k, line) for k, line in enumerate(text)]
         boxes.append((f"{name}.html", at[name].x, at[name].y, rows))
-    html = _TEMPLATES.get_template("needs.html").render(
+    html = TEMPLATES.get_template("needs.html").render(
         width=max(place.x for place in at.values()) + WIDTH + 1,
         height=max(place.y for place in at.values()) + HEIGHT + 1,
         box=(WIDTH, HEIGHT),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from advnotes.publish.chapters import Chapter, chapters, pages
-from advnotes.publish.frames import frames
+from advnotes.publish.frames import LINES, WORDS, frames
 from advnotes.publish.glossary import USED, glossary_terms
 from advnotes.publish.paths import LINK, clock, learning_paths, minutes_of_pages
 from advnotes.publish.stage import stage
@@ -113,6 +113,7 @@ def test_an_evening_is_an_evening() -> None:
 
 def test_minutes_are_computed_and_nowhere_typed() -> None:
     assert not re.search(r"\d+ (min|h)\b", START)
+    assert f"reads {WORDS} words or {LINES} lines of code in a minute" in START
     page = staged()["book/start-here.md"]
     minutes = minutes_of_pages(ROOT)
     for path in PATHS.values():
