@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from advnotes.claim_verdicts import EDGE, FAILS, HOLDS, UNJUDGED
@@ -17,15 +16,9 @@ from advnotes.claims import KINDS, MIME, Claim
 from advnotes.environment import machine
 from advnotes.publish import chapters as book
 from advnotes.publish.scorecard.collect import Row, Scorecard, scorecard
+from advnotes.publish.templating import TEMPLATES
 
 WIDTH, LANE, PAD = 150, 8, 6  # of a strip of runs, in pixels
-
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,  # statements and reasons are text, whatever they hold
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 def scorecard_markdown(root: Path, profile: str = book.LAPTOP) -> str:
@@ -69,7 +62,7 @@ def _filters(card: Scorecard) -> str:
     boxes: list[tuple[str, str, int]] = []
     boxes += [("verdict", word, len(card.having(word))) for word in (HOLDS, EDGE, FAILS, UNJUDGED)]
     boxes += [("kind", word, sum(row.claim.kind == word for row in card.rows)) for word in KINDS]
-    return _TEMPLATES.get_template("filters.html").render(boxes=[box for box in boxes if box[2]]).strip()
+    return TEMPLATES.get_template("filters.html").render(boxes=[box for box in boxes if box[2]]).strip()
 
 
 def _line(row: Row) -> str:
@@ -113,7 +106,7 @@ def _table(rows: list[Row]) -> str:
                 "gpu": "; ".join(one.here for one in row.gpu) or "not run",
             }
         )
-    table = _TEMPLATES.get_template("table.html")
+    table = TEMPLATES.get_template("table.html")
     html = table.render(rows=shown, small=_small, title=f"Claims of {rows[0].chapter.title}")
     # A line that is empty would end the HTML block of the Markdown page.
     return "\n".join(line for line in html.splitlines() if line.strip())
@@ -152,7 +145,7 @@ def strip(row: Row) -> Markup:
             which = "" if seed is None else f", seed {seed}"
             dots.append((place(value), y, f"{claim.show(value)}{which}: {name}"))
         means.append((place(sum(run.measured) / len(run.measured)), y))
-    drawn = _TEMPLATES.get_template("strip.html").render(
+    drawn = TEMPLATES.get_template("strip.html").render(
         width=WIDTH,
         height=2 * PAD + LANE * (len(runs) - 1),
         low=place(bound.low) if math.isfinite(bound.low) else 0,

@@ -16,6 +16,7 @@ from advnotes.publish.execution.failures import failure
 from advnotes.publish.files import read_with_unix_line_ends
 from advnotes.publish.scorecard.collect import scorecard
 from advnotes.publish.scorecard.page import markdown, replace_verdicts
+from advnotes.publish.site.guide import Guide
 from advnotes.publish.site.merge_outputs import merge_outputs
 from advnotes.publish.staleness.plan import plan
 
@@ -38,7 +39,7 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
         if path.is_file()
     }
 
-    scored = scorecard(root, profile)
+    scored, guide = scorecard(root, profile), Guide(root, files)
     landings: dict[str, tuple[bytes, str]] = {}
     for chapter in chapters(root):
         executed = chapter.executed(profile)
@@ -58,8 +59,10 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
         if failed is not None:
             note = nbformat.v4.new_markdown_cell(failed.words(profile, shown=current), id="failed")
             notebook.cells.insert(1, note)
+        guide.add_to(notebook, chapter)
         files[chapter.source.relative_to(root).as_posix()] = nbformat.writes(notebook).encode()
 
+    files |= guide.pages()
     card = "book/scorecard.md"
     files[card] = replace(SCORECARD, markdown(scored), files[card], card)
     if len(landings) > 1:

@@ -1,0 +1,40 @@
+"""What is put into the pages for a reader who looks for the way: frames of chapters, links to words, paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from advnotes.publish.chapters import Chapter
+from advnotes.publish.site.frames import add_header, frames, seconds_of_running
+from advnotes.publish.site.glossary import glossary_terms, link_terms
+from advnotes.publish.site.paths import start_page
+
+GLOSSARY, START = "book/glossary.md", "book/start-here.md"
+
+
+class Guide:
+    """Made once for a book, from its notebooks and from the pages that it has.
+
+    Without a page of words no word is linked, and without a page of paths none is filled in.
+
+    Args:
+        root: the top of the repository.
+        pages: path -> content of the pages that are no notebooks.
+    """
+
+    def __init__(self, root: Path, pages: Mapping[str, bytes]) -> None:
+        self.root, self.start = root, pages.get(START)
+        self.frames, self.seconds = frames(root), seconds_of_running(root)
+        self.terms = glossary_terms(pages[GLOSSARY].decode()) if GLOSSARY in pages else []
+
+    def add_to(self, notebook: Any, chapter: Chapter) -> None:
+        """Link a chapter's words, and put its frame under its title."""
+        if self.terms:
+            link_terms(notebook, self.terms)
+        add_header(notebook, chapter, self.frames, self.seconds.get(chapter.name))
+
+    def pages(self) -> dict[str, bytes]:
+        """The pages that are filled in: path -> content."""
+        return {} if self.start is None else {START: start_page(self.start.decode(), self.root).encode()}
