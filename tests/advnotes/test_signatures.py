@@ -21,6 +21,7 @@ MODULES = (
         "advnotes.attacks",
         "advnotes.claims",
         "advnotes.data",
+        "advnotes.fast",
         "advnotes.gan",
         "advnotes.invariance",
     ),
