@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-__all__ = ["environment", "machine"]
+__all__ = ["environment", "imitates", "machine"]
 
 #: Variables that make a processor use fewer instructions than it has; each changes the last bits of sums.
 IMITATIONS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE")
@@ -35,13 +35,19 @@ def environment() -> dict[str, str]:
     }
 
 
+def imitates(where: dict[str, str]) -> bool:
+    """Whether torch ran with the instructions of an older processor, as :func:`environment` tells it.
+
+    ``OPENBLAS_CORETYPE`` restricts NumPy alone: torch keeps the processor's instructions.
+    """
+    return any(not part.startswith("OPENBLAS") for part in where["imitated"].split())
+
+
 def machine(where: dict[str, str]) -> str:
     """One line that tells one kind of machine from another: ``AMD EPYC, AVX2, 2 threads``."""
     if where["device"] != "CPU":
         return where["device"]
-    # OPENBLAS_CORETYPE restricts NumPy alone: torch keeps the processor's instructions.
-    restricted = any(not part.startswith("OPENBLAS") for part in where["imitated"].split())
-    instructions = f"imitating {where['instructions']}" if restricted else where["instructions"]
+    instructions = f"imitating {where['instructions']}" if imitates(where) else where["instructions"]
     threads = f"{where['threads']} thread{'s' if where['threads'] != '1' else ''}"
     return f"{where['processor']}, {instructions}, {threads}"
 

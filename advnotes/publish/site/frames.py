@@ -16,6 +16,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from advnotes.environment import imitates
 from advnotes.publish.chapters import LAPTOP, Chapter, chapters
 from advnotes.publish.scorecard.measured import machines
 
@@ -123,7 +124,7 @@ def seconds_of_running(root: Path) -> dict[str, float]:
     """
     found: dict[str, tuple[str, float]] = {}
     for one in machines(root, LAPTOP):
-        if not one.environment.get("imitated"):
+        if not imitates(one.environment):
             for name, kept in one.chapters.items():
                 run = str(kept["recorded"]), -float(kept["seconds"])
                 found[name] = max(run, found.get(name, run))
