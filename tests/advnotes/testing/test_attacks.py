@@ -20,6 +20,7 @@ from advnotes.attacks import (
     AutoAttack,
     CarliniWagner,
     DeepFool,
+    HopSkipJump,
     NormAttack,
     Square,
     TargetedAPGD,
@@ -56,6 +57,8 @@ ATTACKS = [
     DeepFool(THREATS[0]),
     DeepFool(THREATS[1]),
     CarliniWagner(THREATS[1], steps=5, searches=2, step_size=0.05),
+    HopSkipJump(THREATS[0], steps=2, directions=10),
+    HopSkipJump(THREATS[1], steps=2, directions=10, early_stop=True),
     PGD(Linf(0.5), steps=2, bounds=(-1.0, 1.0)),
     FGSM(Linf(0.1), targeted=True),
 ]
