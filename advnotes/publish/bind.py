@@ -10,6 +10,7 @@ from pathlib import Path
 
 from advnotes.publish.chapters import LAPTOP, build, made
 from advnotes.publish.lines import content
+from advnotes.publish.moved import lead_on, moved
 from advnotes.publish.render import render, skeleton, tidy
 from advnotes.publish.stage import configure, stage
 from advnotes.publish.stage import describe_figures as describe_figures
@@ -33,8 +34,8 @@ def bind(root: Path, profile: str = "laptop") -> Path:
         ``index.html`` of the site: in ``_build/html`` for the laptop profile, else in ``_build/<profile>/html``.
 
     Raises:
-        ValueError: where ``_toc.yml`` names a page that is not there, a figure has no alt text, or a cell holds
-            two figures with different ones.
+        ValueError: where ``_toc.yml`` names a page that is not there, ``book/moved.yml`` leads to none, a figure has
+            no alt text, or a cell holds two figures with different ones.
         RuntimeError: where Jupyter Book warns, fails, or leaves a page out; the message holds what it said.
     """
     root = root.resolve()
@@ -45,8 +46,9 @@ def bind(root: Path, profile: str = "laptop") -> Path:
         aside.rename(site)
 
     files, config, toc = stage(root, profile), configure(root, profile), root / "_toc.yml"
+    addresses = moved(root)
     others = {"_config.yml": config, "_toc.yml": content(toc), "place": str(work).encode()}
-    inputs = fingerprint(root, files | others)
+    inputs = fingerprint(root, files | others | {"moved": json.dumps(addresses).encode()})
     stamp = site / ".stamp"
     if stamp.is_file() and stamp.read_text() == inputs + contents(site):
         return site / "index.html"
@@ -58,6 +60,7 @@ def bind(root: Path, profile: str = "laptop") -> Path:
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(raw, new)
     tidy(new)
+    lead_on(new, addresses)
     (new / ".stamp").write_text(inputs + contents(new))
     shutil.rmtree(aside, ignore_errors=True)
     if site.exists():
