@@ -55,7 +55,8 @@ class HopSkipJump(NormAttack):
     smaller balls, with :math:`\theta = d^{-2}`.
 
     The model is only called, and of its logits only the class is used: it may round, draw, or run elsewhere. A step
-    takes :math:`B_t` queries of each sample and, for digits, about 20 more. The memory is that of 16 batches.
+    takes :math:`B_t` queries of each sample and, for digits, about 20 more. Sixteen directions are asked about at a
+    time, so that the memory does not grow with :math:`B_t`.
 
     Args:
         steps: how many directions are estimated, one after the other, the paper's T.
