@@ -109,4 +109,4 @@ def test_hopskipjump_finds_points_as_near_with_as_many_queries(threat: Threat) -
     assert here.isfinite().all()
     assert there.isfinite().all()
     assert (here < 0.8 * away.amin(dim=1)).float().mean() > 0.7, "too few steps to compare attacks by"
-    assert 0.85 < float((here / there).log().mean().exp()) < 1.1
+    assert 0.85 < float((here / there).log().mean().exp()) < 1.15  # 0.98 to 1.05 on three seeds
