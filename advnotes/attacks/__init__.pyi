@@ -9,6 +9,7 @@ from .deepfool import DeepFool
 from .eot import EOT
 from .fab import FAB, TargetedFAB
 from .fgsm import FGSM
+from .hopskipjump import HopSkipJump, NoStartWarning
 from .mifgsm import MIFGSM
 from .objective import Classification
 from .only_add import OnlyAdd
@@ -39,7 +40,9 @@ __all__ = [
     "Classification",
     "DeepFool",
     "GridPose",
+    "HopSkipJump",
     "Model",
+    "NoStartWarning",
     "NormAttack",
     "OnlyAdd",
     "Patch",

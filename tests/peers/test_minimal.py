@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from advnotes import L2, Linf, data, zoo
-from advnotes.attacks import FAB, Attack, CarliniWagner, DeepFool
+from advnotes.attacks import FAB, Attack, CarliniWagner, DeepFool, HopSkipJump
 from advnotes.threats import Threat
 
 NORMS: list[Threat] = [L2(float("inf")), Linf(float("inf"))]
@@ -85,3 +85,28 @@ def test_fab_finds_nearer_points_than_their_deepfool(net: str, threat: Threat) -
     assert (here <= 1.02 * there).float().mean() >= 0.9
     both = there.isfinite()
     assert float(here[both].mean()) < 0.95 * float(there[both].mean())
+
+
+@both_norms
+def test_hopskipjump_finds_points_as_near_with_as_many_queries(threat: Threat) -> None:
+    """Both from the same starts; their directions are drawn, so the mean over the digits is compared."""
+    model = zoo.mnist_natural()
+    x, y = digits(model, 8)
+    pool, _ = data.mnist("train", size=200)
+    with torch.no_grad():
+        said = model(pool).argmax(dim=1)
+    away = torch.stack([threat.norm(pool - one) for one in x]).masked_fill(said == y[:, None], torch.inf)
+    here = ours(HopSkipJump(threat, steps=8, directions=60, starts=pool), threat, model, x, y)
+    peer = foolbox.attacks.HopSkipJumpAttack(
+        steps=8, initial_gradient_eval_steps=60, constraint="linf" if isinstance(threat, Linf) else "l2"
+    )
+    torch.manual_seed(0)
+    network, starts, apart = foolbox.PyTorchModel(model, bounds=(0, 1)), pool[away.argmin(dim=1)], []
+    for one in torch.arange(8).split(1):  # theirs divides a direction by the length over the whole batch
+        x_adv: Tensor = peer(network, x[one], y[one], epsilons=None, starting_points=starts[one])[0]
+        apart.append(found(model, threat, x_adv, x[one], y[one]))
+    there = torch.cat(apart)
+    assert here.isfinite().all()
+    assert there.isfinite().all()
+    assert (here < 0.8 * away.amin(dim=1)).float().mean() > 0.7, "too few steps to compare attacks by"
+    assert 0.85 < float((here / there).log().mean().exp()) < 1.15  # 0.98 to 1.05 on three seeds

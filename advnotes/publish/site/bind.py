@@ -11,6 +11,7 @@ from pathlib import Path
 from advnotes.publish.chapters import LAPTOP, build_folder, build_root
 from advnotes.publish.files import read_with_unix_line_ends
 from advnotes.publish.site.jupyter_book import render, skeleton, tidy
+from advnotes.publish.site.moved import lead_on, moved
 from advnotes.publish.site.pages import configure, stage
 
 RENDERERS = ("jupyter-book", "sphinx", "sphinx-book-theme", "pydata-sphinx-theme", "myst-nb")
@@ -32,8 +33,8 @@ def bind(root: Path, profile: str = "laptop") -> Path:
         ``index.html`` of the site: in ``_build/html`` for the laptop profile, else in ``_build/<profile>/html``.
 
     Raises:
-        ValueError: where ``_toc.yml`` names a page that is not there, a figure has no alt text, or a cell holds
-            two figures with different ones.
+        ValueError: where ``_toc.yml`` names a page that is not there, ``book/moved.yml`` leads to none, a figure has
+            no alt text, or a cell holds two figures with different ones.
         RuntimeError: where Jupyter Book warns, fails, or leaves a page out; the message holds what it said.
     """
     root = root.resolve()
@@ -44,8 +45,9 @@ def bind(root: Path, profile: str = "laptop") -> Path:
         aside.rename(site)
 
     files, config, toc = stage(root, profile), configure(root, profile), root / "_toc.yml"
+    addresses = moved(root)
     others = {"_config.yml": config, "_toc.yml": read_with_unix_line_ends(toc), "place": str(work).encode()}
-    inputs = fingerprint(root, files | others)
+    inputs = fingerprint(root, files | others | {"moved": json.dumps(addresses).encode()})
     stamp = site / ".stamp"
     if stamp.is_file() and stamp.read_text() == inputs + contents(site):
         return site / "index.html"
@@ -57,6 +59,7 @@ def bind(root: Path, profile: str = "laptop") -> Path:
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(raw, new)
     tidy(new)
+    lead_on(new, addresses)
     (new / ".stamp").write_text(inputs + contents(new))
     shutil.rmtree(aside, ignore_errors=True)
     if site.exists():

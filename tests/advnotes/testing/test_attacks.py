@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from advnotes.attacks import FGSM, PGD, NormAttack
+from advnotes.attacks import FGSM, PGD, HopSkipJump, NormAttack
 from advnotes.identity import modules
 from advnotes.nets import mlp
 from advnotes.testing import check_attack
@@ -26,7 +26,11 @@ OPTIONS = [
         PGD(threat, steps=2, precision=torch.bfloat16),
         PGD(replace(threat, eps=threat.eps * torch.linspace(0.5, 1, 6)), steps=2),
     )
-] + [PGD(Linf(0.5), steps=2, bounds=(-1.0, 1.0)), FGSM(Linf(0.1), targeted=True)]
+] + [
+    HopSkipJump(Linf(0.3), steps=2, directions=10, early_stop=True),
+    PGD(Linf(0.5), steps=2, bounds=(-1.0, 1.0)),
+    FGSM(Linf(0.1), targeted=True),
+]
 
 
 def quick(attack: NormAttack) -> NormAttack:

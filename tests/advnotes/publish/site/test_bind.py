@@ -72,6 +72,7 @@ def write_book(root: Path) -> None:
         "# How to read\n\n## Claims and verdicts\n\nThey are told apart.\n"
     )
     (root / "book/profiles/smoke.yml").write_text("{}")
+    (root / "book/moved.yml").write_text("part/old: part/one\n")
     nbformat.write(chapter(tags=("landing",)), root / "book/part/one.ipynb")
     nbformat.write(chapter(figure(), tags=("landing",)), root / "_build/laptop/book/part/one.ipynb")
 
@@ -117,6 +118,11 @@ def test_the_download_has_the_outputs(book: Path) -> None:
 def test_index_leads_to_the_first_page(book: Path) -> None:
     (link,) = page(book, "index.html").select("a")
     assert link["href"] == "book/intro.html"
+
+
+def test_an_old_address_leads_to_the_new_one(book: Path) -> None:
+    (link,) = page(book, "book/part/old.html").select("a")
+    assert link["href"] == "one.html"
 
 
 def test_only_what_pages_use_of_mathjax_is_kept(book: Path) -> None:
