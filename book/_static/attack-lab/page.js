@@ -18,8 +18,8 @@
   const slider = (id, name, text) => `<div class="lab-slider" data-row="${name}"><label for="${id}-${name}">${text}</label>
     <input type="range" id="${id}-${name}" data-slider="${name}"><output for="${id}-${name}"></output></div>`;
 
-  const picture = (name, text, key = "") => `<figure><canvas role="img" width="280" height="280" data-picture="${name}"
-    ></canvas><figcaption><b>${text}</b> <span data-caption="${name}"></span></figcaption>${key}</figure>`;
+  const picture = (name, text, key = "") => `<div class="lab-picture"><canvas role="img" width="280" height="280"
+    data-picture="${name}" aria-label=""></canvas><p><b>${text}</b> <span data-caption="${name}"></span></p>${key}</div>`;
 
   const classes = Array.from({ length: lab.CLASSES }, (_, k) => `<option>${k}</option>`).join("");
 
