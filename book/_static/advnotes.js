@@ -69,7 +69,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const style = Object.assign(document.createElement("link"), { rel: "stylesheet" });
   style.href = new URL("attack-lab/lab.css", scripts);
   document.head.append(style);
-  for (const name of ["network", "attacks", "digits", "words", "pictures", "pad", "page", "lab"]) {
+  for (const name of ["network", "attacks", "digits", "words", "pictures", "pad", "page", "view", "lab"]) {
     const script = Object.assign(document.createElement("script"), { async: false });
     script.src = new URL(`attack-lab/${name}.js`, scripts);
     document.head.append(script);

@@ -17,8 +17,8 @@
 
   const scaled = (values, factor) => values.map((value) => value * factor);
 
-  // Each threat: the norm; the nearest point of the ball; the direction of norm 1 in which the loss rises most; and a
-  // random point of the ball of radius 1.
+  // Each threat: the norm; the nearest point of the ball; the direction of norm 1 in which the loss rises
+  // most; and a random point of the ball of radius 1.
   const THREATS = {
     linf: {
       norm: largest,
@@ -52,18 +52,22 @@
         if (sum(sizes) <= eps) return delta;
         let total = 0;
         let threshold = 0;
-        [...sizes].sort((a, b) => b - a).forEach((size, rank) => {
-          total += size;
-          const next = (total - eps) / (rank + 1);
-          if (size > next) threshold = next;
-        });
+        [...sizes]
+          .sort((a, b) => b - a)
+          .forEach((size, rank) => {
+            total += size;
+            const next = (total - eps) / (rank + 1);
+            if (size > next) threshold = next;
+          });
         return delta.map((value) => Math.sign(value) * Math.max(Math.abs(value) - threshold, 0));
       },
       // The strongest percent of the pixels, all by the same amount.
       steepest: (gradient, point) => {
         const free = movable(gradient, point);
         const strongest = [...free.keys()].sort((a, b) => Math.abs(free[b]) - Math.abs(free[a]));
-        const moved = strongest.slice(0, Math.max(1, Math.round(0.01 * free.length))).filter((i) => free[i] !== 0);
+        const moved = strongest
+          .slice(0, Math.max(1, Math.round(0.01 * free.length)))
+          .filter((i) => free[i] !== 0);
         const direction = new Float64Array(free.length);
         for (const i of moved) direction[i] = Math.sign(free[i]) / moved.length;
         return direction;
@@ -83,8 +87,8 @@
      * @param network what is attacked
      * @param x the digit, 784 numbers in [0, 1]
      * @param y the true class
-     * @param settings threat: a key of THREATS; eps: its size; stepSize: in the same unit; start: null, or a point of the
-     *     ball of radius 1 from which to begin
+     * @param settings threat: a key of THREATS; eps: its size; stepSize: in the same unit; start: null, or
+     *     a point of the ball of radius 1 from which to begin
      */
     constructor(network, x, y, { threat, eps, stepSize, start }) {
       Object.assign(this, { network, x, y, eps, stepSize, threat: THREATS[threat] });

@@ -1,14 +1,15 @@
-// The attack lab itself: its controls, and what they do. A lab is made of each <div class="advnotes-attack-lab">.
+// The attack lab itself: its controls, and what they do. One for each <div class="advnotes-attack-lab">.
 //
-// Its attributes: data-form="small" has stored digits only, and neither threats nor methods to choose from; data-digit
-// (a test digit's index), data-network, data-method, data-threat and data-eps say how it begins.
+// Its attributes: data-form="small" has stored digits only, and neither threats nor methods to choose from;
+// data-digit (a test digit's index), data-network, data-method, data-threat and data-eps say how it begins.
 
 (() => {
   const lab = window.AdvnotesLab;
   const { RUN } = lab;
-  const SIZES = { linf: [0.01, 0.5, 0.01, 0.3], l2: [0.1, 6, 0.1, 2.5], l1: [1, 60, 1, 20] }; // least, most, step, first
+  // The sizes of each threat: the least, the most, the slider's step, and the first.
+  const SIZES = { linf: [0.01, 0.5, 0.01, 0.3], l2: [0.1, 6, 0.1, 2.5], l1: [1, 60, 1, 20] };
   const SHARES = [1 / 80, 1 / 40, 1 / 20, 1 / 10, 1 / 5, 1 / 2, 1, 2]; // of eps, as in the chapter on PGD
-  const MOST = 200; // steps: more change nothing
+  const MOST = 60; // steps: more change little, and all are computed again where a slider moves
   const PAUSE = 160; // milliseconds between two steps of a run
   const CALM = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -20,7 +21,7 @@
     packed[name] = network;
   };
 
-  /** The network of that name; its weights are a script, since a page opened from the disk may not fetch a file. */
+  /** The network of that name; its weights are a script, since a page from the disk may not fetch a file. */
   function load(name) {
     loaded[name] ??= new Promise((resolve, reject) => {
       const script = document.createElement("script");
@@ -52,7 +53,10 @@
       this.wire();
       this.take(this.settings.digit);
       this.showSliders();
-      const wanted = form === "small" ? [network] : [network, ...Object.keys(lab.NETWORKS).filter((name) => name !== network)];
+      const wanted =
+        form === "small"
+          ? [network]
+          : [network, ...Object.keys(lab.NETWORKS).filter((name) => name !== network)];
       for (const name of wanted) this.use(name);
     }
 
@@ -65,7 +69,10 @@
         return;
       }
       this.renew();
-      if (name === this.settings.network) this.tell(lab.lastStep(this));
+      if (name !== this.network) return;
+      if (this.pad?.strokes.length)
+        this.pad.changed(true); // drawn before there was a network to read it
+      else this.tell(lab.lastStep(this));
     }
 
     get attack() {
@@ -84,9 +91,11 @@
         input.addEventListener("input", () => this.slide(input));
         input.addEventListener("change", () => this.tellAgain());
       }
-      for (const button of this.all("[data-do]")) button.addEventListener("click", () => this[button.dataset.do]());
+      for (const button of this.all("[data-do]"))
+        button.addEventListener("click", () => this[button.dataset.do]());
       this.find("[data-start]").addEventListener("change", () => this.reset());
-      for (const [n, canvas] of this.all(".lab-thumb canvas").entries()) lab.paint(canvas, pixels(lab.digits[n]));
+      for (const [n, canvas] of this.all(".lab-thumb canvas").entries())
+        lab.paint(canvas, pixels(lab.digits[n]));
       const truth = this.find("[data-truth]");
       truth?.addEventListener("change", () => {
         this.y = Number(truth.value);
@@ -104,6 +113,7 @@
 
     /** Take one of the stored digits. */
     take(index) {
+      this.settings.digit = index;
       this.digit = lab.digits.find((digit) => digit.index === index);
       this.x = pixels(this.digit);
       this.y = this.digit.label;
@@ -115,13 +125,14 @@
       }
     }
 
-    /** Take what was drawn; with nothing drawn, the first stored digit again. */
+    /** Take what was drawn; with nothing drawn, the stored digit from before. */
     draw(x, lifted) {
       const network = this.networks[this.network];
+      if (!network) return;
       this.pause();
       this.steps = 0;
-      if (x === null || !network) {
-        this.take(lab.digits[0].index);
+      if (x === null) {
+        this.take(this.settings.digit);
       } else {
         this.digit = null;
         this.x = x;
@@ -132,7 +143,7 @@
       }
       this.later();
       if (!lifted) return;
-      if (this.digit) this.tell(`The pad is empty; here is the stored ${this.y}.`);
+      if (this.digit) this.tell(`The pad is empty: back to the stored ${this.y}.`);
       else this.tell(`Drawn. The network reads ${this.y}. If that is not what you drew, say what it is.`);
     }
 
@@ -185,7 +196,11 @@
       if (!this.attack) return;
       const most = this.settings.method === "fgsm" ? 1 : MOST;
       if (this.steps >= most) {
-        this.tell(most === 1 ? "FGSM has taken its one step. Change ε, or reset." : `${MOST} steps are enough. Reset.`);
+        this.tell(
+          most === 1
+            ? "FGSM has taken its one step. Change ε, or reset."
+            : `${MOST} steps are enough. Reset.`,
+        );
         return;
       }
       this.steps += 1;
@@ -206,7 +221,7 @@
         this.tellAgain();
       } else {
         this.find('[data-do="run"]').textContent = "Pause";
-        // The sentences of a run follow each other too fast to be read aloud: the last one is, when it is no longer busy.
+        // The sentences of a run come too fast to be read aloud: the last one is, when it is no longer busy.
         this.find(".lab-told").setAttribute("aria-busy", "true");
         this.timer = setInterval(() => {
           this.advance();
@@ -230,7 +245,7 @@
       this.tellAgain();
     }
 
-    /** Bring the attacks to where the settings and the number of steps say: on from where they are, or from the start. */
+    /** Bring the attacks to where the settings and the number of steps say: from where they are, or anew. */
     renew() {
       const { threat, method, start } = this.settings;
       const eps = this.sizes[threat];
@@ -243,7 +258,7 @@
         if (!kept) this.attacks[name] = new lab.Attack(network, this.x, this.y, wanted);
         while (this.attacks[name].steps < this.steps) this.attacks[name].step();
       }
-      this.show();
+      if (this.attack) lab.show(this);
     }
 
     /** Renew at the next frame: a slider moves, and a pen draws, faster than attacks can be computed. */
@@ -272,7 +287,8 @@
       const [size, share] = [this.find('[data-slider="eps"]'), this.find('[data-slider="share"]')];
       Object.assign(size, { min: least, max: most, step, value: eps });
       Object.assign(share, { min: 0, max: SHARES.length - 1, step: 1, value: SHARES.indexOf(this.share) });
-      const part = this.share < 1 ? `ε/${Math.round(1 / this.share)}` : this.share === 1 ? "ε" : `${this.share} ε`;
+      const part =
+        this.share < 1 ? `ε/${Math.round(1 / this.share)}` : this.share === 1 ? "ε" : `${this.share} ε`;
       size.nextElementSibling.textContent = lab.size(eps);
       share.nextElementSibling.textContent = `${part} = ${lab.size(this.share * eps)}`;
       share.setAttribute("aria-valuetext", share.nextElementSibling.textContent);
@@ -280,47 +296,11 @@
       this.find('[data-do="run"]').hidden = method === "fgsm";
       this.find('[data-do="step"]').textContent = method === "fgsm" ? "Take the step" : "Step";
     }
-
-    show() {
-      const { attack, x, y } = this;
-      if (!attack) return;
-      const before = attack.network.look(x, y);
-      const { now } = attack;
-      const delta = lab.minus(now.point, x);
-      const most = delta.reduce((top, value) => Math.max(top, Math.abs(value)), 0);
-      const span = this.settings.threat === "linf" ? attack.eps : most || 1;
-      const read = ({ said, probabilities }) => `read as ${said} (${lab.percent(probabilities[said])})`;
-      this.picture("before", read(before), `The digit ${y}, ${read(before)}.`);
-      this.picture("change", `at most ${lab.size(most)} a pixel`, `The change: at most ${lab.size(most)} a pixel. Red adds ink, blue takes it.`);
-      this.picture("after", read(now), `The changed digit, ${read(now)}.`);
-      lab.paint(this.find('[data-picture="before"]'), x);
-      lab.paint(this.find('[data-picture="after"]'), now.point);
-      lab.paintChange(this.find('[data-picture="change"]'), delta, span);
-      this.find('[data-picture="after"]').classList.toggle("lab-fooled", now.said !== y);
-      const [takes, adds] = this.all(".lab-key span");
-      takes.textContent = `−${lab.size(span)} takes ink`;
-      adds.textContent = `adds ink +${lab.size(span)}`;
-      this.bars.show(before, now, y);
-      const [name] = Object.keys(this.attacks).filter((other) => other !== this.network);
-      lab.drawLoss(this.find(".lab-loss"), attack, this.attacks[name], this.settings.method === "fgsm" ? 1 : 10);
-      this.find("[data-other]").textContent = name ? `, dashed: the ${name} network` : "";
-      this.find("tbody").innerHTML = attack.points
-        .map(
-          ({ loss, said, probabilities, norm }, step) => `<tr><td>${step}</td><td>${lab.nats(loss)}</td>
-            <td>${said} (${lab.percent(probabilities[said])})</td><td>${lab.percent(probabilities[y])}</td>
-            <td>${lab.size(norm)}</td></tr>`,
-        )
-        .join("");
-      this.find("pre").textContent = lab.python(this);
-    }
-
-    picture(name, caption, description) {
-      this.find(`[data-caption="${name}"]`).textContent = caption;
-      this.find(`[data-picture="${name}"]`).setAttribute("aria-label", description);
-    }
   }
 
   const pixels = ({ pixels: text }) => Float64Array.from(lab.bytes(text), (byte) => byte / 255);
 
-  lab.labs = [...document.querySelectorAll(".advnotes-attack-lab")].map((root, number) => new Lab(root, number + 1));
+  lab.labs = [...document.querySelectorAll(".advnotes-attack-lab")].map(
+    (root, number) => new Lab(root, number + 1),
+  );
 })();

@@ -1,4 +1,4 @@
-// The attack lab's drawing pad: strokes by pointer, touch or keyboard, and the digit that a network is shown of them.
+// The attack lab's drawing pad: strokes by mouse, finger or keyboard, and the digit that is made of them.
 
 (() => {
   const lab = window.AdvnotesLab;
@@ -11,7 +11,9 @@
   /** How far a point is from the straight line between two others. */
   function distance(x, y, [ax, ay], [bx, by]) {
     const length = (bx - ax) ** 2 + (by - ay) ** 2;
-    const along = length ? Math.min(Math.max(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length, 0), 1) : 0;
+    const along = length
+      ? Math.min(Math.max(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length, 0), 1)
+      : 0;
     return Math.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay));
   }
 
@@ -52,7 +54,7 @@
   class Pad {
     /**
      * @param canvas where to draw
-     * @param told.drawn called with the digit, or null, when a stroke has grown; and with whether the pen has been lifted
+     * @param told.drawn called with the digit, or null, when a stroke has grown; and whether the pen was lifted
      * @param told.pen called with a sentence on where the keyboard's pen is
      */
     constructor(canvas, told) {
@@ -60,7 +62,8 @@
       canvas.width = canvas.height = SIDE * ZOOM;
       canvas.addEventListener("pointerdown", (event) => this.press(event));
       canvas.addEventListener("pointermove", (event) => this.drag(event));
-      for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => this.lift(event));
+      for (const end of ["pointerup", "pointercancel"])
+        canvas.addEventListener(end, (event) => this.lift(event));
       canvas.addEventListener("keydown", (event) => this.key(event));
       for (const name of ["focus", "blur"]) canvas.addEventListener(name, () => this.paint());
       this.paint();
@@ -98,7 +101,9 @@
         const far = event.shiftKey ? 4 : 1;
         this.cursor = this.cursor.map((at, axis) => Math.min(Math.max(at + far * way[axis], 0), SIDE - 1));
         if (this.down) this.strokes.at(-1).push(this.pen());
-        this.told.pen(`Row ${this.cursor[1] + 1}, column ${this.cursor[0] + 1}, pen ${this.down ? "down" : "up"}.`);
+        this.told.pen(
+          `Row ${this.cursor[1] + 1}, column ${this.cursor[0] + 1}, pen ${this.down ? "down" : "up"}.`,
+        );
         if (this.down) this.changed(false);
       } else if (event.key === " " || event.key === "Enter") {
         this.down = !this.down;

@@ -1,4 +1,4 @@
-// What the attack lab shows: pictures of 28x28 pixels, the ten probabilities as bars, the loss by step as a line.
+// What the attack lab shows: pictures of 28x28 pixels, ten probabilities as bars, the loss by step as a line.
 
 (() => {
   const lab = window.AdvnotesLab;
@@ -43,7 +43,8 @@
         const row = document.createElement("div");
         row.className = "lab-bar";
         row.innerHTML = `<span class="lab-bar-class">${k}</span>
-          <span class="lab-bar-track"><span class="lab-bar-fill"></span><span class="lab-bar-before"></span></span>
+          <span class="lab-bar-track"><span class="lab-bar-fill"></span>
+          <span class="lab-bar-before"></span></span>
           <span class="lab-bar-share"></span>`;
         box.append(row);
         return row;
@@ -62,7 +63,10 @@
       });
       const order = [...now.probabilities.keys()].sort((a, b) => now.probabilities[b] - now.probabilities[a]);
       const named = order.slice(0, 3).map((k) => `${k} ${lab.percent(now.probabilities[k])}`);
-      this.box.setAttribute("aria-label", `Probabilities, the likeliest first: ${named.join(", ")}. The true class is ${y}.`);
+      this.box.setAttribute(
+        "aria-label",
+        `Probabilities, the likeliest first: ${named.join(", ")}. The true class is ${y}.`,
+      );
     }
   }
 
@@ -74,7 +78,7 @@
     return [1, 2, 5, 10].map((factor) => factor * power).find((size) => range / size <= 5);
   }
 
-  /** The loss against the step, over at least so many: the network that is looked at in colour, the other one dashed. */
+  /** The loss against the step, over at least so many: in colour the attack's, dashed the other's. */
   function drawLoss(svg, attack, other, least) {
     const ways = [attack, other].filter(Boolean).map(({ points }) => points);
     const last = Math.max(attack.steps, least);
@@ -84,16 +88,22 @@
     const x = (step) => LEFT + ((WIDTH - LEFT - RIGHT) * step) / last;
     const y = (loss) => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * loss) / top;
     const label = (text, px, py, anchor) => element("text", { x: px, y: py, "text-anchor": anchor }, text);
-    const line = (points) => points.map(({ loss }, step) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" ");
+    const line = (points) =>
+      points.map(({ loss }, step) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" ");
     const parts = [];
     for (let loss = 0; loss <= top; loss += gap(top)) {
-      parts.push(element("line", { class: "lab-grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(loss), y2: y(loss) }));
+      parts.push(
+        element("line", { class: "lab-grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(loss), y2: y(loss) }),
+      );
       parts.push(label(String(Number(loss.toFixed(2))), LEFT - 6, y(loss) + 4, "end"));
     }
     const each = Math.max(Math.ceil(gap(last)), 1);
-    for (let step = 0; step <= last; step += each) parts.push(label(String(step), x(step), HEIGHT - BOTTOM + 16, "middle"));
+    for (let step = 0; step <= last; step += each)
+      parts.push(label(String(step), x(step), HEIGHT - BOTTOM + 16, "middle"));
     parts.push(label("step", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "middle"));
-    parts.push(element("line", { class: "lab-guess", x1: LEFT, x2: WIDTH - RIGHT, y1: y(guess), y2: y(guess) }));
+    parts.push(
+      element("line", { class: "lab-guess", x1: LEFT, x2: WIDTH - RIGHT, y1: y(guess), y2: y(guess) }),
+    );
     parts.push(label("a guess among ten", WIDTH - RIGHT, y(guess) - 4, "end"));
     if (other) parts.push(element("polyline", { class: "lab-line-other", points: line(other.points) }));
     parts.push(element("polyline", { class: "lab-line", points: line(attack.points) }));
@@ -106,7 +116,8 @@
     const fooled = attack.points.findIndex(({ said }) => said !== attack.y);
     svg.setAttribute(
       "aria-label",
-      `Loss by step: ${lab.nats(attack.points[0].loss)} at step 0, ${lab.nats(attack.now.loss)} at step ${attack.steps}. ` +
+      `Loss by step: ${lab.nats(attack.points[0].loss)} at step 0, ` +
+        `${lab.nats(attack.now.loss)} at step ${attack.steps}. ` +
         (fooled < 0 ? "The network is not fooled." : `First fooled at step ${fooled}.`),
     );
   }

@@ -1,4 +1,4 @@
-// The attack lab's sentences and numbers: what happened, for everybody and aloud, and the same attack in Python.
+// The attack lab's sentences and numbers: what happened, in words, and the same attack in Python.
 
 (() => {
   const lab = window.AdvnotesLab;
@@ -40,9 +40,14 @@
     }
     const before = points[steps - 1];
     const [was, is] = [nats(before.loss), nats(now.loss)];
-    const change = was === is ? `stays at ${is}` : `${now.loss > before.loss ? "rises" : "falls"} from ${was} to ${is}`;
+    const change =
+      was === is ? `stays at ${is}` : `${now.loss > before.loss ? "rises" : "falls"} from ${was} to ${is}`;
     const first = now.said !== y && points.slice(0, steps).every(({ said }) => said === y);
-    const turn = first ? " The network is fooled: it" : now.said !== y ? " It is still fooled: it" : " The network";
+    const turn = first
+      ? " The network is fooled: it"
+      : now.said !== y
+        ? " It is still fooled: it"
+        : " The network";
     return `Step ${steps}: the loss ${change}.${turn} ${reading(now, y)}. ${spent}`;
   }
 
