@@ -54,7 +54,7 @@
   class Pad {
     /**
      * @param canvas where to draw
-     * @param told.drawn called with the digit, or null, when a stroke has grown; and whether the pen was lifted
+     * @param told.drawn called with the digit, or null, when a stroke has grown; and if the pen was lifted
      * @param told.pen called with a sentence on where the keyboard's pen is
      */
     constructor(canvas, told) {
