@@ -55,3 +55,19 @@ document.addEventListener("DOMContentLoaded", () => {
     box.addEventListener("change", apply);
   }
 });
+
+// The attack lab, on pages that have one: scripts one after the other, as they stand on each other.
+const scripts = document.currentScript.src;
+document.addEventListener("DOMContentLoaded", () => {
+  if (!document.querySelector(".advnotes-attack-lab")) {
+    return;
+  }
+  const style = Object.assign(document.createElement("link"), { rel: "stylesheet" });
+  style.href = new URL("attack-lab/lab.css", scripts);
+  document.head.append(style);
+  for (const name of ["network", "attacks", "digits", "words", "pictures", "pad", "page", "view", "lab"]) {
+    const script = Object.assign(document.createElement("script"), { async: false });
+    script.src = new URL(`attack-lab/${name}.js`, scripts);
+    document.head.append(script);
+  }
+});

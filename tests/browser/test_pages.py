@@ -84,3 +84,33 @@ def test_a_folded_solution_opens(page: Page, site: Path) -> None:
     expect(code).not_to_be_visible()
     folded.locator("summary").click()
     expect(code).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("name", "small", "method"),
+    [("attack-lab", False, "pgd"), ("attacks/fgsm", True, "fgsm"), ("attacks/pgd", True, "pgd")],
+)
+def test_the_attack_lab_runs_in_its_pages(
+    page: Page, site: Path, name: str, small: bool, method: str
+) -> None:
+    page.goto((site / "book" / f"{name}.html").as_uri())
+    lab, told = page.locator(".advnotes-attack-lab"), page.locator(".lab-told")
+    expect(told).to_contain_text("The network reads")
+    expect(lab.locator(".lab-pad")).to_have_count(0 if small else 1)
+    expect(lab.locator('[data-setting="method"]:checked')).to_have_value(method)
+    lab.locator('[data-do="step"]').click()
+    expect(told).to_have_text(re.compile("^Step 1: the loss "))
+
+
+def test_the_attack_lab_is_linked_and_fits_its_page(page: Page, site: Path) -> None:
+    size = {}
+    page.on("request", lambda request: size.update({request.url: (site / request.url.split("/html/")[-1])}))
+    page.goto((site / "book" / "intro.html").as_uri())
+    assert not [url for url in size if "attack-lab" in url]
+    page.locator(".advnotes-doors .sd-card", has_text="Play").click()
+    page.wait_for_url("**/attack-lab.html")
+    expect(page.locator(".lab-told")).to_contain_text("The network reads")
+    expect(page.locator("[data-other]")).not_to_be_empty()  # the other network has come too
+    own = [path for url, path in size.items() if "attack-lab" in url]
+    assert len(own) == 13
+    assert sum(path.stat().st_size for path in own) < 1_500_000
