@@ -154,7 +154,12 @@ def add_header(notebook: Any, chapter: Chapter, known: Mapping[str, Frame], seco
 def header(chapter: Chapter, frame: Frame, known: Mapping[str, Frame], seconds: float | None) -> str:
     """A chapter's frame in Markdown."""
     here = posixpath.dirname(chapter.name)
-    needs = [f"[{known[need].short}]({posixpath.relpath(need, here)}.ipynb)" for need in frame.needs]
+    order = list(known)  # the book's: by subject, so that a chapter may need one of a later part
+    needs = [
+        f"[{known[need].short}]({posixpath.relpath(need, here)}.ipynb)"
+        + (" (further on)" if order.index(need) > order.index(chapter.name) else "")
+        for need in frame.needs
+    ]
     if not needs:
         needs = [f"[the basics]({posixpath.relpath('start-here', here)}.md)"]
     needs += [f"{{term}}`{notion}`" for notion in frame.notions]
