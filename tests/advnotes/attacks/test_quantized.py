@@ -25,6 +25,18 @@ def saved(x: torch.Tensor) -> torch.Tensor:
     return (x * 255).round().to(torch.uint8).float() / 255
 
 
+def test_a_sample_alone_is_carried_as_far_over_the_boundary_as_among_others(digits):
+    net, x, y = digits
+    attack, seeds = Quantized(DeepFool(L2(INF))), torch.arange(len(x))
+    together = attack(net, x, y, seeds)
+    (lost,) = (net(saved(DeepFool(L2(INF))(net, x, y, seeds))).argmax(1) == y).nonzero(as_tuple=True)
+    assert len(lost) >= 3  # rounding alone brings them back
+    for row in lost[:3]:
+        alone = attack(net, x[row, None], y[row, None], seeds[row, None])
+        torch.testing.assert_close(alone[0], together[row])
+        assert net(saved(alone)).argmax(1) != y[row]
+
+
 @pytest.mark.parametrize("attack", [DeepFool(L2(INF)), FAB(L2(INF), steps=5)], ids=lambda a: type(a).__name__)
 def test_points_at_the_boundary_survive(digits, attack):
     net, x, y = digits

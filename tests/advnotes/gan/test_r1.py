@@ -136,6 +136,7 @@ def test_the_turn_counter_goes_on_where_a_checkpoint_stopped() -> None:
     resumed = game(every=3)
     resumed.load_state_dict(half.state_dict())
     assert losses(resumed, real, 2) == whole[4:]
+    assert resumed.moves.dtype == torch.int64  # as a float it would stop counting
 
 
 @pytest.mark.parametrize("options", [{"gamma": -1.0}, {"every": 0}, {"samples": 0}])

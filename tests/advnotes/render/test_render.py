@@ -42,6 +42,12 @@ def test_a_card_that_fills_the_view_is_its_texture():
     torch.testing.assert_close(picture[0], texture)
 
 
+def test_a_card_without_a_back_shows_its_front_mirrored_from_behind():
+    texture = colours(1, 32)[0]
+    picture = Scene(card(texture, size=(2.0, 2.0)), GREY, ambient=1.0)(pose(180, 0, 0, 0, 0, NEAR))
+    torch.testing.assert_close(picture[0], texture.flip(2))
+
+
 @pytest.mark.parametrize(("roll", "turns"), [(90.0, -1), (180.0, 2), (-90.0, 1)])
 def test_roll_turns_the_picture_clockwise(roll, turns):
     texture = colours(1, 32)[0]

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import nbformat
+import pytest
 from bs4 import BeautifulSoup
 
 from advnotes.publish.scorecard.collect import scorecard
@@ -38,6 +39,15 @@ def test_the_page_has_a_row_for_each_claim_and_a_dot_for_each_value(book: Any) -
     assert x.a["href"] == "a/one.html#claim-x"
     assert "number reproduced" in x.text
     assert "book, 2026-11-21" in x.text
+
+
+def test_dots_lie_in_the_drawing_in_the_order_and_at_the_distances_of_their_values(book: Any) -> None:
+    book.add("a/one")
+    executed(book, "a/one", claim("x", measured=(0.9, 0.92, 0.98)))
+    (drawing,) = tables(markdown(scorecard(book.root))).select("svg.advnotes-runs")
+    first, second, third = (float(dot["cx"]) for dot in drawing.select("circle"))
+    assert 0 < first < second < third < float(drawing["width"])
+    assert (third - second) / (second - first) == pytest.approx(3, rel=0.05)
 
 
 def test_statements_are_shown_as_they_are(book: Any) -> None:

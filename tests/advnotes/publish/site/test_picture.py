@@ -48,6 +48,8 @@ def test_no_two_boxes_meet_and_every_line_leads_to_the_right(wanted: dict[str, l
     for layer in {place.layer for place in at.values()}:
         rows = sorted(place.row for place in at.values() if place.layer == layer)
         assert all((below - above) * ROW > HEIGHT for above, below in pairwise(rows))
+        heights = sorted(place.y for place in at.values() if place.layer == layer)
+        assert all(below - above > HEIGHT for above, below in pairwise(heights))
 
 
 def drawn() -> BeautifulSoup:
