@@ -13,8 +13,8 @@ import pytest
 from advnotes.publish.chapters import Chapter, chapters, pages
 from advnotes.publish.site.frames import LINES, WORDS, frames
 from advnotes.publish.site.glossary import USED, glossary_terms
-from advnotes.publish.site.paths import LINK, clock, learning_paths, minutes_of_pages
 from advnotes.publish.site.pages import stage
+from advnotes.publish.site.paths import LINK, clock, learning_paths, minutes_of_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = chapters(ROOT)
@@ -58,8 +58,13 @@ def test_what_a_chapter_needs_comes_before_it_in_the_contents_or_is_marked() -> 
         page = staged()[f"book/{name}.ipynb"]
         for need in frame.needs:
             later = order.index(need) > order.index(name)
-            assert later == (f"{FRAMES[need].short}]({posixpath.relpath(need, name.split('/')[0])}.ipynb) (further on)" in page)
-            assert not later or need.split("/")[0] != name.split("/")[0], f"{name} needs {need} of its own part"
+            assert later == (
+                f"{FRAMES[need].short}]({posixpath.relpath(need, name.split('/')[0])}.ipynb) (further on)"
+                in page
+            )
+            assert not later or need.split("/")[0] != name.split("/")[0], (
+                f"{name} needs {need} of its own part"
+            )
 
 
 def test_a_chapter_is_at_least_as_hard_as_what_it_needs_of_its_own_part() -> None:

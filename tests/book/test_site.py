@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from functools import cache
 from pathlib import Path
@@ -84,7 +83,10 @@ def test_every_picture_in_a_text_says_what_it_shows(site: Path) -> None:
         for page, image in pictures
         if len(image.get("alt", "")) < 15
         or image["alt"].endswith(".png")
-        or ("described in its caption" in image["alt"] and len(image.find_parent("figure").figcaption.text) < 15)
+        or (
+            "described in its caption" in image["alt"]
+            and len(image.find_parent("figure").figcaption.text) < 15
+        )
     ]
     assert silent == []
 

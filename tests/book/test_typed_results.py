@@ -5,6 +5,7 @@ from typing import Any
 
 import nbformat
 import pytest
+
 from tests.book.typed_results import typed_results
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -27,7 +27,8 @@ RESULT = re.compile(
 )
 OURS = re.compile(r"\b(?:ours?|here|we (?:get|find|found|see|saw|measured?|have))\b", re.IGNORECASE)
 SEEDS = re.compile(
-    rf"(?P<count>{NUMBER})\s+(?P<of>of (?:the )?{NUMBER}\s+)?seeds?\b|\bseeds? (?P<which>\d+)\b", re.IGNORECASE
+    rf"(?P<count>{NUMBER})\s+(?P<of>of (?:the )?{NUMBER}\s+)?seeds?\b|\bseeds? (?P<which>\d+)\b",
+    re.IGNORECASE,
 )
 FOLD = ":::{dropdown} Tried beside this page"  # what was tried and is not computed on the page is told here alone
 SHOWN = ("plots.show", "claim(", "tell(")

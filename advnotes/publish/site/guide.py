@@ -1,4 +1,4 @@
-"""What is put into the pages for a reader who looks for the way: frames of chapters, links to words, paths."""
+"""What is put into the pages for a reader who looks for the way: frames, links to words, names of folds, paths."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from advnotes.publish.chapters import Chapter
+from advnotes.publish.site.folds import name_folds
 from advnotes.publish.site.frames import add_header, frames, seconds_of_running
 from advnotes.publish.site.glossary import glossary_terms, link_terms
+from advnotes.publish.site.one_sheet import one_sheet
 from advnotes.publish.site.paths import start_page
 
-GLOSSARY, START = "book/glossary.md", "book/start-here.md"
+GLOSSARY, START, SHEET = "book/glossary.md", "book/start-here.md", "book/one-sheet.md"
 
 
 class Guide:
     """Made once for a book, from its notebooks and from the pages that it has.
 
-    Without a page of words no word is linked, and without a page of paths none is filled in.
+    Without a page of words no word is linked, and without a page of paths, or of what to remember, none is filled in.
 
     Args:
         root: the top of the repository.
@@ -25,16 +27,19 @@ class Guide:
     """
 
     def __init__(self, root: Path, pages: Mapping[str, bytes]) -> None:
-        self.root, self.start = root, pages.get(START)
+        self.root = root
+        self.filled = {START: start_page, SHEET: one_sheet}
+        self.given = {name: pages[name].decode() for name in self.filled if name in pages}
         self.frames, self.seconds = frames(root), seconds_of_running(root)
         self.terms = glossary_terms(pages[GLOSSARY].decode()) if GLOSSARY in pages else []
 
     def add_to(self, notebook: Any, chapter: Chapter) -> None:
-        """Link a chapter's words, and put its frame under its title."""
+        """Link a chapter's words, name its folds, and put its frame under its title."""
+        name_folds(notebook)
         if self.terms:
             link_terms(notebook, self.terms)
         add_header(notebook, chapter, self.frames, self.seconds.get(chapter.name))
 
     def pages(self) -> dict[str, bytes]:
         """The pages that are filled in: path -> content."""
-        return {} if self.start is None else {START: start_page(self.start.decode(), self.root).encode()}
+        return {name: self.filled[name](page, self.root).encode() for name, page in self.given.items()}
