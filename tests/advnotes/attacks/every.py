@@ -12,7 +12,6 @@ from advnotes.attacks import (
     AutoAttack,
     CarliniWagner,
     DeepFool,
-    HopSkipJump,
     Square,
     TargetedAPGD,
     TargetedFAB,
@@ -44,8 +43,6 @@ ATTACKS = [
     DeepFool(THREATS[0]),
     DeepFool(THREATS[1]),
     CarliniWagner(THREATS[1], steps=30, searches=5, step_size=0.05),
-    HopSkipJump(THREATS[0], steps=3, directions=20),
-    HopSkipJump(THREATS[1], steps=3, directions=20),
 ]
 
 

@@ -27,7 +27,8 @@ OPTIONS = [
         PGD(replace(threat, eps=threat.eps * torch.linspace(0.5, 1, 6)), steps=2),
     )
 ] + [
-    HopSkipJump(Linf(0.3), steps=2, directions=10, early_stop=True),
+    HopSkipJump(THREATS[0], steps=2, directions=10),
+    HopSkipJump(THREATS[1], steps=2, directions=10, early_stop=True),
     PGD(Linf(0.5), steps=2, bounds=(-1.0, 1.0)),
     FGSM(Linf(0.1), targeted=True),
 ]
