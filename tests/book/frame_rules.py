@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
-MOST_LINES, MOST_IN_A_CELL, BEFORE_THE_PICTURE, REMEMBERED = 200, 30, 2, 5
+MOST_LINES, MOST_IN_A_CELL, BEFORE_THE_PICTURE, REMEMBERED = 200, 20, 2, 5
 
 Cell = Mapping[str, Any]
 
