@@ -99,7 +99,8 @@ class Claim:
         """The claim that :meth:`record` stored."""
         fields = {name: value for name, value in record.items() if name != "verdict"}
         low, high, by, on = (record["bound"][name] for name in ("low", "high", "by", "on"))
-        fields["bound"] = Bound(-math.inf if low is None else low, math.inf if high is None else high, by, on)
+        ends = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+        fields["bound"] = Bound(*ends, by, on)
         return cls(**fields | {name: tuple(fields[name]) for name in ("measured", "seeds")})
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def _batch(batch: object, number: int) -> tuple[Tensor, Tensor]:
     return x, y.long()
 
 
-def check_radius(threat: Threat, count: int) -> None:
+def check_radius(threat: Any, count: int) -> None:
     """Raise ValueError for a threat without a finite radius for every sample."""
     check_threat(threat)
     threat.check_batch(count)

@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 
 from advnotes.publish.site.moved import lead_on, moved
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def write(root: Path, lines: str) -> Path:
