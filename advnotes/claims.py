@@ -98,6 +98,8 @@ class Claim:
     def read(cls, record: dict[str, Any]) -> "Claim":
         """The claim that :meth:`record` stored."""
         fields = {name: value for name, value in record.items() if name != "verdict"}
+        # JSON keeps 10.0 as it was written, which may be 10.
+        fields["number"] = None if record["number"] is None else float(record["number"])
         low, high, by, on = (record["bound"][name] for name in ("low", "high", "by", "on"))
         ends = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
         fields["bound"] = Bound(*ends, by, on)
