@@ -9,10 +9,11 @@ from .deepfool import DeepFool
 from .eot import EOT
 from .fab import FAB, TargetedFAB
 from .fgsm import FGSM
-from .hopskipjump import HopSkipJump, NoStartWarning
+from .hopskipjump import HopSkipJump
 from .mifgsm import MIFGSM
 from .objective import Classification
 from .only_add import OnlyAdd
+from .parts.decisions import NoStartWarning
 from .patch import Patch
 from .pgd import BIM, PGD
 from .pose import AffineAttack, GridPose, Pose, RandomPose

@@ -1,38 +1,28 @@
 """HopSkipJump, an attack that is told nothing but the class: it walks along the decision boundary towards the input."""
 
 import math
-import warnings
-from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.attacks.attack import NormAttack
 from advnotes.attacks.objective import Classification
+from advnotes.attacks.parts.decisions import TRIES, Decide, find_starts, longest_step, to_boundary
 from advnotes.checks import check_counts
 from advnotes.losses import margin_loss
-from advnotes.model_state import Model, prediction
+from advnotes.model_state import Model
 from advnotes.seeds import Source, own_seeds, uniform
 from advnotes.threats import L1, Linf, per_sample, tiny
 
-__all__ = ["HopSkipJump", "NoStartWarning"]
+__all__ = ["HopSkipJump"]
 
-#: How many uniform images are tried as a start.
-TRIES = 100
 #: How many directions of each sample are asked about in one call of the model, whatever the batch.
 TOGETHER = 16
 #: How far beyond the boundary a point is kept, as a share of its distance: on the boundary itself rounding decides.
 BEYOND = 1e-3
-
-#: Which points, one for each of some samples (of those numbers), are adversarial.
-Decide = Callable[[Tensor, Tensor], Tensor]
-
-
-class NoStartWarning(UserWarning):
-    """HopSkipJump found no image to begin from for some samples, and so did not attack them."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +115,11 @@ class HopSkipJump(NormAttack):
         nearest = x.clone()
         distance = x.new_full((len(x),), torch.inf).masked_fill(decide(x, each), 0)
         eps = torch.as_tensor(self.threat.eps).to(distance).expand_as(distance)
-        rows, far = self.begin(objective, x, distance.nonzero().squeeze(1), seeds)
+        rows, far = find_starts(objective, self, x, distance.nonzero().squeeze(1), seeds, self.starts)
         for step in range(1, self.steps + 2):
             if len(rows) == 0:
                 break
-            edge = self.to_boundary(decide, x, rows, far)
+            edge = to_boundary(decide, self.threat, x[rows], rows, far)
             outside = torch.lerp(x[rows], edge, 1 + BEYOND).clamp(*self.bounds)
             point = torch.where(per_sample(decide(outside, rows), edge), outside, edge)
             length = self.threat.norm(point - x[rows])
@@ -141,72 +131,10 @@ class HopSkipJump(NormAttack):
             if step <= self.steps:
                 size = self.threat.norm(far - x[rows]) / x[0].numel()
                 way = self.direction(decide, edge, rows, size, seeds, step)
-                far = self.jump(decide, x, rows, edge, way, step)
+                length = self.threat.norm(edge - x[rows]) / math.sqrt(step)
+                far = longest_step(decide, rows, edge, way, length, self.bounds)
         inside = x + self.threat.project(nearest - x)
         return torch.where(per_sample(distance <= eps, x), nearest, inside).clamp(*self.bounds)
-
-    def begin(
-        self, objective: Classification, x: Tensor, rows: Int[Tensor, " rows"], seeds: Tensor
-    ) -> tuple[Int[Tensor, " begun"], Float[Tensor, "begun ..."]]:
-        """Those of some samples for which an adversarial point is found, and that point."""
-        far, found = x[rows], torch.zeros_like(rows, dtype=torch.bool)
-        if self.starts is not None:
-            far, found = self.nearest_start(self.starts, objective, x[rows], objective.y[rows])
-        lowest, highest = self.bounds
-        for number in range(0 if self.targeted else TRIES):
-            missing = (~found).nonzero().squeeze(1)
-            if len(missing) == 0:
-                break
-            tried = rows[missing]
-            image = uniform(x[tried], x[0].numel(), seeds[tried], number).view_as(x[tried])
-            image = lowest + (highest - lowest) * image.to(x)
-            won = objective.rows(tried)(image)[1]
-            far[missing[won]], found[missing[won]] = image[won], True
-        if not bool(found.all()):
-            warnings.warn(
-                f"no start was found for {int((~found).sum())} of {len(x)} samples, which come back as they are and "
-                "are not more robust for that: pass starts=, images that the model takes for other classes",
-                NoStartWarning,
-                stacklevel=4,
-            )
-        return rows[found], far[found]
-
-    def nearest_start(
-        self, pool: Tensor, objective: Classification, x: Float[Tensor, "rows ..."], y: Int[Tensor, " rows"]
-    ) -> tuple[Float[Tensor, "rows ..."], Bool[Tensor, " rows"]]:
-        """For each sample the nearest image that is adversarial for it, and whether there is one."""
-        if pool.shape[1:] != x.shape[1:] or len(pool) == 0:
-            raise ValueError(
-                f"expected starts of shape [images, {', '.join(map(str, x.shape[1:]))}], like x, got "
-                f"{tuple(pool.shape)}"
-            )
-        pool = pool.detach().to(x).clamp(*self.bounds)
-        said = torch.cat([prediction(objective.model(part)) for part in pool.split(256)])
-        far, found = x.clone(), torch.zeros_like(y, dtype=torch.bool)
-        for number in range(len(x)):
-            won = said == y[number] if self.targeted else said != y[number]
-            length = self.threat.norm(pool - x[number]).masked_fill(~won, torch.inf)
-            far[number], found[number] = pool[length.argmin()], won.any()
-        return far, found
-
-    def to_boundary(
-        self, decide: Decide, x: Tensor, rows: Int[Tensor, " rows"], far: Float[Tensor, "rows ..."]
-    ) -> Float[Tensor, "rows ..."]:
-        r"""Algorithm 1: the end of the way from :math:`x` to an adversarial point at which it begins to be one."""
-        clean = x[rows]
-        low, high = torch.zeros_like(rows, dtype=x.dtype), torch.ones_like(rows, dtype=x.dtype)
-
-        def at(share: Tensor) -> Tensor:
-            if isinstance(self.threat, Linf):
-                limit = per_sample(share * self.threat.norm(far - clean), far)
-                return clean + (far - clean).clamp(-limit, limit)
-            return torch.lerp(clean, far, per_sample(share, far))
-
-        for _ in range(math.ceil((2 if isinstance(self.threat, Linf) else 1.5) * math.log2(x[0].numel()))):
-            middle = (low + high) / 2
-            won = decide(at(middle), rows)
-            low, high = torch.where(won, low, middle), torch.where(won, middle, high)
-        return torch.where(per_sample(high < 1, far), at(high), far)
 
     def direction(
         self,
@@ -243,20 +171,3 @@ class HopSkipJump(NormAttack):
         if isinstance(self.threat, Linf):
             return way.sign()
         return way / per_sample(way.flatten(1).norm(dim=1), way).clamp_min(tiny(way))
-
-    def jump(
-        self, decide: Decide, x: Tensor, rows: Tensor, edge: Tensor, way: Tensor, step: int
-    ) -> Float[Tensor, "rows ..."]:
-        """The longest step of halving lengths that ends at an adversarial point; none at all where 30 are too long."""
-        length, far = self.threat.norm(edge - x[rows]) / math.sqrt(step), edge.clone()
-        waiting = torch.arange(len(rows), device=rows.device)
-        for _ in range(30):
-            if len(waiting) == 0:
-                break
-            there = (edge[waiting] + per_sample(length[waiting], way[waiting]) * way[waiting]).clamp(
-                *self.bounds
-            )
-            won: Bool[Tensor, " waiting"] = decide(there, rows[waiting])
-            far[waiting[won]] = there[won]
-            length, waiting = length / 2, waiting[~won]
-        return far
