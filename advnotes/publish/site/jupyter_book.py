@@ -29,8 +29,11 @@ STRUCTURE = re.compile(
 )
 # Sphinx puts a checksum behind these addresses where the files exist before the pages: in incremental renderings only.
 CHECKSUM = re.compile(rb"(mystnb\.[0-9a-f]{64}\.css|/tex-chtml\.js)\?v=[0-9a-f]+")
-# Of the 24 MB that sphinx-mathjax-offline copies, what tex-chtml.js can ask for.
-MATHJAX = ("tex-chtml.js", "a11y", "input/tex/extensions", "output/chtml/fonts/woff-v2", "sre")
+# Of the 24 MB that sphinx-mathjax-offline copies, what tex-chtml.js can ask for; formulas are spoken in English only.
+MATHJAX = (
+    *("tex-chtml.js", "a11y", "input/tex/extensions", "output/chtml/fonts/woff-v2"),
+    *(f"sre/mathmaps/{name}.json" for name in ("base", "en", "nemeth")),
+)
 
 
 def render(work: Path, pages: dict[str, bytes], config: bytes, toc: Path, structure: str) -> Path:

@@ -129,7 +129,12 @@ def test_only_what_pages_use_of_mathjax_is_kept(book: Path) -> None:
     mathjax = book / "_build/html/_static/mathjax"
     assert (mathjax / "tex-chtml.js").is_file()
     assert list((mathjax / "output/chtml/fonts/woff-v2").glob("*.woff"))
-    assert sum(path.stat().st_size for path in mathjax.rglob("*") if path.is_file()) < 7_000_000
+    assert sum(path.stat().st_size for path in mathjax.rglob("*") if path.is_file()) < 4_000_000
+    assert {path.name for path in (mathjax / "sre").rglob("*.json")} == {
+        "base.json",
+        "en.json",
+        "nemeth.json",
+    }
 
 
 def test_no_source_map_is_kept(book: Path) -> None:
