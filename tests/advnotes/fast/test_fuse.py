@@ -61,7 +61,8 @@ def test_the_package_s_own_network_for_imagenet_has_a_copy():
     assert fast is not model
     (logits, slope), (logits_before, slope_before) = gradient(fast, x[:2]), gradient(model, x[:2])
     assert error(logits, logits_before) < 1e-4  # 50 layers deep
-    assert error(slope, slope_before) < 1e-2  # a unit at its kink may fall to either side, as the processor rounds
+    # A unit at its kink may fall to either side, as the processor rounds.
+    assert error(slope, slope_before) < 1e-2
 
 
 def test_the_reason_is_told_and_logged(caplog):
