@@ -12,7 +12,7 @@ __all__ = ["flush", "write_whole"]
 def write_whole(target: Path, write: Callable[[Path], object]) -> Path:
     """Have ``write`` make a file under a temporary name, flush it to the disk, and give it the name ``target``."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         write(unfinished)
         flush(unfinished)

@@ -59,7 +59,7 @@ class Checkpoint:
             UserWarning: where the header is damaged. It is written again, and the parts are kept.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for unfinished in self.folder.glob(".*.partial"):  # of a run that was killed while it wrote
+        for unfinished in self.folder.glob(".*.tmp"):  # of a run that was killed while it wrote
             unfinished.unlink(missing_ok=True)
         header = self.folder / HEADER
         if not header.exists():
