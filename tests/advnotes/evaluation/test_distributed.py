@@ -62,14 +62,14 @@ def test_killed_and_started_again_equals_never_interrupted(whole: tuple[Report, 
     early = kill_amidst(folder, 3)
     later = kill_amidst(folder, early + 10)
     assert later > early
-    (folder / ".half.1.partial").write_bytes(b"what a kill amidst writing leaves")
+    (folder / ".half.1.tmp").write_bytes(b"what a kill amidst writing leaves")
     kept = {file: file.stat().st_mtime_ns for file in folder.glob("*.part")}
     (one,) = found(1, folder, tmp_path / "out")
     assert one == whole
     assert all(file.stat().st_mtime_ns == when for file, when in kept.items()), (
         "what was done is not done again"
     )
-    assert not list(folder.glob(".*.partial"))
+    assert not list(folder.glob(".*.tmp"))
 
 
 def test_two_processes_find_what_one_does(whole: tuple[Report, str], tmp_path: Path) -> None:
