@@ -56,18 +56,27 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 });
 
-// The attack lab, on pages that have one: scripts one after the other, as they stand on each other.
-const scripts = document.currentScript.src;
+// Things to play with: the class of the place where one is shown, its folder, and its scripts one after the other, as
+// they stand on each other. Loaded only on pages that have one; the style sheet bears the folder's name.
+const WIDGETS = {
+  "advnotes-attack-lab": {
+    folder: "attack-lab",
+    scripts: ["network", "attacks", "digits", "words", "pictures", "pad", "page", "view", "lab"],
+  },
+};
+const STATIC = document.currentScript.src;
 document.addEventListener("DOMContentLoaded", () => {
-  if (!document.querySelector(".advnotes-attack-lab")) {
-    return;
-  }
-  const style = Object.assign(document.createElement("link"), { rel: "stylesheet" });
-  style.href = new URL("attack-lab/lab.css", scripts);
-  document.head.append(style);
-  for (const name of ["network", "attacks", "digits", "words", "pictures", "pad", "page", "view", "lab"]) {
-    const script = Object.assign(document.createElement("script"), { async: false });
-    script.src = new URL(`attack-lab/${name}.js`, scripts);
-    document.head.append(script);
+  for (const [place, { folder, scripts }] of Object.entries(WIDGETS)) {
+    if (!document.querySelector(`.${place}`)) {
+      continue;
+    }
+    const style = Object.assign(document.createElement("link"), { rel: "stylesheet" });
+    style.href = new URL(`${folder}/${folder}.css`, STATIC);
+    document.head.append(style);
+    for (const name of scripts) {
+      const script = Object.assign(document.createElement("script"), { async: false });
+      script.src = new URL(`${folder}/${name}.js`, STATIC);
+      document.head.append(script);
+    }
   }
 });
