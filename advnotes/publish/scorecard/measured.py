@@ -143,19 +143,20 @@ def _slug(name: str) -> str:
 def code_hash(chapter: Chapter) -> str:
     """A hash of what the chapter's code computes: its words can be changed, and what was recorded stays valid.
 
-    Left out are comments and layout, sentences made by ``tell``, a claim's statement, reason and sources, and a
-    figure's title, labels and alt text.
+    Left out are comments and layout, how statements are shared out among cells, sentences made by ``tell``, a claim's
+    statement, reason and sources, and a figure's title, labels and alt text.
     """
-    return digest([_normal(cell) for cell in book.code_cells(chapter)])
+    return digest([statement for cell in book.code_cells(chapter) for statement in _statements(cell)])
 
 
 @cache  # a command asks for the same cells once for each machine
-def _normal(cell: str) -> str:
-    """A cell's syntax tree without words for a reader; its text where it is not plain Python, such as a magic."""
+def _statements(cell: str) -> list[str]:
+    """The syntax of a cell's statements without words for a reader; its text where it is not plain Python."""
     try:
-        return ast.dump(_WithoutWords().visit(ast.parse(cell)))
-    except SyntaxError:
-        return cell
+        tree = _WithoutWords().visit(ast.parse(cell))
+    except SyntaxError:  # such as a magic
+        return [cell]
+    return [ast.dump(statement) for statement in tree.body]
 
 
 class _WithoutWords(ast.NodeTransformer):

@@ -49,3 +49,14 @@ def hash_of(book: Any, code: str) -> str:
 def test_what_was_measured_stays_where_only_words_change(book: Any, old: str, new: str, stays: bool) -> None:
     assert old in CODE
     assert (hash_of(book, CODE.replace(old, new)) == hash_of(book, CODE)) is stays
+
+
+def test_what_was_measured_stays_where_a_cell_is_divided_and_goes_where_statements_change_places(
+    book: Any,
+) -> None:
+    first, second = "steps = 3\n", "loss = train(steps)\n"
+    whole = hash_of(book, first + second)
+    book.add("a/one", first, second)
+    (divided,) = select(book.root, ["a/one"])
+    assert code_hash(divided) == whole
+    assert hash_of(book, second + first) != whole
