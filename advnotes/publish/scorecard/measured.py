@@ -155,7 +155,7 @@ def _statements(cell: str) -> list[str]:
     try:
         tree = _WithoutWords().visit(ast.parse(cell))
     except SyntaxError:  # such as a magic
-        return [cell]
+        return [book.as_counted(cell)]
     return [ast.dump(statement) for statement in tree.body]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from advnotes.publish.chapters import as_counted
+
 
 def merge_outputs(source: Any, executed: Any) -> Any:
     """The source notebook with the executed copy's outputs, in new objects.
@@ -15,7 +17,7 @@ def merge_outputs(source: Any, executed: Any) -> Any:
     """
     made = [cell for cell in executed.cells if cell.cell_type == "code" and not _injected(cell)]
     ours = [cell for cell in source.cells if cell.cell_type == "code"]
-    if [cell.source for cell in made] != [cell.source for cell in ours]:
+    if [as_counted(cell.source) for cell in made] != [as_counted(cell.source) for cell in ours]:
         return executed
     # The same code in the same order: so the nth cell made the nth outputs, whatever the cells are called by now.
     whole = copy.deepcopy(source)

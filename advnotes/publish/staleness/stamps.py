@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advnotes.publish.chapters import Chapter
+from advnotes.publish.chapters import Chapter, as_counted
 from advnotes.publish.files import write
 from advnotes.publish.staleness.sources import Sources, digest
 
@@ -51,7 +51,8 @@ def execution_hash(chapter: Chapter) -> str:
     for cell in chapter.cells:
         if cell["cell_type"] == "code":
             tags = cell.get("metadata", {}).get("tags", [])
-            cells.append([cell["source"], sorted(t for t in tags if t in TAGS or t.startswith("nbval-"))])
+            source = as_counted(cell["source"])
+            cells.append([source, sorted(t for t in tags if t in TAGS or t.startswith("nbval-"))])
     return digest([FORMAT, cells])
 
 

@@ -6,6 +6,8 @@ import pytest
 from advnotes.publish import chapters
 from advnotes.publish.chapters import find_root, select
 from advnotes.publish.parameters import all_parameters
+from advnotes.publish.scorecard.measured import code_hash
+from advnotes.publish.staleness.stamps import execution_hash
 
 
 def test_chapters_are_the_notebooks_of_the_table_of_contents_in_its_order(book: Any) -> None:
@@ -92,3 +94,26 @@ def test_there_is_one_parameters_cell(book: Any) -> None:
     path.write_text(json.dumps(notebook))
     with pytest.raises(ValueError, match="one cell tagged `parameters`, got 0"):
         all_parameters(select(book.root), "laptop")
+
+
+SET_UP = 'if missing:\n    %pip install -q "advnotes @ git+https://example.org/{place}@v{version}"'
+
+
+@pytest.mark.parametrize(
+    ("place", "version", "after", "same"),
+    [
+        ("somebody/advnotes", "0.2.0", "", True),
+        ("somebody/another-name", "1.10.3rc1", "", True),
+        ("somebody/advnotes", "0.1.0", " einops", False),
+    ],
+)
+def test_a_set_up_cell_for_another_release_or_address_counts_as_the_same(
+    book: Any, place: str, version: str, after: str, same: bool
+) -> None:
+    def hashes(cell: str) -> tuple[str, str]:
+        book.add("a/one", cell, "x = 1")
+        (chapter,) = select(book.root, ["a/one"])
+        return code_hash(chapter), execution_hash(chapter)
+
+    before = hashes(SET_UP.format(place="advnotes/advnotes", version="0.1.0"))
+    assert (hashes(SET_UP.format(place=place, version=version) + after) == before) is same

@@ -67,3 +67,13 @@ def test_an_unchanged_source_gives_the_copy_to_the_byte() -> None:
 def test_outputs_never_stand_under_other_code() -> None:
     now = source(text("# New", "t"), code("size = 3", "p", "parameters"), code("print(size + 1)", "c"))
     assert merge_outputs(now, EXECUTED) is EXECUTED
+
+
+def test_outputs_stay_where_the_set_up_cell_asks_for_another_release() -> None:
+    old, new = (
+        code(f'%pip install "advnotes @ git+https://example.org/a@v{v}"', "s") for v in ("0.1", "0.2")
+    )
+    shown = code("print(1)", "c", shown="1")
+    whole = merge_outputs(source(new, code("print(1)", "c")), source(old, shown))
+    assert whole.cells[0].source == new.source
+    assert whole.cells[1].outputs == shown.outputs
