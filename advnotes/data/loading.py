@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from advnotes.checks import check_count
 
-__all__ = ["Stream", "batches", "loader_parts", "tell_epoch"]
+__all__ = ["Stream", "batches", "loader_parts", "own_generators", "tell_epoch"]
 
 Batch = tuple[Tensor, ...]
 
@@ -89,6 +89,12 @@ def loader_parts(data: Any) -> list[Any]:
     samplers = [getattr(data, name, None) for name in ("batch_sampler", "sampler")]
     found = [data, *(part for sampler in samplers if sampler is not None for part in loader_parts(sampler))]
     return list({id(part): part for part in found}.values())
+
+
+def own_generators(parts: Iterable[Any]) -> list[torch.Generator]:
+    """The generators that parts of a loader draw from, each once."""
+    found = [getattr(part, "generator", None) for part in parts]
+    return list({id(one): one for one in found if isinstance(one, torch.Generator)}.values())
 
 
 def tell_epoch(parts: Iterable[Any], epoch: int) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
-from advnotes.data.loading import loader_parts, tell_epoch
+from advnotes.data.loading import loader_parts, own_generators, tell_epoch
 
 __all__ = ["Pairs"]
 
@@ -49,15 +49,15 @@ class Pairs:
                     f"{name} must be a DataLoader or another iterable of batches that can be read again and again, got "
                     f"{type(data).__name__}"
                 )
-            for part in loader_parts(data):
-                if isinstance(getattr(part, "generator", None), torch.Generator):
-                    raise ValueError(
-                        f"{name} has a generator of its own: leave it out there, and pass it as Pairs(..., generator=)"
-                    )
-                if isinstance(part, DistributedSampler):
-                    raise ValueError(
-                        f"{name} has a DistributedSampler: leave it out, play shares the batches among the processes"
-                    )
+            parts = loader_parts(data)
+            if own_generators(parts):
+                raise ValueError(
+                    f"{name} has a generator of its own: leave it out there, and pass it as Pairs(..., generator=)"
+                )
+            if any(isinstance(part, DistributedSampler) for part in parts):
+                raise ValueError(
+                    f"{name} has a DistributedSampler: leave it out, play shares the batches among the processes"
+                )
         self.labelled, self.unlabelled, self.generator = labelled, unlabelled, generator
         self.epoch: int | None = None
 

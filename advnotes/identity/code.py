@@ -169,8 +169,8 @@ def parts_of_code(code: types.CodeType) -> tuple[str, Parts]:
     """Compiled Python by its instructions, names and constants. Comments are not in it."""
     names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
     counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
-    table = getattr(code, "co_exceptiontable", b"")
-    return f"code {code.co_code.hex()} {names} {counts} {table.hex()}", [("constants", code.co_consts)]
+    text = f"code {code.co_code.hex()} {names} {counts} {code.co_exceptiontable.hex()}"
+    return text, [("constants", code.co_consts)]
 
 
 def parts_of_module(module: types.ModuleType) -> tuple[str, Parts]:

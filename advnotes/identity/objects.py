@@ -135,13 +135,11 @@ def _slots(kind: type) -> list[str]:
 
 def _instance(thing: Any) -> tuple[str, Parts]:
     """An object by its attributes, or, where it keeps more than these, as types of C do, by its pickled form."""
-    kind = type(thing)
+    kind: Any = type(thing)
     pointers = (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0) + len(_slots(kind))
     size = object.__basicsize__ + pointers * tuple.__itemsize__
-    reducing = any(
-        getattr(kind, name) is not getattr(object, name) for name in ("__reduce__", "__reduce_ex__")
-    )
-    if kind.__basicsize__ <= size and not kind.__itemsize__ and (own(kind.__module__) or not reducing):
+    plain = kind.__reduce__ is object.__reduce__ and kind.__reduce_ex__ is object.__reduce_ex__
+    if kind.__basicsize__ <= size and not kind.__itemsize__ and (own(kind.__module__) or plain):
         return "object", [("class", kind), *_state(thing)]
     try:
         with warnings.catch_warnings():

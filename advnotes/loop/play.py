@@ -12,6 +12,7 @@ from typing import Any, Literal
 from accelerate import Accelerator
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
 
 from advnotes.checks import check_count
 from advnotes.fast import keeping
@@ -121,11 +122,11 @@ def play(
 
     Every exception that ends a game, KeyboardInterrupt included, has the record so far as its ``history``.
     """
-    if not isinstance(getattr(game, "_orig_mod", game), Game):
+    bare = getattr(game, "_orig_mod", game)  # what torch.compile has wrapped
+    if not isinstance(bare, Game):
         raise ValueError(
             f"game is an advnotes Game, got {type(game).__name__}: derive it from advnotes.Game."
         )
-    bare: Game = getattr(game, "_orig_mod", game)  # what torch.compile has wrapped
     if epochs is None and steps is None:
         raise ValueError("pass epochs=, steps=, or both, to say how long to play.")
     if precision not in (None, "float32", "bfloat16"):
@@ -145,7 +146,7 @@ def play(
     accelerator = join_processes(accelerator)
     dtype = resolve_precision(precision, accelerator)
     reader = Reader(data, accelerator, remember=checkpoint is not None)
-    if checkpoint is not None and getattr(data, "persistent_workers", False):
+    if checkpoint is not None and isinstance(data, DataLoader) and data.persistent_workers:
         warnings.warn(
             "workers that persist carry their random numbers over the end of an epoch: a run resumed from its "
             "checkpoint will not repeat them exactly. Make the DataLoader with persistent_workers=False.",

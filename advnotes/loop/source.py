@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
-import torch
 from accelerate import Accelerator
 from accelerate.data_loader import BatchSamplerShard, DataLoaderDispatcher, DataLoaderShard
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler, IterableDataset
 
-from advnotes.data.loading import loader_parts, tell_epoch
+from advnotes.data.loading import loader_parts, own_generators, tell_epoch
 
 # What deals the data out to the processes by itself.
 DEALT = (DistributedSampler, BatchSamplerShard, DataLoaderShard, DataLoaderDispatcher)
@@ -63,8 +62,7 @@ class Source:
         _check_data(data)
         self.data, self._accelerator = data, accelerator
         self._parts = loader_parts(data)
-        owned = [getattr(part, "generator", None) for part in self._parts]
-        self.generators = list({id(one): one for one in owned if isinstance(one, torch.Generator)}.values())
+        self.generators = own_generators(self._parts)
         self._dealt = any(isinstance(part, DEALT) for part in self._parts)
         self._whole = accelerator.num_processes == 1 or self._dealt
         self._share = _Share()

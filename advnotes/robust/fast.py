@@ -185,7 +185,7 @@ class OverfittingWatch:
 
     def __call__(self, state: State) -> dict[str, float]:
         """Measure, remember and warn."""
-        model = getattr(state.game, self.player)
+        model = state.game.get_submodule(self.player)
         # The same random starts at every call: what changes between two calls is the model.
         seeds = content_seeds(self.x, self.y)
         one = float(robust_accuracy(model, self.single, self.x, self.y, generator=seeds))
