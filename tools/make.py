@@ -1,7 +1,8 @@
 """What `make` does, for machines with and without make: `python tools/make.py help`.
 
-Needs nothing but Python 3.11 to 3.14. Everything is installed into .venv, from the pins in constraints.txt and, for
-packages that are wanted without what they ask for, in tests/peers/requirements.txt.
+Needs nothing but Python 3.11 to 3.14. Everything is installed into .venv: by its hash, from requirements.lock; torch,
+whose files depend on the index, by its version in constraints.txt; packages that are wanted without what they ask for,
+from tests/peers/requirements.txt.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 VERSIONS = ((3, 11), (3, 14))
 PEERS = "tests/peers/requirements.txt"
+LOCK = "requirements.lock"
 GREEN = ROOT / "_build" / "test.stamp"
 MADE = ("_build", "build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
 
@@ -124,7 +126,7 @@ def setup() -> None:
         sys.exit(f"expected Python {low} to {high}, got {sys.version.split()[0]}: make PYTHON=python3.11 ...")
     pins = (ROOT / "constraints.txt").read_bytes()
     home = {"python": ".".join(map(str, sys.version_info[:2])), "place": str(VENV)}
-    asked = [(ROOT / name).read_bytes() for name in ("pyproject.toml", PEERS)]
+    asked = [(ROOT / name).read_bytes() for name in ("pyproject.toml", PEERS, LOCK)]
     want = {**home, "pins": digest(pins, *asked)}
     stamp = VENV / "advnotes.json"
     have = json.loads(stamp.read_text(encoding="utf-8")) if stamp.is_file() else {}
@@ -139,13 +141,14 @@ def setup() -> None:
     torch = re.search(rb"^torch==([\w.]+)", pins, re.MULTILINE)
     if torch is None:
         sys.exit("expected a line torch==... in constraints.txt, got none")
-    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-c", "constraints.txt"]
-    # torch comes first and by its exact version: a package that wants "torch" would else bring the newest one.
-    # TORCH_INDEX may name another index for it alone, as for the builds without CUDA.
+    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+    # The list is complete: nothing is looked for beside it, and every file has to have its hash.
+    run(*pip, "--no-deps", "--require-hashes", "-r", LOCK)
+    # TORCH_INDEX may name another index for torch alone, as for the builds without CUDA.
     index = ["--index-url", os.environ["TORCH_INDEX"]] if os.environ.get("TORCH_INDEX") else []
-    run(*pip, *index, f"torch=={torch[1].decode()}")
-    run(*pip, "-e", ".[test]")
-    run(*pip, "--no-deps", "--ignore-requires-python", "-r", PEERS)
+    run(*pip, "-c", "constraints.txt", *index, f"torch=={torch[1].decode()}")
+    run(*pip, "--no-deps", "--no-build-isolation", "-e", ".")
+    run(*pip, "-c", "constraints.txt", "--no-deps", "--ignore-requires-python", "-r", PEERS)
     stamp.write_text(json.dumps(want), encoding="utf-8")
 
 

@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     module: Any = load_script("make")
-    for name in ("constraints.txt", "pyproject.toml", module.PEERS):
+    for name in ("constraints.txt", "pyproject.toml", module.PEERS, module.LOCK):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, tmp_path / name)
     monkeypatch.setattr(module, "ROOT", tmp_path)
@@ -50,25 +50,26 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_the_environment_is_set_up_once(make: ModuleType) -> None:
     make.setup()
-    create, torch, rest, peers = make.ran
+    create, rest, torch, package, peers = make.ran
     assert " -m venv --clear " in create
+    assert rest.endswith("--no-deps --require-hashes -r requirements.lock")
     assert torch.endswith("-c constraints.txt torch==2.13.0")
-    assert rest.endswith("-c constraints.txt -e .[test]")
+    assert package.endswith("--no-deps --no-build-isolation -e .")
     assert peers.endswith(
         "-c constraints.txt --no-deps --ignore-requires-python -r tests/peers/requirements.txt"
     )
     make.setup()
-    assert len(make.ran) == 4
+    assert len(make.ran) == 5
 
 
-@pytest.mark.parametrize("changed", ["constraints.txt", "tests/peers/requirements.txt"])
+@pytest.mark.parametrize("changed", ["constraints.txt", "requirements.lock", "tests/peers/requirements.txt"])
 def test_other_pins_are_installed_into_the_same_environment(make: ModuleType, changed: str) -> None:
     make.setup()
     make.ran.clear()
     with (make.ROOT / changed).open("a") as file:
         file.write("another==1\n")
     make.setup()
-    assert len(make.ran) == 3
+    assert len(make.ran) == 4
     assert not any("venv --clear" in line for line in make.ran)
 
 
@@ -82,20 +83,20 @@ def test_another_place_or_python_gets_another_environment(make: ModuleType) -> N
 
 
 def test_an_interrupted_set_up_is_gone_on_with(make: ModuleType) -> None:
-    make.fails = "-e .[test]"
+    make.fails = "-e ."
     with pytest.raises(SystemExit):
         make.setup()
     make.fails = "nothing fails"
     make.ran.clear()
     make.setup()
-    assert [line.split()[-1] for line in make.ran] == ["torch==2.13.0", ".[test]", make.PEERS]
+    assert [line.split()[-1] for line in make.ran] == [make.LOCK, "torch==2.13.0", ".", make.PEERS]
 
 
 def test_torch_may_come_from_another_index(make: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_INDEX", "https://example.org/cpu")
     make.setup()
-    assert "--index-url https://example.org/cpu torch==" in make.ran[1]
-    assert "example" not in make.ran[2]
+    assert "--index-url https://example.org/cpu torch==" in make.ran[2]
+    assert not any("example" in line for line in (*make.ran[:2], *make.ran[3:]))
 
 
 def test_a_python_that_the_pins_do_not_cover_is_refused(
