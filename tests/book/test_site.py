@@ -93,10 +93,12 @@ def test_every_picture_in_a_text_says_what_it_shows(site: Path) -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
 def test_a_chapter_opens_in_colab_at_the_release(site: Path, chapter: Chapter) -> None:
-    repository = "https://colab.research.google.com/github/advnotes/advnotes/blob"
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))
+    place = config["repository"]["url"].removeprefix("https://github.com/")
+    repository = f"https://colab.research.google.com/github/{place}/blob"
     links = [a["href"] for a in soup(site / f"book/{chapter.name}.html").select("a.advnotes-colab")]
     assert links == [f"{repository}/v{advnotes_version()}/book/{chapter.name}.ipynb"]
-    assert f"advnotes@v{advnotes_version()}" in "".join(cell["source"] for cell in chapter.cells[:3])
+    assert f"{place}@v{advnotes_version()}" in "".join(cell["source"] for cell in chapter.cells[:3])
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
