@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from advnotes.ascend import Ascent, RowObjective
-from advnotes.attacks.parts.paces import StepSchedule, schedule_for
+from advnotes.attacks.parts.step_schedules import StepSchedule, schedule_for
 from advnotes.gradients import has_no_gradient, value_and_gradient, warn_of_masked_gradients
 from advnotes.threats import Bounds, Threat, per_sample
 

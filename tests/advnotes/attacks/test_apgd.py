@@ -9,7 +9,7 @@ from torch import nn
 from advnotes import data, zoo
 from advnotes.ascend import Ascent
 from advnotes.attacks import APGD, PGD, TargetedAPGD
-from advnotes.attacks.parts.paces import HalvingSchedule, SparseSchedule, checkpoints
+from advnotes.attacks.parts.step_schedules import HalvingSchedule, SparseSchedule, checkpoints
 from advnotes.gradients import MaskedGradientWarning
 from advnotes.losses import cross_entropy, dlr, margin, margin_loss, targeted_dlr, targeted_margin
 from advnotes.threats import L1, L2, Linf
