@@ -1,0 +1,207 @@
+"""Every number that a class or a function takes: the smallest and the largest that are allowed, and what is refused.
+
+Each case is a function of one number. It is called with numbers at the very ends of what the documentation allows,
+which must be taken, and with numbers just beyond, which must be refused by name before anything is computed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from advnotes import attacks, data, gan, invariance, metrics, robust
+from advnotes.nets import mlp
+from advnotes.threats import L1, L2, Linf
+
+LINF, L2_BALL = Linf(0.1), L2(0.5)
+NAN, INF = math.nan, math.inf
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Which numbers are taken and which are refused."""
+
+    taken: tuple[Any, ...]
+    refused: tuple[Any, ...]
+
+
+def count(least: int = 1) -> Limits:
+    return Limits((least, least + 1), (least - 1,))
+
+
+POSITIVE = Limits((1e-6, 1.0, 100.0), (0.0, -1e-6, NAN, INF))
+NOT_NEGATIVE = Limits((0.0, 1e-6, 0.5, 100.0), (-1e-6, NAN, INF))
+SHARE = Limits((0.0, 1e-6, 0.5, 1.0), (-1e-6, 1 + 1e-6, NAN))
+
+
+def of(kind: Any, *first: Any, **settings: Any) -> Callable[[str], Callable[[Any], object]]:
+    """What calls ``kind`` with one more argument, by its name."""
+    return lambda argument: lambda value: kind(*first, **settings | {argument: value})
+
+
+def model() -> nn.Module:
+    return mlp(3, 4, 2)
+
+
+X, Y = torch.rand(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2
+EYE, ONE = mlp(2, 4, 3), mlp(3, 4, 1)
+LOADER = data.batches(X, Y, batch_size=4)
+FGSM, UNIVERSAL = attacks.FGSM(LINF), attacks.Universal(LINF, steps=2, batch_size=4)
+TABLE: list[tuple[Any, dict[str, Limits]]] = [
+    (of(attacks.PGD, LINF), {"steps": count(), "restarts": count()}),
+    (of(attacks.APGD, LINF), {"steps": count(), "restarts": count()}),
+    (of(attacks.TargetedAPGD, LINF), {"targets": count()}),
+    (of(attacks.FAB, LINF), {"steps": count(), "restarts": count()}),
+    (of(attacks.TargetedFAB, LINF), {"targets": count()}),
+    (
+        of(attacks.Square, LINF),
+        {"queries": count(), "restarts": count(), "share": Limits((1e-6, 1.0), (0.0, 1 + 1e-6, NAN))},
+    ),
+    (of(attacks.AutoAttack, LINF), {"samples": count()}),
+    (
+        of(attacks.DeepFool, LINF),
+        {
+            "steps": count(),
+            "overshoot": Limits((0.0, 0.5), (-1e-6,)),
+            "candidates": Limits((2, None), (1, 0)),
+        },
+    ),
+    (
+        of(attacks.CarliniWagner, L2_BALL),
+        {
+            "steps": count(),
+            "searches": count(),
+            "step_size": POSITIVE,
+            "initial_c": POSITIVE,
+            "confidence": NOT_NEGATIVE,
+        },
+    ),
+    (of(attacks.HopSkipJump, LINF), {"steps": count(), "directions": count(2)}),
+    (
+        of(attacks.Universal, LINF),
+        {
+            "steps": count(),
+            "starts": count(),
+            "batch_size": count(),
+            "step_size": POSITIVE,
+            "cap": Limits((1e-6, INF), (0.0, -1.0, NAN)),
+        },
+    ),
+    (
+        of(attacks.Patch),
+        {
+            "size": count(),
+            "steps": count(),
+            "batch_size": count(),
+            "step_size": POSITIVE,
+            "rotation": NOT_NEGATIVE,
+        },
+    ),
+    (of(attacks.Pose), {"steps": count(), "restarts": count(), "step_size": POSITIVE}),
+    (of(attacks.RandomPose), {"tries": count()}),
+    (of(attacks.OnlyAdd, 2), {"shortlist": count()}),
+    (of(attacks.OnlyAdd), {"budget": Limits((1, torch.tensor([1, 2])), (0, -1, torch.tensor([1, 0])))}),
+    (of(attacks.EOT, FGSM), {"samples": count()}),
+    (of(attacks.Quantized, FGSM), {"levels": count(2)}),
+    (of(gan.GAN, EYE, ONE), {"latent_size": count()}),
+    (of(gan.R1GAN, EYE, ONE, 2), {"gamma": NOT_NEGATIVE, "every": count(), "samples": count()}),
+    (of(gan.DRAGAN, EYE, ONE, 2), {"weight": NOT_NEGATIVE, "noise": NOT_NEGATIVE, "slope": NOT_NEGATIVE}),
+    (of(gan.WGAN, EYE, ONE, 2), {"clip": POSITIVE, "moves": count()}),
+    (of(gan.WGANGP, EYE, ONE, 2), {"weight": NOT_NEGATIVE, "moves": count()}),
+    (of(gan.Particles, X), {"coupling": SHARE}),
+    (of(gan.Conditioned, EYE), {"classes": count(2)}),
+    (
+        of(gan.UnrolledGAN, EYE, ONE, 2, optimizer=torch.optim.SGD(ONE.parameters(), 0.1)),
+        {"unroll": count(0)},
+    ),
+    (
+        of(gan.AdvGAN, mlp(3, 4, 3), ONE, model(), LINF),
+        {
+            "confidence": NOT_NEGATIVE,
+            "alpha": NOT_NEGATIVE,
+            "beta": NOT_NEGATIVE,
+            "size": NOT_NEGATIVE,
+            "target": count(0),
+        },
+    ),
+    (of(gan.dirac_eigenvalues), {"gamma": NOT_NEGATIVE}),
+    (of(gan.dirac_eigenvalues, 1.0), {"slope": POSITIVE}),
+    (of(robust.AdversarialTraining, model(), FGSM), {"share": SHARE, "warmup": count(0)}),
+    (of(robust.FastAdversarialTraining, model(), LINF), {"step": POSITIVE, "warmup": count(0)}),
+    (of(robust.FreeAdversarialTraining, model(), LINF, (4, 3)), {"step": POSITIVE}),
+    (of(robust.Replay, LOADER), {"times": count()}),
+    (of(robust.TRADES, model(), attacks.PGD(LINF)), {"beta": NOT_NEGATIVE}),
+    (
+        of(robust.MixedBatchTraining, model(), FGSM),
+        {
+            "adversarial": count(),
+            "weight": Limits((1e-6, 1.0), (0.0, -1.0, NAN)),
+            "spread": Limits((1e-6, 1.0, None), (0.0, -1.0, NAN)),
+        },
+    ),
+    (of(robust.SeveralThreats, model(), [FGSM]), {"warmup": count(0)}),
+    (
+        of(robust.FictitiousPlay, model(), UNIVERSAL, X, Y),
+        {"rounds": count(), "every": count(), "memory": count(0)},
+    ),
+    (of(robust.VAT, model()), {"eps": NOT_NEGATIVE}),
+    (
+        of(robust.VAT, model(), 0.5),
+        {"weight": NOT_NEGATIVE, "entropy": NOT_NEGATIVE, "xi": POSITIVE, "steps": count(0)},
+    ),
+    (of(robust.OverfittingWatch, X, Y, LINF), {"steps": count(2), "patience": count()}),
+    (
+        of(invariance.DANN, mlp(3, 4, 4), nn.Linear(4, 2), mlp(4, 4, 1)),
+        {"strength": NOT_NEGATIVE, "warmup": count(0)},
+    ),
+    (of(invariance.Pivot, model(), invariance.CategoricalDensity(2)), {"strength": NOT_NEGATIVE}),
+    (of(invariance.Pivot, model(), invariance.CategoricalDensity(2), 1.0), {"adversary_steps": count()}),
+    (
+        of(invariance.fresh_adversary, X, Y, steps=1),
+        {"steps": count(), "batch_size": count(), "tries": count(), "learning_rate": POSITIVE},
+    ),
+    (of(metrics.mode_coverage, X, X), {"radius": POSITIVE}),
+    (of(metrics.proxy_a_distance, X, X + 1), {"c": POSITIVE}),
+    (of(metrics.precision_recall, X, X), {"neighbours": count()}),
+    (of(metrics.accuracy, model(), X, Y), {"batch_size": count()}),
+    (of(metrics.robust_accuracy, model(), FGSM, X, Y), {"batch_size": count()}),
+    (of(metrics.fooling_rate, model(), X, X), {"batch_size": count()}),
+    (of(attacks.random_targets, Y), {"classes": count(2)}),
+    (of(attacks.attack_all, FGSM, model(), (X, Y)), {"batch_size": count()}),
+    (of(data.batches, X), {"batch_size": count()}),
+    (of(data.moons), {"n": count()}),
+    (of(data.moons, 4), {"noise": NOT_NEGATIVE}),
+    (of(data.ring), {"n": count()}),
+    (of(data.ring, 4), {"modes": count(), "radius": NOT_NEGATIVE, "sigma": NOT_NEGATIVE}),
+    (of(data.grid, 4), {"side": count(), "spacing": NOT_NEGATIVE, "sigma": NOT_NEGATIVE}),
+    (of(data.line), {"n": count()}),
+    (of(data.shifted_gaussians), {"n": count()}),
+    (of(Linf), {"eps": Limits((0.0, 0.5, INF), (-1e-6, NAN))}),
+    (of(L1, 1.0), {"share": Limits((1e-6, 1.0), (0.0, 1 + 1e-6, NAN))}),
+]
+CASES = {
+    f"{index} {argument}": (make(argument), limits)
+    for index, (make, table) in enumerate(TABLE)
+    for argument, limits in table.items()
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_numbers_at_the_ends_are_taken(case):
+    make, limits = CASES[case]
+    for value in limits.taken:
+        make(value)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_numbers_beyond_the_ends_are_refused_by_name(case):
+    make, limits = CASES[case]
+    for value in limits.refused:
+        with pytest.raises(ValueError, match=case.split()[1]):
+            make(value)
