@@ -63,6 +63,15 @@ const WIDGETS = {
     folder: "attack-lab",
     scripts: ["network", "attacks", "digits", "words", "pictures", "pad", "page", "view", "lab"],
   },
+  "advnotes-predict": { folder: "predict", scripts: ["predict"] },
+  "advnotes-two-players": {
+    folder: "two-players",
+    scripts: ["games", "rounds", "eigenvalues", "words", "page", "plane", "charts", "players"],
+  },
+  "advnotes-threats": {
+    folder: "threats",
+    scripts: ["norms", "landscape", "words", "plane", "handles", "page", "threats"],
+  },
 };
 const STATIC = document.currentScript.src;
 document.addEventListener("DOMContentLoaded", () => {
