@@ -5,7 +5,8 @@ from itertools import pairwise
 from typing import Any
 
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
-MOST_LINES, MOST_IN_A_CELL, BEFORE_THE_PICTURE, REMEMBERED = 200, 20, 2, 5
+DRAWING = ("plots.show(", "sliders.show(")
+MOST_LINES, MOST_IN_A_CELL, BEFORE_THE_PICTURE, REMEMBERED = 200, 15, 2, 5
 
 Cell = Mapping[str, Any]
 
@@ -23,7 +24,7 @@ def lines(cell: Cell) -> int:
 
 
 def draws(cell: Cell) -> bool:
-    return cell["cell_type"] == "code" and "plots.show(" in cell["source"]
+    return cell["cell_type"] == "code" and any(call in cell["source"] for call in DRAWING)
 
 
 def faults(cells: Sequence[Cell]) -> list[str]:
@@ -54,7 +55,12 @@ def faults(cells: Sequence[Cell]) -> list[str]:
         found.append(
             f"expected a picture after at most {BEFORE_THE_PICTURE} cells of code in sight, got {before}"
         )
-    for kind, piece in (("draws", "plots.show("), ("states claims", "claim("), ("tells sentences", "tell(")):
+    calls = [
+        *(("draws", call) for call in DRAWING),
+        ("states claims", "claim("),
+        ("tells sentences", "tell("),
+    ]
+    for kind, piece in calls:
         found += [
             f"expected a cell that {kind} to be folded, got one in sight: {cell['source'][:40]!r}"
             for cell in code

@@ -55,11 +55,15 @@ def without_tags(cells: list[dict[str, Any]], k: int) -> list[dict[str, Any]]:
             lambda cells: [*cells[:4], text("## What to remember\n- one", "remember"), *cells[5:]],
             "3 to 5 points",
         ),
-        (lambda cells: [*cells, *[code("a = 1\n" * 20)] * 10], "200 lines of code in sight, got 201"),
-        (lambda cells: [*cells, code("a = 1\n" * 21)], "20 lines in a cell in sight, got 21"),
+        (lambda cells: [*cells, *[code("a = 1\n" * 10)] * 20], "200 lines of code in sight, got 201"),
+        (lambda cells: [*cells, code("a = 1\n" * 16)], "15 lines in a cell in sight, got 16"),
         (lambda cells: [*cells[:3], code("y = 1"), code("z = 1"), *cells[3:]], "a picture after at most 2"),
         (lambda cells: cells[:3] + cells[4:], "a picture after at most 2"),
         (lambda cells: without_tags(cells, 3), "a cell that draws to be folded"),
+        (
+            lambda cells: [*cells, code("sliders.show(frames, labels, name='λ', alt='a')")],
+            "a cell that draws to be folded",
+        ),
         (lambda cells: without_tags(cells, 6), "a cell that states claims to be folded"),
         (lambda cells: [*cells, code("tell('x')")], "a cell that tells sentences to be folded"),
         (

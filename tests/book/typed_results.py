@@ -31,7 +31,7 @@ SEEDS = re.compile(
     re.IGNORECASE,
 )
 FOLD = ":::{dropdown} Tried beside this page"  # what was tried and is not computed on the page is told here alone
-SHOWN = ("plots.show", "claim(", "tell(")
+SHOWN = ("plots.show", "sliders.show", "claim(", "tell(")
 
 
 def typed_results(notebook: Any) -> list[str]:

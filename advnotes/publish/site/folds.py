@@ -6,7 +6,8 @@ from typing import Any
 
 #: The first that fits: a tag, or a piece of the code, and the words for it.
 TAGS = {"solution": "the solution", "tell": "where these numbers come from", "parameters": "the parameters"}
-CODE = {"plots.show(": "how it is drawn", "claim(": "how it is judged", "find_spec(": "the set-up"}
+CODE = {"plots.show(": "how it is drawn", "sliders.show(": "how it is drawn", "claim(": "how it is judged"}
+CODE["find_spec("] = "the set-up"
 
 
 def name_folds(notebook: Any) -> None:

@@ -19,6 +19,7 @@ def named(source: str, *tags: str, kind: str = "code") -> Any:
     ("source", "tags", "words"),
     [
         ("plots.show(figure, alt='x')", ["hide-input"], "how it is drawn"),
+        ("sliders.show(frames, labels, name='λ', alt='x')", ["hide-input"], "how it is drawn"),
         ("claim('x', id='y')", ["hide-input"], "how it is judged"),
         ("tell('x')", ["hide-input", "tell"], "where these numbers come from"),
         ("tell('x'); claim('y')", ["hide-input", "tell"], "where these numbers come from"),
