@@ -134,7 +134,9 @@ def test_everything_that_the_test_extra_pulls_in_is_pinned_and_fits_the_others()
 def test_conda_installs_the_same() -> None:
     *conda, pip = CONDA["dependencies"]
     (torch,) = [pin for pin in PINS if pin.name == "torch"]
-    assert pip == {"pip": ["-c constraints.txt", str(torch), "-e .[test]"]}
+    cpu, *lines = pip["pip"]
+    assert cpu == "--extra-index-url https://download.pytorch.org/whl/cpu"  # what Binder has room for
+    assert lines == ["-c constraints.txt", str(torch), "-e .[test]"]
     assert "pip" in conda
     (python,) = [line.removeprefix("python=") for line in conda if line.startswith("python=")]
     assert Version(python) in SpecifierSet(PROJECT["requires-python"])
@@ -401,3 +403,17 @@ x, y = torch.rand(8, 3), torch.arange(8) % 2
         assert full in code
         code = code.replace(full, small)
     assert re.fullmatch(r"[\d.]+% \[[\d.]+%, [\d.]+%\]\n", python(code, tmp_path))
+
+
+def test_the_readme_says_what_the_bundled_networks_do() -> None:
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    said = re.search(r"read (\d+) of 100 .* by ([\d.]+) .* in (\d+) steps, .* reads none; .* reads (\d+)\.", text)
+    assert said is not None
+    clean, eps, steps, robust = map(float, said.groups())
+    x, y = advnotes.data.mnist("test", size=300)
+    attack = advnotes.PGD(advnotes.Linf(eps), steps=int(steps))
+    natural, trained = advnotes.zoo.mnist_natural(), advnotes.zoo.mnist_robust()
+    for model in (natural, trained):
+        assert abs(float(advnotes.accuracy(model, x, y)) - clean / 100) < 0.02
+    assert float(advnotes.robust_accuracy(natural, attack, x, y)) < 0.01
+    assert abs(float(advnotes.robust_accuracy(trained, attack, x, y)) - robust / 100) < 0.05
