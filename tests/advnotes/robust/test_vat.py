@@ -361,3 +361,12 @@ def test_the_statistics_of_a_network_inside_a_function_are_counted_once():
     model = net(nn.BatchNorm1d(12))
     virtual_adversary(lambda x: model(x), points(), 0.5, steps=2)
     assert int(model[1].num_batches_tracked) == 1
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 1.0])
+def test_the_entropy_alone_is_that_of_labelled_and_unlabelled_inputs(share):
+    model, x, others = net(), points(6), 3 * points(9)
+    y = torch.arange(6) % 3
+    loss = VAT(model, 1.0, weight=0.0, entropy=share)("model", x, y, others)
+    expected = F.cross_entropy(model(x), y) + share * entropy(model(torch.cat([x, others]))).mean()
+    torch.testing.assert_close(loss, expected)
