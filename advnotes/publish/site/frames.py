@@ -11,7 +11,7 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ class Frame:
     """A chapter's own words about itself.
 
     ``short`` is its name in a picture, ``learn`` what "You will learn" goes on with, ``needs`` the chapters that have
-    to be read before it, ``notions`` the words of the glossary that it takes for granted, ``difficulty`` 1 to 3.
+    to be read before it, ``notions`` the words of the glossary that it takes for granted, ``difficulty`` 1 to 3,
+    ``claim`` the id of what it is about, and ``beside`` the id of the cell whose figure shows that.
     """
 
     short: str
@@ -44,6 +45,8 @@ class Frame:
     needs: tuple[str, ...]
     notions: tuple[str, ...]
     difficulty: int
+    claim: str = ""
+    beside: str = ""
 
 
 def read_frame(chapter: Chapter) -> Frame | None:
@@ -56,10 +59,12 @@ def read_frame(chapter: Chapter) -> Frame | None:
     if block is None:
         return None
     names = {field.name for field in fields(Frame)}
-    if not isinstance(block, dict) or set(block) != names or block["difficulty"] not in (1, 2, 3):
+    needed = {field.name for field in fields(Frame) if field.default is MISSING}
+    whole = isinstance(block, dict) and needed <= set(block) <= names
+    if not whole or block["difficulty"] not in (1, 2, 3):
         raise ValueError(
-            f"{chapter.name}: expected {', '.join(sorted(names))} (1 to 3) under {KEY!r} in the notebook's metadata, "
-            f"got {block!r}; another chapter's notebook shows how it is written"
+            f"{chapter.name}: expected {', '.join(sorted(needed))}, and perhaps beside and claim, under {KEY!r} in the "
+            f"notebook's metadata, with a difficulty of 1 to 3, got {block!r}; another chapter shows how it is written"
         )
     return Frame(**block | {"needs": tuple(block["needs"]), "notions": tuple(block["notions"])})
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from advnotes.publish.site.predict import asks
+
 ENTRIES = re.compile(r"^```\{glossary\}\n(.*?)^```", re.DOTALL | re.MULTILINE)
 #: What is no sentence: it is passed over, and a word inside it is not linked.
 PASSED_OVER = r"""
@@ -48,7 +50,8 @@ def link_terms(notebook: Any, terms: list[str]) -> list[str]:
     Returns:
         The words that were linked, or are linked by the source.
     """
-    texts = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    # An option that becomes a button holds no link.
+    texts = [cell for cell in notebook.cells if cell.cell_type == "markdown" and not asks(cell)]
     seen = {term.lower() for cell in texts for term in USED.findall(cell.source)}
     pattern = _pattern(terms)
 

@@ -12,6 +12,7 @@ from advnotes.publish.site.frames import add_header, frames, seconds_of_running
 from advnotes.publish.site.glossary import glossary_terms, link_terms
 from advnotes.publish.site.one_sheet import one_sheet
 from advnotes.publish.site.paths import start_page
+from advnotes.publish.site.predict import mark_predictions
 
 GLOSSARY, START, SHEET = "book/glossary.md", "book/start-here.md", "book/one-sheet.md"
 
@@ -34,10 +35,11 @@ class Guide:
         self.terms = glossary_terms(pages[GLOSSARY].decode()) if GLOSSARY in pages else []
 
     def add_to(self, notebook: Any, chapter: Chapter) -> None:
-        """Link a chapter's words, name its folds, and put its frame under its title."""
+        """Link a chapter's words, name its folds, mark its questions, and put its frame under its title."""
         name_folds(notebook)
         if self.terms:
             link_terms(notebook, self.terms)
+        mark_predictions(notebook)
         add_header(notebook, chapter, self.frames, self.seconds.get(chapter.name))
 
     def pages(self) -> dict[str, bytes]:

@@ -16,6 +16,9 @@ from advnotes.publish.execution.failures import failure
 from advnotes.publish.files import read_with_unix_line_ends
 from advnotes.publish.scorecard.collect import scorecard
 from advnotes.publish.scorecard.page import markdown, replace_verdicts
+from advnotes.publish.site.claim_box import show_the_claim
+from advnotes.publish.site.claim_tables import join_claims
+from advnotes.publish.site.frames import read_frame
 from advnotes.publish.site.guide import Guide
 from advnotes.publish.site.merge_outputs import merge_outputs
 from advnotes.publish.staleness.plan import plan
@@ -52,6 +55,8 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
             # A copy that is stale is shown as it is: its claims may be of an older format, and are not scored.
             if rows := [row for row in scored.rows if row.chapter == chapter]:
                 replace_verdicts(notebook, rows)
+                show_the_claim(notebook, read_frame(chapter), rows)
+            join_claims(notebook)
             if landing := describe_figures(notebook, chapter.name):
                 landings[chapter.name] = landing
         elif failed is None:

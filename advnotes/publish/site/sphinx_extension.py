@@ -16,11 +16,14 @@ def setup(app: Any) -> dict[str, Any]:
     from pybtex import plugin
     from pybtex.style import formatting
 
+    from advnotes.publish.site.solutions import OneFold
+
     # Every list of sources looks through all that is installed, several times: a second in a book of sixteen chapters.
     if look := getattr(plugin, "_load_entry_point", None):
         plugin._load_entry_point = cache(look)
     # And every list formats its sources anew, although they read the same in each: a second and a half more.
     formatting.BaseStyle.format_entry = formatted_once(formatting.BaseStyle.format_entry)
+    app.add_post_transform(OneFold)
     app.connect("builder-inited", leave_modules)
     app.connect("config-inited", without_numbers, priority=900)
     app.connect("env-updated", in_order, priority=100)  # before sphinxcontrib.bibtex looks at them
