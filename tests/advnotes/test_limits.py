@@ -205,3 +205,21 @@ def test_numbers_beyond_the_ends_are_refused_by_name(case):
     for value in limits.refused:
         with pytest.raises(ValueError, match=case.split()[1]):
             make(value)
+
+
+CLASHES = [
+    (attacks.PGD, {"restarts": 1, "random_start": False}, {"restarts": 2, "random_start": False}),
+    (attacks.PGD, {"restarts": 1, "best": False}, {"restarts": 2, "best": False}),
+    (attacks.PGD, {"early_stop": True}, {"early_stop": True, "best": False}),
+    (attacks.PGD, {"best": False}, {"early_stop": True, "best": False}),
+    (attacks.HopSkipJump, {"targeted": True, "starts": X}, {"targeted": True}),
+    (attacks.DeepFool, {"targeted": False}, {"targeted": True}),
+    (attacks.TargetedAPGD, {"targeted": False}, {"targeted": True}),
+]
+
+
+@pytest.mark.parametrize(("kind", "fits", "clashes"), CLASHES)
+def test_options_that_do_not_go_together_are_refused_and_each_alone_is_taken(kind, fits, clashes):
+    kind(LINF, **fits)
+    with pytest.raises(ValueError, match=next(iter(clashes))):
+        kind(LINF, **clashes)

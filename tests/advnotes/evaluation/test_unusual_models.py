@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -249,6 +250,9 @@ def test_adversarial_inputs_are_saved_and_loaded(tmp_path: Any) -> None:
     assert torch.equal(x, found.adversarial)
     assert torch.equal(y, Y)
     assert quickly(models.Linear(), data=(x, y)).clean == found.robust
+    fooled = load_file(path)["fooled"]
+    assert 0 < int(fooled.sum()) < len(Y), "else the next line says little"
+    assert fooled.tolist() == [by >= 0 for by in found.fooled_by]
     with pytest.raises(ValueError, match=r"keep=True"):
         report().save_adversarial(path)
     with pytest.raises(ValueError, match=r"as \.safetensors"):

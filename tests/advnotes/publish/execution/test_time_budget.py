@@ -32,6 +32,7 @@ def test_what_fits_is_chosen_in_turn(three: Any) -> None:
     assert chosen(three, 2.5 / 60, day=1) == ["a/two", "a/three"]
     assert chosen(three, 2.5 / 60, day=2) == ["a/three", "a/one"]
     assert chosen(three, 1.5 / 60, jobs=2) == ["a/one", "a/two", "a/three"]
+    assert chosen(three, 2.0 / 60) == ["a/one", "a/two"], "what fits exactly fits"
     assert chosen(three, 0.0) == []
 
 
