@@ -68,9 +68,13 @@ const WIDGETS = {
     folder: "two-players",
     scripts: ["games", "rounds", "eigenvalues", "words", "page", "plane", "charts", "players"],
   },
+  "advnotes-plane-gan": {
+    folder: "plane-gan",
+    scripts: ["network", "adam", "losses", "data", "game", "words", "page", "picture", "dots", "charts", "gan"],
+  },
   "advnotes-threats": {
     folder: "threats",
-    scripts: ["norms", "landscape", "words", "plane", "handles", "page", "threats"],
+    scripts: ["norms", "landscape", "words", "shapes", "plane", "handles", "page", "threats"],
   },
 };
 const STATIC = document.currentScript.src;

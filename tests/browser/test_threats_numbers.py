@@ -64,9 +64,7 @@ def test_norms_and_their_duals_are_the_packages(figure: Page, norm: str) -> None
 
 @pytest.mark.parametrize("norm", THREATS)
 @pytest.mark.parametrize("bounds", RANGES, ids=["free", "range"])
-def test_steepest_steps_are_the_packages(
-    figure: Page, norm: str, bounds: tuple[float, float] | None
-) -> None:
+def test_steepest_steps_are_the_packages(figure: Page, norm: str, bounds: tuple[float, float] | None) -> None:
     x, _, gradient = drawn()
     call = f"(g, x, {{ range }}) => AdvnotesThreats.NORMS.{norm}.steepest(g, x, range)"
     found = of_each(figure, call, gradient, x, range=bounds)

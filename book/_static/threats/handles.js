@@ -12,7 +12,10 @@
   /** The place of a pointer in the picture. */
   function place(box, { clientX, clientY }) {
     const { left, top, width, height } = box.getBoundingClientRect();
-    return [LOW + ((HIGH - LOW) * (clientX - left)) / width, HIGH - ((HIGH - LOW) * (clientY - top)) / height];
+    return [
+      LOW + ((HIGH - LOW) * (clientX - left)) / width,
+      HIGH - ((HIGH - LOW) * (clientY - top)) / height,
+    ];
   }
 
   class Handle {
@@ -26,7 +29,11 @@
       this.element = document.createElement("div");
       Object.assign(this.element, { className: `threats-handle threats-handle-${name}`, tabIndex: 0 });
       this.element.dataset.handle = name;
-      const attributes = { role: "slider", "aria-label": label, "aria-roledescription": "point in the plane" };
+      const attributes = {
+        role: "slider",
+        "aria-label": label,
+        "aria-roledescription": "point in the plane",
+      };
       for (const [key, value] of Object.entries({ ...attributes, "aria-describedby": hint }))
         this.element.setAttribute(key, value);
       this.element.innerHTML = `<i></i><b aria-hidden="true">${sign}</b>`;
@@ -77,7 +84,16 @@
       if (!way) return;
       event.preventDefault(); // the keys would scroll the page
       const far = event.shiftKey ? COARSE : FINE;
-      this.move(snap(clip(this.point.map((value, axis) => value + far * way[axis]), LOW, HIGH)), false);
+      this.move(
+        snap(
+          clip(
+            this.point.map((value, axis) => value + far * way[axis]),
+            LOW,
+            HIGH,
+          ),
+        ),
+        false,
+      );
     }
   }
 

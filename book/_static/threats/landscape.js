@@ -4,7 +4,12 @@
   const threats = window.AdvnotesThreats;
   // Chosen by hand, so that two hills and a saddle lie near the point at which the figure begins.
   const NETWORK = {
-    weight: [[4, 1], [-7, 2], [-2, 5], [2, 7]], // prettier-ignore
+    weight: [
+      [4, 1],
+      [-7, 2],
+      [-2, 5],
+      [2, 7],
+    ],
     bias: [-3.3, 0.6, -0.55, -7.26],
     out: [-1.9, -1.2, -1, 1.3],
     shift: -0.2,
@@ -25,10 +30,7 @@
 
   /** The function's values on a grid over a square from lowest to highest, row by row from below. */
   function grid(lowest, highest, count) {
-    const places = Array.from(
-      { length: count },
-      (_, i) => lowest + ((highest - lowest) * i) / (count - 1),
-    );
+    const places = Array.from({ length: count }, (_, i) => lowest + ((highest - lowest) * i) / (count - 1));
     return { places, values: places.map((b) => places.map((a) => look([a, b]).loss)) };
   }
 

@@ -13,8 +13,7 @@ window.AdvnotesThreats = window.AdvnotesThreats || {};
   const plus = (a, b) => a.map((value, i) => value + b[i]);
   const minus = (a, b) => a.map((value, i) => value - b[i]);
   const times = (factor, vector) => vector.map((value) => factor * value);
-  const clip = (vector, lowest, highest) =>
-    vector.map((value) => Math.min(Math.max(value, lowest), highest));
+  const clip = (vector, lowest, highest) => vector.map((value) => Math.min(Math.max(value, lowest), highest));
 
   /** The gradient without the coordinates that a step would take out of the range at once. */
   const movable = (gradient, point, range) =>

@@ -43,12 +43,17 @@
     <label for="${id}-${name}">${text}</label><input type="range" id="${id}-${name}" data-slider="${name}"
       min="0.02" max="0.5" step="0.01" value="${value}"><output for="${id}-${name}"></output></div>`;
 
-  const check = (name, text, checked) => `<label class="threats-check"><input type="checkbox" data-check="${name}"
+  const check = (
+    name,
+    text,
+    checked,
+  ) => `<label class="threats-check"><input type="checkbox" data-check="${name}"
     ${checked ? "checked" : ""}> ${text}</label>`;
 
-  const key = (view) => `<ul class="threats-key" data-only="${view}">${KEYS[view]
-    .map(([mark, words]) => `<li><i class="threats-mark-${mark}"></i>${words}</li>`)
-    .join("")}</ul>`;
+  const key = (view) =>
+    `<ul class="threats-key" data-only="${view}">${KEYS[view]
+      .map(([mark, words]) => `<li><i class="threats-mark-${mark}"></i>${words}</li>`)
+      .join("")}</ul>`;
 
   const template = (id, it) => `
     <div class="threats-choose">

@@ -1,63 +1,11 @@
-// The picture: the plane as an SVG, balls, arrows and lines in it, and the loss as a veil of colour behind it.
+// The picture of each view, and the loss as a veil of colour behind it.
 
 (() => {
   const threats = window.AdvnotesThreats;
-  const { NORMS, RANGE, back, plus, minus, times, length } = threats;
-  const [LOW, HIGH] = [-0.15, 1.15]; // what of each coordinate is seen
-  const UNIT = 400;
-  const SIZE = UNIT * (HIGH - LOW);
-  const FINE = 53; // grid lines of the loss; its level lines are so many nats apart
-  const LEVEL = 0.2;
-
-  const element = (name, attributes = {}, ...children) => {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  };
-
-  const at = ([a, b]) => [UNIT * (a - LOW), UNIT * (HIGH - b)];
-  const told = (point) => at(point).map((value) => value.toFixed(1)).join(" ");
-  const polygon = (corners) => `M${corners.map(told).join("L")}Z`;
-  const path = (d, className) => element("path", { d, class: `threats-${className}` });
-  const line = (from, to, className) => path(`M${told(from)}L${told(to)}`, className);
-  const square = ([low, high]) => polygon([[low, low], [high, low], [high, high], [low, high]]); // prettier-ignore
-
-  function dot(point, className, r = 6) {
-    const [cx, cy] = at(point);
-    return element("circle", { cx, cy, r, class: `threats-${className}` });
-  }
-
-  const text = (words, transform) => element("text", { transform }, words);
-
-  /** The edge of a ball, as the data of a path. */
-  function edge(norm, centre, radius) {
-    const around = (ways) => polygon(ways.map((way) => plus(centre, times(radius, way))));
-    if (norm === "linf") return around([[1, 1], [-1, 1], [-1, -1], [1, -1]]); // prettier-ignore
-    if (norm === "l1") return around([[1, 0], [0, 1], [-1, 0], [0, -1]]); // prettier-ignore
-    const [[x, y], r] = [at(centre), UNIT * radius];
-    return `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`;
-  }
-
-  /** An arrow, its head not longer than itself. */
-  function arrow(from, to, className) {
-    const far = length(minus(to, from));
-    if (far < 1e-6) return [];
-    const way = times(1 / far, minus(to, from));
-    const head = Math.min(0.035, far);
-    const neck = plus(to, times(-head, way));
-    const side = times(0.4 * head, [-way[1], way[0]]);
-    return [
-      line(from, neck, className),
-      path(polygon([to, plus(neck, side), minus(neck, side)]), `${className} threats-head`),
-    ];
-  }
-
-  /** A line across a direction, through a point, from one side of the picture to the other. */
-  function across(point, way, className) {
-    const side = times(2 / length(way), [-way[1], way[0]]);
-    return line(plus(point, side), minus(point, side), className);
-  }
+  const { NORMS, RANGE, LOW, HIGH, SIZE, back, plus, minus, times, length, same } = threats;
+  const { element, at, told, path, line, square, dot, text, edge, arrow, across } = threats.shapes;
+  const FINE = 53; // grid lines of the loss
+  const LEVEL = 0.2; // its level lines are so many nats apart
 
   const others = (it) => (it.others ? Object.keys(NORMS).filter((norm) => norm !== it.norm) : []);
 
@@ -88,7 +36,7 @@
     if (steep > 0.01) parts.push(across(end, gradient, "touch"));
     parts.push(...arrow(x, plus(x, gradient), "gradient"), ...arrow(x, end, "step"));
     const came = back(norm, end, x, eps, range);
-    if (!threats.same(end, came)) parts.push(line(end, came, "back"), dot(came, "now"));
+    if (!same(end, came)) parts.push(line(end, came, "back"), dot(came, "now"));
     return parts;
   }
 
@@ -105,7 +53,7 @@
     const far = length(minus(inside, point));
     parts.push(line(x, point, "change"));
     if (far > 1e-9) parts.push(path(edge("l2", point, far), "nearest"), line(point, inside, "back"));
-    if (!threats.same(inside, end)) parts.push(line(inside, end, "back"));
+    if (!same(inside, end)) parts.push(line(inside, end, "back"));
     parts.push(dot(end, "now"));
     return parts;
   }
@@ -118,7 +66,7 @@
     points.slice(1).forEach(({ end, point }, k) => {
       const group = element("g", { class: k + 1 < steps ? "threats-old" : "threats-last" });
       group.append(...arrow(points[k].point, end, "step"), dot(points[k].point, "visited", 4));
-      if (!threats.same(end, point)) group.append(line(end, point, "back"), dot(end, "end", 5));
+      if (!same(end, point)) group.append(line(end, point, "back"), dot(end, "end", 5));
       parts.push(group);
     });
     const far = length(now.gradient);
@@ -157,5 +105,5 @@
     return lines;
   }
 
-  Object.assign(threats, { LOW, HIGH, UNIT, SIZE, draw, landscape });
+  Object.assign(threats, { draw, landscape });
 })();

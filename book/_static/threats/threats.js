@@ -20,7 +20,12 @@
       const id = `threats-${number}`;
       Object.assign(this, { view: "step", norm: "linf", eps: 0.3, alpha: 0.2, others: true, range: RANGE });
       // Gradient and start are kept relative to x, and go with it; the point to be projected stays where it is.
-      Object.assign(this, { x: [0.55, 0.45], gradient: [0.36, 0.15], point: [0.95, 0.63], off: [-0.1, 0.05] });
+      Object.assign(this, {
+        x: [0.55, 0.45],
+        gradient: [0.36, 0.15],
+        point: [0.95, 0.63],
+        off: [-0.1, 0.05],
+      });
       this.steps = 0;
       this.find = (selector) => root.querySelector(selector);
       this.all = (selector) => [...root.querySelectorAll(selector)];
@@ -170,7 +175,8 @@
         const others = rest.map((cell) => `<td>${cell}</td>`).join("");
         return `<tr ${k === chosen ? 'class="threats-chosen"' : ""}><th scope="row">${first}</th>${others}</tr>`;
       };
-      this.find("thead").innerHTML = `<tr>${head.map((name) => `<th scope="col">${name}</th>`).join("")}</tr>`;
+      this.find("thead").innerHTML =
+        `<tr>${head.map((name) => `<th scope="col">${name}</th>`).join("")}</tr>`;
       this.find("tbody").innerHTML = body.map(row).join("");
       const scroll = this.find(".threats-scroll");
       scroll.scrollTop = scroll.scrollHeight;

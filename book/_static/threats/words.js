@@ -42,7 +42,8 @@
     const end = back(norm, point, x, eps, range);
     if (same(end, point)) return "It is inside the ball, so the projection leaves it there.";
     const clipped = same(end, inside) ? "" : `, and then clips to the range: ${pair(end)}`;
-    if (same(inside, point)) return `It is inside the ball, but not in the range, which clips it to ${pair(end)}.`;
+    if (same(inside, point))
+      return `It is inside the ball, but not in the range, which clips it to ${pair(end)}.`;
     const { name } = NORMS[norm];
     return (
       `It is outside the ball: its distance from x in ${name} is ${number(size)}, more than ε. ` +
@@ -67,8 +68,10 @@
   /** The dual norm of the gradient, spelled out. */
   function slope(norm, gradient, free) {
     const sizes = gradient.map((value) => number(Math.abs(value)));
-    if (norm === "linf") return `(${sizes.join(" + ")})`;
-    return norm === "l2" ? `${number(length(free), 3)}, the length of the gradient` : number(NORMS.l1.dual(free));
+    if (norm === "linf") return `(${sizes.join("\u00a0+\u00a0")})`;
+    return norm === "l2"
+      ? `${number(length(free), 3)}, the length of the gradient`
+      : number(NORMS.l1.dual(free));
   }
 
   /** The view of the step: the gradient, the steepest step, and what it gains. */
@@ -79,22 +82,31 @@
     const end = plus(x, step);
     const came = back(norm, end, x, it.eps, range);
     const gain = `To first order the loss rises by ${number(dot(gradient, step), 3)} = α · ${slope(norm, gradient, free)}.`;
-    const home = same(end, came) ? "" : ` It leaves the ball or the range; the way back leads to ${pair(came)}.`;
+    const home = same(end, came)
+      ? ""
+      : ` It leaves the ball or the range; the way back leads to ${pair(came)}.`;
     return (
       `Gradient ${pair(gradient)}. The steepest step of length ${number(alpha)} in ${NORMS[norm].name} is ` +
       `${pair(step)}: ${reason(norm, gradient, free)}. ${gain}${home}`
     );
   }
 
-  const projectionWords = (it) => `Point ${pair(it.point)}, change ${pair(minus(it.point, it.x))}. ${wayBack(it, it.point)}`;
+  const projectionWords = (it) =>
+    `Point ${pair(it.point)}, change ${pair(minus(it.point, it.x))}. ${wayBack(it, it.point)}`;
 
   /** The view of PGD: what the last step did, and the gradient where it has led. */
   function ascentWords(it) {
     const { points, steps, now } = it.ascent;
     const here = `The gradient here is ${pair(now.gradient)}.`;
-    if (steps === 0) return `Start ${pair(now.point)}, loss ${number(now.loss)}. ${here} Where will the step lead?`;
+    if (steps === 0)
+      return `Start ${pair(now.point)}, loss ${number(now.loss)}. ${here} Where will the step lead?`;
     const before = points[steps - 1];
-    const change = Math.abs(now.loss - before.loss) < 0.005 ? "stays at" : now.loss > before.loss ? "rises to" : "falls to";
+    const change =
+      Math.abs(now.loss - before.loss) < 0.005
+        ? "stays at"
+        : now.loss > before.loss
+          ? "rises to"
+          : "falls to";
     return (
       `Step ${steps}: by ${pair(minus(now.end, before.point))} to ${pair(now.end)}. ${wayBack(it, now.end)} ` +
       `The loss ${change} ${number(now.loss)}. ${here}`
@@ -126,7 +138,10 @@
         return [pair(nearest), number(length(minus(nearest, point)))];
       },
     }[view];
-    const head = { step: ["norm", "steepest step", "gain"], projection: ["norm", "leads to", "how far away"] }[view];
+    const head = {
+      step: ["norm", "steepest step", "gain"],
+      projection: ["norm", "leads to", "how far away"],
+    }[view];
     return { head, body: names.map((key) => [NORMS[key].name, ...row(key)]), chosen: names.indexOf(norm) };
   }
 
