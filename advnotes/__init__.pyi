@@ -1,5 +1,6 @@
 from . import data, gan, invariance, metrics, nets, plots, robust, zoo
 from .attacks import APGD, BIM, FGSM, PGD, Attack, AutoAttack, NormAttack, Square, Universal
+from .citations import cite
 from .claims import Claims, at_least, at_most, between
 from .evaluation import Report, evaluate
 from .game import Game
@@ -50,6 +51,7 @@ __all__ = [
     "at_least",
     "at_most",
     "between",
+    "cite",
     "cross_entropy",
     "data",
     "dlr",

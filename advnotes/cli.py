@@ -1,4 +1,4 @@
-"""The command line ``advnotes``: ``evaluate`` says how robust a model is; the other commands make the book."""
+"""The command line ``advnotes``: how robust is a model (``evaluate``), what to cite (``cite``), and the book."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="How robust is a model (`evaluate`), and the book (all the other commands).",
+    help="How robust is a model (`evaluate`), what to cite (`cite`), and the book (all the other commands).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,7 +27,7 @@ app = typer.Typer(
 console = Console(highlight=False, soft_wrap=True)
 
 #: What the extra `book` brings; without it these commands say so.
-BOOK = ("run", "verify", "score", "record", "bind", "book", "list")
+BOOK = ("run", "verify", "score", "record", "bind", "pdf", "epub", "book", "list")
 
 
 def _version(wanted: bool | None) -> None:
@@ -165,6 +165,19 @@ def evaluate_command(
         _complain(f"robust accuracy {report.robust.value:.1%} is below {fail_under:.1%}")
     if too_low or (strict and report.masking):
         raise typer.Exit(1)
+
+
+@app.command("cite")
+def cite_command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Such as PGD or R1GAN; the package itself where none is named."),
+    ] = None,
+) -> None:
+    """Print the papers that methods stand for, in BibTeX."""
+    from advnotes.citations import bibtex
+
+    print(bibtex(*names or ()))
 
 
 def _show(report: Report, paths: list[Path]) -> None:

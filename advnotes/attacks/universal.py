@@ -31,7 +31,7 @@ class Universal(NormAttack):
         \min\bigl\{L(f(\mathrm{clip}(x + \delta)), y),\ \beta\bigr\}
 
     by projected steps along the steepest direction of the mean over a minibatch (the stochastic ascent of Shafahi et
-    al. 2018, algorithm 2, with their clamp :math:`\beta`). :meth:`fit` finds the perturbation on some images, to be
+    al. 2020, algorithm 2, with their clamp :math:`\beta`). :meth:`fit` finds the perturbation on some images, to be
     added to others; the common call ``attack(model, x, y)`` finds it on the batch that it is added to. Labels may be
     the model's own predictions, and are then not needed.
 
@@ -88,7 +88,7 @@ class Universal(NormAttack):
     def estimated_passes(self) -> int:
         return self.steps
 
-    def scaled(self: SomeUniversal, factor: float) -> SomeUniversal:
+    def scaled(self: SomeUniversal, factor: float | Tensor) -> SomeUniversal:
         step_size = None if self.step_size is None else self.step_size * factor
         return dataclasses.replace(super().scaled(factor), step_size=step_size)
 
