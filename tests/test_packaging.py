@@ -41,7 +41,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    suffixes = {".py", ".pyi", ".bib", ".npz", ".json", ".safetensors", ".typed", ".html", ".css"}
+    suffixes = {".py", ".pyi", ".bib", ".xml", ".npz", ".json", ".safetensors", ".typed", ".html", ".css"}
     package = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "advnotes").rglob("*")

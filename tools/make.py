@@ -172,7 +172,19 @@ def tree() -> str:
 def book(*arguments: str) -> None:
     """Execute every chapter, score the claims and render the site (arguments: those of `advnotes book`)"""
     setup()
-    run(PYTHON, "-m", "advnotes.publish.cli", "book", *arguments)
+    run(PYTHON, "-m", BOOK, "book", *arguments)
+
+
+def pdf(*arguments: str) -> None:
+    """Make the book, then the whole of it as one PDF (arguments: those of `advnotes pdf`)"""
+    book(*arguments)
+    run(PYTHON, "-m", BOOK, "pdf", *arguments)
+
+
+def epub(*arguments: str) -> None:
+    """Make the book, then the whole of it as an EPUB (arguments: those of `advnotes epub`)"""
+    book(*arguments)
+    run(PYTHON, "-m", BOOK, "epub", *arguments)
 
 
 def test() -> None:
@@ -210,7 +222,7 @@ def help_() -> None:
         print(f"  {name:<9} {target.__doc__}")
 
 
-TARGETS = {"help": help_, "setup": setup, "book": book, "test": test, "elsewhere": elsewhere, "clean": clean}
+TARGETS = {f.__name__.rstrip("_"): f for f in (help_, setup, book, pdf, epub, test, elsewhere, clean)}
 
 
 def stop(number: int, frame: FrameType | None) -> None:
@@ -221,7 +233,7 @@ def stop(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Carry out one target."""
     name, *arguments = sys.argv[1:] or ["help"]
-    if name not in TARGETS or (arguments and name not in ("book", "elsewhere")):
+    if name not in TARGETS or (arguments and name not in ("book", "pdf", "epub", "elsewhere")):
         help_()
         sys.exit(f"no target is called {' '.join(sys.argv[1:])!r}")
     signal.signal(signal.SIGTERM, stop)

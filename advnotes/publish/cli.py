@@ -1,6 +1,7 @@
 """The command line ``advnotes``: from notebooks to a book, each stage alone or all of them.
 
 run: execute chapters. verify: execute the copies again and compare. score: collect the claims. bind: render.
+pdf, epub: the site in one file.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from rich.console import Console
 from rich.text import Text
 
 from advnotes.publish import chapters as book
-from advnotes.publish.cli_actions import checked_and_locked, console, execute_all, tell_comparison, tell_score
+from advnotes.publish.cli_actions import (
+    checked_and_locked,
+    console,
+    execute_all,
+    make_and_tell,
+    tell_comparison,
+    tell_score,
+)
 from advnotes.publish.cli_options import (
     Backend,
     Build,
@@ -138,6 +146,18 @@ def bind_command(profile: Profile = book.LAPTOP, build: Build = None, no_wait: N
     with checked_and_locked(root, profile, no_wait):
         index = bind(root, profile)
     console.print(f"The book is at {index}")
+
+
+@app.command("pdf")
+def pdf_command(profile: Profile = book.LAPTOP, build: Build = None, no_wait: NoWait = False) -> None:
+    """Print the site as one PDF with Chromium, put it there, and link it from the first page."""
+    make_and_tell("advnotes.pdf", profile, no_wait)
+
+
+@app.command("epub")
+def epub_command(profile: Profile = book.LAPTOP, build: Build = None, no_wait: NoWait = False) -> None:
+    """Make an EPUB of the site, with formulas set by Chromium, put it there, and link it from the first page."""
+    make_and_tell("advnotes.epub", profile, no_wait)
 
 
 @app.command("book")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -153,6 +154,17 @@ def tell_score(root: Path, profile: str) -> Scorecard:
         console.print(line)
     console.print(f"({os.path.relpath(path)})")
     return card
+
+
+def make_and_tell(name: str, profile: str, no_wait: bool) -> None:
+    """Make the PDF or the EPUB of a site, and say where it is."""
+    from advnotes.publish.site.ebook.make import make_ebook
+
+    started, root = time.perf_counter(), book.find_root()
+    with checked_and_locked(root, profile, no_wait):
+        made = make_ebook(root, profile, name)
+    size = made.stat().st_size / 1e6
+    console.print(f"The book is at {made} ({size:.1f} MB, {time.perf_counter() - started:.0f} s)")
 
 
 def tell_comparison(root: Path, profile: str) -> None:

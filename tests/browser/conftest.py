@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +11,9 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, Route, sync_playwright
 
+from advnotes.publish.site.ebook.browser import FLAGS, chromium
+
 ROOT = Path(__file__).parents[2]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 # Waits for formulas, for whatever the theme does in idle callbacks, and for colours that fade into each other.
@@ -52,13 +43,6 @@ class Visit:
     violations: dict[str, list[str]] = field(default_factory=dict)
     sideways: list[str] = field(default_factory=list)
     formulas: tuple[int, int] = (0, 0)
-
-
-def chromium() -> str | None:
-    """A browser from ADVNOTES_CHROMIUM, else from the path; None is playwright's own."""
-    named = os.environ.get("ADVNOTES_CHROMIUM")
-    found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    return named or next((path for path in found if path), None)
 
 
 @pytest.fixture(scope="session")

@@ -236,6 +236,18 @@ def test_the_book_takes_the_command_lines_options(make: ModuleType, monkeypatch:
     assert make.ran[-1].endswith("-m advnotes.publish.cli book -j 4")
 
 
+@pytest.mark.parametrize("name", ["pdf", "epub"])
+def test_the_book_in_one_file_is_made_of_a_current_site(
+    make: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["make.py", name, "--profile", "smoke"])
+    make.main()
+    assert [line.partition(" -m ")[2] for line in make.ran[-2:]] == [
+        "advnotes.publish.cli book --profile smoke",
+        f"advnotes.publish.cli {name} --profile smoke",
+    ]
+
+
 @pytest.mark.parametrize("arguments", [["bok"], ["test", "-x"]])
 def test_an_unknown_target_is_refused(
     make: ModuleType, arguments: list[str], monkeypatch: pytest.MonkeyPatch
@@ -256,4 +268,4 @@ def test_help_lists_the_targets(command: list[str]) -> None:
     }
     done = subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True, check=True)
     listed = [line.split()[0] for line in done.stdout.splitlines()]
-    assert listed == ["help", "setup", "book", "test", "elsewhere", "clean"]
+    assert listed == ["help", "setup", "book", "pdf", "epub", "test", "elsewhere", "clean"]

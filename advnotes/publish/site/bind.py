@@ -8,9 +8,11 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
-from advnotes.publish.chapters import LAPTOP, build_folder, build_root
+from advnotes.publish.chapters import build_folder, site_folder
 from advnotes.publish.files import read_with_unix_line_ends
+from advnotes.publish.site.downloads import contents, offer_ebooks, offer_notebooks
 from advnotes.publish.site.jupyter_book import render, skeleton, tidy
+from advnotes.publish.site.llms import write_guide_for_programs
 from advnotes.publish.site.moved import lead_on, moved
 from advnotes.publish.site.pages import configure, stage
 
@@ -39,7 +41,7 @@ def bind(root: Path, profile: str = "laptop") -> Path:
     """
     root = root.resolve()
     work = build_folder(root, profile)
-    site = (build_root(root) if profile == LAPTOP else work) / "html"
+    site = site_folder(root, profile)
     aside = site.with_name("html.old")
     if aside.exists() and not site.exists():  # interrupted between the two renames below
         aside.rename(site)
@@ -60,6 +62,9 @@ def bind(root: Path, profile: str = "laptop") -> Path:
     shutil.copytree(raw, new)
     tidy(new)
     lead_on(new, addresses)
+    offer_notebooks(new, root)
+    write_guide_for_programs(new, root, config)
+    offer_ebooks(new, root, work / "ebook")
     (new / ".stamp").write_text(inputs + contents(new))
     shutil.rmtree(aside, ignore_errors=True)
     if site.exists():
@@ -79,11 +84,3 @@ def fingerprint(root: Path, files: dict[str, bytes]) -> str:
             ).hexdigest()
     parts.update({package: version(package) for package in RENDERERS})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def contents(site: Path) -> str:
-    """A hash of the pages of a site, which shows whether ``jupyter-book build .`` has written over them."""
-    digest = hashlib.sha256()
-    for path in sorted(site.rglob("*.html")):
-        digest.update(path.relative_to(site).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
