@@ -66,9 +66,7 @@
     for (let round = 0; round <= last; round += gap(last, 4))
       parts.push(label(round.toLocaleString("en"), x(round), HEIGHT - BOTTOM + 16, "middle"));
     parts.push(label("round", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "middle"));
-    if (level) {
-      parts.push(flat("gan-level", level.value), label(level.text, WIDTH - RIGHT, y(level.value) - 4, "end"));
-    }
+    if (level) parts.push(flat("gan-level", level));
     for (const round of history.changes)
       parts.push(element("line", { class: "gan-change", x1: x(round), x2: x(round), y1: TOP, y2: HEIGHT - BOTTOM }));
     for (const { kind, points } of lines) {
@@ -100,8 +98,8 @@
     const values = lines.flatMap(({ points }) => points.map(([, value]) => value));
     const low = Math.min(0, ...values);
     const high = Math.max(2, ...values);
-    const level = { value: Math.log(4), text: "log 4: D cannot tell" };
-    draw(svg, history, lines, { low, high, text: (value) => String(Number(value.toFixed(2))), level });
+    const text = (value) => String(Number(value.toFixed(2)));
+    draw(svg, history, lines, { low, high, text, level: Math.log(4) }); // D's loss where it always says one half
     const end = known.at(-1);
     const now = end && `${end.discriminator.toFixed(2)} of D, ${end.generator.toFixed(2)} of G now`;
     svg.setAttribute("aria-label", `Losses, by round: ${now ?? "no round yet"}.`);

@@ -125,7 +125,7 @@
 
     drawReal() {
       const { data } = this.game;
-      this.real = data.centres.length ? plane.sample(data, 300, plane.chance(0)) : new Float64Array(0);
+      this.real = data.centres.length ? plane.sample(data, 240, plane.chance(0)) : new Float64Array(0);
     }
 
     // How it plays
@@ -178,14 +178,13 @@
     playFor(rounds) {
       const { game } = this;
       const began = performance.now();
-      let leapt = false;
       for (let k = 1; k <= rounds && this.end && performance.now() - began < SLICE; k++) {
         this.advance();
-        leapt ||= game.rounds % LEAP === 0;
+        if (CALM.matches && game.rounds % LEAP === 0) this.show();
         if (game.rounds === this.end) this.play();
         else if (game.rounds % TOLD === 0) this.tellAll();
       }
-      if (leapt || !CALM.matches) this.show();
+      if (!CALM.matches) this.show();
     }
 
     pause() {

@@ -12,6 +12,8 @@
     rateD: [RATES, "Learning rate of D"],
     rateG: [RATES, "Learning rate of G"],
   };
+  const LOSS_KEY =
+    '<b class="gan-of-d">D</b>, <b class="gan-of-g">G, dashed</b>; thin: log 4, the loss of a D that cannot tell';
   const SIZE = 560; // pixels of the canvas, in both directions
 
   const radios = (id, name, choices) =>
@@ -66,8 +68,8 @@
           <label class="gan-check"><input type="checkbox" data-sheet checked> Show what G makes of a grid of z</label>
         </div>
         <div class="gan-charts">
-          ${chart("covered", "Share of the data covered, by round", "dotted: a setting was changed")}
-          ${chart("losses", "Losses, by round", '<b class="gan-of-d">D</b>, <b class="gan-of-g">G, dashed</b>')}
+          ${chart("covered", "Share of the data covered, by round", "upright line: something was changed")}
+          ${chart("losses", "Losses, by round", LOSS_KEY)}
         </div>
       </div>
       <details><summary>What it computes</summary><div class="gan-notes">

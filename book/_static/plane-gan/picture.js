@@ -6,7 +6,7 @@
   const CELLS = 56; // of D's map, in both directions
   const REAL = [47, 134, 198];
   const GENERATED = [209, 98, 15];
-  const DEEPEST = 130; // opacity of the map, of 255, where D is sure: points must stand out from it
+  const DEEPEST = 150; // opacity of the map, of 255, where D is sure: points must stand out from it
   const LINES = [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2]; // of the grid of z, and 2 is far out for a normal number
   const ALONG = Array.from({ length: 33 }, (_, k) => -2 + k / 8);
 
@@ -67,7 +67,7 @@
       paintSheet(context, game.generate(sheet));
     }
     Object.assign(context, { globalAlpha: 1, strokeStyle: `rgb(${REAL})`, lineWidth: 1.4 });
-    paintPoints(context, real, 3.6, false);
+    paintPoints(context, real, 3.2, false);
     Object.assign(context, { globalAlpha: 0.8, fillStyle: `rgb(${GENERATED})` });
     paintPoints(context, generated, 2.6, true);
     context.globalAlpha = 1;
