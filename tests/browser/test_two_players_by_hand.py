@@ -178,3 +178,12 @@ def test_its_files_are_small_and_loaded_only_where_it_stands(page: Page, tmp_pat
     page.wait_for_load_state()
     loaded = "[...document.querySelectorAll('script, link')].map(e => `${e.src ?? e.href}`)"
     assert not [url for url in page.evaluate(loaded) if "two-players" in url]
+
+
+@pytest.mark.parametrize(("name", "game"), [("games/one-idea", "ab"), ("gan/mode-collapse", "dirac")])
+def test_they_stand_in_their_chapters(page: Page, site: Path, name: str, game: str) -> None:
+    page.goto((site / "book" / f"{name}.html").as_uri())
+    expect(page.locator(".advnotes-two-players .players-verdict")).to_have_text("Spirals out")
+    assert state(page)["settings"]["game"] == game
+    press(page, "step")
+    expect(page.locator(TOLD)).to_have_text(re.compile(r"^Round 1: "))

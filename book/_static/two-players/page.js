@@ -74,7 +74,7 @@
             <p><b class="players-verdict" data-verdict></b><span data-size></span></p>
             <p data-reasons></p>
           </div>
-          <div><p class="players-title" aria-hidden="true">Distance from the rest point, by round
+          <div><p class="players-title" aria-hidden="true">Distance by round
             <small>dashed: what the modulus says</small></p>
             <svg class="players-chart" role="img"></svg></div>
         </div>
