@@ -192,8 +192,11 @@ class NormAttack(Attack):
     def check_batch(self, count: int) -> None:
         self.threat.check_batch(count)
 
-    def scaled(self: SomeAttack, factor: float) -> SomeAttack:
-        """The same attack inside a threat ``factor`` times as large; a step size in units of the input scales too."""
+    def scaled(self: SomeAttack, factor: float | Tensor) -> SomeAttack:
+        """The same attack in a threat ``factor`` times as large (one number, or one for each sample).
+
+        A step size in units of the input scales too.
+        """
         return dataclasses.replace(self, threat=self.threat.scaled(factor))
 
     def rows(self: SomeAttack, rows: Tensor | slice) -> SomeAttack:

@@ -83,7 +83,7 @@ class PGD(NormAttack):
         super().check_batch(count)
         check_per_sample("step_size", self.step_size, count)
 
-    def scaled(self: SomePGD, factor: float) -> SomePGD:
+    def scaled(self: SomePGD, factor: float | Tensor) -> SomePGD:
         step_size = None if self.step_size is None else self.step_size * factor
         return dataclasses.replace(super().scaled(factor), step_size=step_size)
 

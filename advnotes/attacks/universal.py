@@ -89,8 +89,9 @@ class Universal(NormAttack):
         return self.steps
 
     def scaled(self: SomeUniversal, factor: float | Tensor) -> SomeUniversal:
-        step_size = None if self.step_size is None else self.step_size * factor
-        return dataclasses.replace(super().scaled(factor), step_size=step_size)
+        scaled = super().scaled(factor)  # which refuses a factor for each sample
+        step_size = None if self.step_size is None else float(self.step_size * factor)
+        return dataclasses.replace(scaled, step_size=step_size)
 
     def perturb(
         self, model: Model, x: Float[Tensor, "batch ..."], y: Int[Tensor, " batch"], generator: Source = None

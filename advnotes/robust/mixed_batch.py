@@ -1,6 +1,5 @@
 """Adversarial training at scale: batches of clean and adversarial samples, attacked within radii that are drawn."""
 
-import dataclasses
 import math
 
 import torch
@@ -117,7 +116,4 @@ class MixedBatchTraining(Game):
         scale = self.spread * math.sqrt(2)
         u = uniform(x[:1] if self.per_batch else x, 1).squeeze(1).expand(len(x))
         share = scale * torch.erfinv(u * math.erf(1 / scale))
-        threat = dataclasses.replace(self.attack.threat, eps=share.clamp(max=1) * self.attack.threat.eps)
-        step_size = getattr(self.attack, "step_size", None)
-        scaled = {} if step_size is None else {"step_size": share * step_size}
-        return dataclasses.replace(self.attack, threat=threat, **scaled)
+        return self.attack.scaled(share.clamp(max=1))

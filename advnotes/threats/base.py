@@ -49,8 +49,8 @@ class Threat(ABC):
         rows = rows.to(self.eps.device) if isinstance(rows, Tensor) else rows
         return dataclasses.replace(self, eps=self.eps[rows])
 
-    def scaled(self: SomeThreat, factor: float) -> SomeThreat:
-        """The same threat with its radius multiplied by ``factor``."""
+    def scaled(self: SomeThreat, factor: float | Tensor) -> SomeThreat:
+        """The same threat with its radius multiplied by ``factor``, or each sample's by its own."""
         return dataclasses.replace(self, eps=self.eps * factor)
 
     def check_batch(self, count: int) -> None:
