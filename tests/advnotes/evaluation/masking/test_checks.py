@@ -190,3 +190,17 @@ def test_twins_are_equal_rows():
     logits = torch.tensor([[1.0, 2.0], [1.0, 2.0], [3.0, 0.0], [1.0, 2.0000002]])
     assert measurements.equal_rows(logits) == 0.5
     assert measurements.equal_rows(torch.eye(4)) == 0
+
+
+@pytest.mark.parametrize(("saturated", "found"), [(1, False), (2, True)])
+def test_one_gradient_in_twenty_may_vanish_and_two_may_not(saturated, found):
+    generator = torch.Generator().manual_seed(0)
+    x = 0.2 + 0.6 * torch.rand(20, 4, generator=generator)
+    x[:saturated, 0], x[:saturated, 1] = 0.95, 0.5
+
+    def model(x: Tensor) -> Tensor:
+        # A softmax in single precision is exactly 1 on the samples that are scaled, and on no other.
+        return torch.where(x[:, :1] > 0.9, 1e4, 1.0) * torch.stack([x[:, 0], x[:, 1]], dim=1)
+
+    names = {finding.name for finding in diagnose(model, x, model(x).argmax(dim=1), Linf(0.01), size=20)}
+    assert ("saturated loss" in names) is found
