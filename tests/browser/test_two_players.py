@@ -73,6 +73,7 @@ def test_the_dirac_gan_has_its_own_choices_and_start(players: Page) -> None:
     assert state(players)["start"] == [1, 1]
     expect(players.locator(TOLD)).to_contain_text("θ = 1, ψ = 1")
     expect(players.locator("[data-reasons]")).to_contain_text("Near the rest point")
+    expect(players.locator("[data-reasons]")).to_contain_text("Farther out the losses are curved")
     press(players, "step", 30)
     zero_sum = state(players)["points"][-1]
     choose(players, "wish", "non-saturating")
@@ -185,7 +186,7 @@ def test_without_motion_the_whole_path_is_there_at_once(
 ) -> None:
     visit, context = Visit(), browser.new_context(reduced_motion="reduce")
     players = open_players(watched(context, visit), write_players(tmp_path, f'data-order="{order}"'))
-    expect(players.locator('[data-do="play"]')).to_have_text("Draw the path")
+    expect(players.locator('[data-do="play"]')).to_have_text("Draw path")
     expect(players.locator('[data-row="speed"]')).to_be_hidden()
     rounds = players.evaluate(
         "document.querySelector('[data-do=play]').click(), AdvnotesPlayers.all[0].path.rounds"

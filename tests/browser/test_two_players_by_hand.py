@@ -158,6 +158,7 @@ def test_on_paper_there_is_a_path_and_nothing_to_press(players: Page) -> None:
     for gone in (".players-choose", ".players-bar", "details"):
         expect(players.locator(gone).locator("visible=true")).to_have_count(0)
     expect(players.locator(".players-plane")).to_be_visible()
+    expect(players.locator("[data-played]")).to_have_text("a · b, at once, η = 0.2, μ = 0, γ = 0")
 
 
 def test_without_scripts_the_hint_stays(browser: Browser, tmp_path: Path) -> None:

@@ -60,6 +60,7 @@
           Object.fromEntries(Object.keys(SPEEDS).map((name) => [name, name])),
         )}</div></fieldset>
       </div>
+      <p class="players-on-paper" data-played></p>
       <p class="players-told" role="status"></p>
       <div class="players-seen">
         <div>
@@ -85,6 +86,16 @@
         <pre tabindex="0" aria-label="The same in Python"></pre></details>
     </div>`;
 
+  /** What is played, in a line: on paper, where there are no controls. */
+  function played(settings) {
+    const rows = ["game", "order", "wish"].map((name) => CHOICES[name][1][settings[name]]);
+    const symbols = Object.entries(SLIDERS).map(
+      ([name, [, , , text]]) => `${text.split(" ").at(-1)} = ${players.number(settings[name])}`,
+    );
+    const dirac = settings.game === "dirac";
+    return [...rows.slice(0, dirac ? 3 : 2), ...symbols.slice(0, dirac ? 4 : 3)].join(", ");
+  }
+
   /** What the colours and marks of the plane mean. */
   const key = ({ names }, { order }) => {
     const movers = names.map((name, n) => `<span class="players-move-${n}">${name} moves</span>`);
@@ -104,5 +115,5 @@
     return `<thead><tr>${head}</tr></thead><tbody>${body.join("")}</tbody>`;
   }
 
-  Object.assign(players, { SLIDERS, SPEEDS, NOTES, template, key, table });
+  Object.assign(players, { SLIDERS, SPEEDS, NOTES, template, played, key, table });
 })();

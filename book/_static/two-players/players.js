@@ -162,7 +162,7 @@
     pause() {
       clearInterval(this.timer);
       this.timer = null;
-      this.find('[data-do="play"]').textContent = CALM.matches ? "Draw the path" : "Play";
+      this.find('[data-do="play"]').textContent = CALM.matches ? "Draw path" : "Play";
       this.find('[data-row="speed"]').hidden = CALM.matches;
       this.find(".players-told").removeAttribute("aria-busy");
     }
@@ -206,6 +206,7 @@
       for (const input of this.all("[data-slider]"))
         input.nextElementSibling.textContent = players.number(settings[input.dataset.slider]);
       this.find("[data-note]").textContent = players.NOTES[settings.game];
+      this.find("[data-played]").textContent = players.played(settings);
       this.plane.show(this);
       const label = `The plane of ${game.names.join(" and ")}. Start: ${game.names
         .map((name, n) => `${name} = ${players.number(this.start[n])}`)

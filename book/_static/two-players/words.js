@@ -39,9 +39,9 @@
       `Its ${which} ${largest(judged)}; the distance from 0 is the modulus.`,
       fate === "stays"
         ? "In the long run the pair comes no nearer to the rest point and goes no farther."
-        : `In the long run a round makes the distance from the rest point ${modulus(judged)} times as long.`,
+        : `In the long run it makes the distance from the rest point ${modulus(judged)} times as long.`,
       turn ? `A turn takes ${number(turn)} rounds.` : "",
-      curved && fate === "stays" ? "Farther out the losses are curved, and the path may drift." : "",
+      curved ? "Farther out the losses are curved, and the path may do otherwise." : "",
     ].join(" ");
   }
 
