@@ -86,3 +86,23 @@ def at(gan: Page, x: float, y: float) -> tuple[float, float]:
     box = gan.locator(".gan-plane").bounding_box()
     assert box is not None
     return box["x"] + box["width"] * (x / 3 + 1) / 2, box["y"] + box["height"] * (1 - y / 3) / 2
+
+
+def focused(gan: Page) -> str:
+    """What has the focus, in a word."""
+    word: str = gan.evaluate(
+        """() => {
+            const { dataset, classList, tagName } = document.activeElement;
+            const name = dataset.setting ?? dataset.slider ?? dataset.do;
+            return name ?? (dataset.sheet === "" ? "sheet" : classList[0] ?? tagName);
+        }"""
+    )
+    return word
+
+
+def tab_to(gan: Page, wanted: str) -> None:
+    for _ in range(30):
+        if focused(gan) == wanted:
+            return
+        gan.keyboard.press("Tab")
+    raise AssertionError(f"the tabulator does not reach {wanted}")

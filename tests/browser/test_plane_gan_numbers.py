@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from advnotes import GAN, MinimaxGAN, data, metrics
+from advnotes import GAN, MinimaxGAN
 from advnotes.gan import R1GAN, UnrolledGAN, r1_penalty
 from advnotes.nets import mlp
 from tests.browser.conftest import Visit, watched
@@ -226,45 +226,3 @@ def test_rounds_are_torchs(gan: Page, moves: int, gamma: float, unroll: int, los
         moved = row(player.parameters()) - torch.tensor(ours["before"][name])
         assert moved.abs().max() > 1e-3
         same(ours["after"][name], row(player.parameters()))
-
-
-def test_weights_begin_as_torchs(gan: Page) -> None:
-    theta = torch.tensor(
-        gan.evaluate("[...new AdvnotesPlane.Game(AdvnotesPlane.DATA.ring, 5).generator.theta]")
-    )
-    assert len(theta) == sum(weight.numel() for weight in network(*SIZES["generator"]).parameters())
-    first, second = theta[: 3 * 64], theta[3 * 64 : 3 * 64 + 65 * 64]
-    for part, bound in ((first, 2**-0.5), (second, 1 / 8)):
-        assert 0.97 * bound < part.abs().max() <= bound
-        assert float(part.std()) == pytest.approx(bound / 3**0.5, rel=0.1)
-
-
-@pytest.mark.parametrize("name", ["ring", "grid", "moons", "line"])
-def test_the_data_are_equal_gaussians_within_the_plane(gan: Page, name: str) -> None:
-    found = gan.evaluate(
-        """name => {
-            const data = AdvnotesPlane.DATA[name];
-            return [data.centres, data.sigma, [...AdvnotesPlane.sample(data, 4000, AdvnotesPlane.chance(1))]];
-        }""",
-        name,
-    )
-    centres, sigma, points = torch.tensor(found[0]), found[1], torch.tensor(found[2]).view(-1, 2)
-    assert points.abs().max() < 3
-    assert float(torch.cdist(points, centres).min(dim=1).values.max()) < 5 * sigma
-    torch.testing.assert_close(points.mean(dim=0), centres.mean(dim=0), rtol=0, atol=0.15)
-    if name == "ring":
-        torch.testing.assert_close(centres, data.ring_centres().double(), rtol=0, atol=1e-6)
-        off = points - centres[torch.cdist(points, centres).argmin(dim=1)]
-        assert float(off.std()) == pytest.approx(sigma, rel=0.1)
-
-
-def test_coverage_is_the_packages(gan: Page) -> None:
-    points = 1.5 * batch(40, 9)
-    ours = gan.evaluate(
-        "points => AdvnotesPlane.coverage(AdvnotesPlane.DATA.grid, Float64Array.from(points))",
-        points.flatten().tolist(),
-    )
-    centres, sigma = (gan.evaluate(f"AdvnotesPlane.DATA.grid.{name}") for name in ("centres", "sigma"))
-    theirs = metrics.mode_coverage(points, torch.tensor(centres), 3 * sigma)
-    assert 1 < theirs.modes < 25
-    assert (ours["covered"], ours["share"]) == (theirs.modes, pytest.approx(theirs.share))
