@@ -26,7 +26,7 @@ MODULES = (
         "advnotes.invariance",
     ),
     *("advnotes.losses", "advnotes.metrics", "advnotes.nets", "advnotes.plots", "advnotes.robust"),
-    *("advnotes.sklearn", "advnotes.testing", "advnotes.threats", "advnotes.zoo"),
+    *("advnotes.sklearn", "advnotes.sliders", "advnotes.testing", "advnotes.threats", "advnotes.zoo"),
 )
 
 

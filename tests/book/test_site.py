@@ -91,6 +91,18 @@ def test_every_picture_in_a_text_says_what_it_shows(site: Path) -> None:
     assert silent == []
 
 
+def test_a_figure_to_slide_through_has_a_number_and_a_caption_and_is_shown_once(site: Path) -> None:
+    drawn = {c.name: sum("sliders.show(" in cell["source"] for cell in c.cells) for c in CHAPTERS}
+    assert sum(drawn.values()) >= 5
+    for name, count in drawn.items():
+        sliders = soup(site / f"book/{name}.html").select(".advnotes-slider")
+        assert len(sliders) == count, name
+        for slider in sliders:
+            figure = slider.find_parent("figure")
+            assert re.match(r"Figure \d+\. \w.{15}", figure.figcaption.text.strip()), name
+            assert figure.find_all("img") == slider.find_all("img"), name  # without the still for print
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
 def test_a_chapter_opens_in_colab_at_the_release(site: Path, chapter: Chapter) -> None:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))
