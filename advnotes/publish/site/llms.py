@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -16,8 +17,9 @@ from advnotes.publish.site.frames import read_frame
 
 HEADER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
-#: The first paragraph that is a text: no heading, fence, comment, or image.
-PARAGRAPH = re.compile(r"^(?![#:`<!\[|(-])\S.*(?:\n\S.*)*", re.MULTILINE)
+FENCE = re.compile(r"^(?P<fence>`{3,}|:{3,}).*?^(?P=fence)[ ]*$", re.DOTALL | re.MULTILINE)
+#: The first paragraph that is a text: no heading, list, comment, or image.
+PARAGRAPH = re.compile(r"^(?![#<!\[|(-])\S.*(?:\n\S.*)*", re.MULTILINE)
 LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|\{[\w:]+\}`([^`<]*?)(?: ?<[^`]*>)?`")
 
 
@@ -26,7 +28,7 @@ def write_guide_for_programs(site: Path, root: Path, config: bytes) -> None:
     (site / "llms.txt").write_text(guide(root, yaml.safe_load(config)), encoding="utf8", newline="\n")
 
 
-def guide(root: Path, config: dict[str, dict[str, str]]) -> str:
+def guide(root: Path, config: dict[str, Any]) -> str:
     """The title, a summary, and for each part of the book its pages with a line each."""
     address = config["html"]["baseurl"]
     known = {f"book/{chapter.name}": chapter for chapter in chapters(root)}
@@ -59,7 +61,7 @@ def of_chapter(chapter: Chapter) -> tuple[str, str]:
 
 def of_page(root: Path, name: str, whole: bool = False) -> tuple[str, str]:
     """A page's title, and its first sentence or its whole first paragraph."""
-    text = HEADER.sub("", (root / f"{name}.md").read_text(encoding="utf8"))
+    text = FENCE.sub("", HEADER.sub("", (root / f"{name}.md").read_text(encoding="utf8")))
     title, paragraph = TITLE.search(text), PARAGRAPH.search(text)
     said = plain(paragraph[0]) if paragraph else ""
     return plain(title[1]) if title else name, said if whole else re.split(r"(?<=[.?!]) ", said)[0]

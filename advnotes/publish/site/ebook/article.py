@@ -21,7 +21,9 @@ ON_A_SCREEN = (
     "a.headerlink, a.viewcode-link, script, style, noscript, button, form, input, .advnotes-filter, .advnotes-doors, "
     ".toctree-wrapper, .sd-summary-state-marker, .d-print-none"
 )
-EXERCISE = re.compile(r"^\d+\.$")
+EXERCISE = re.compile(r"^(\d+)\.")
+#: The solutions: cells, and the words that answer a question with options.
+SOLUTIONS = ".tag_solution, .advnotes-predict > .fold"
 #: Two thirds of all elements: words of code that have the colour of the text anyway.
 PLAIN = re.compile(r'<span class="(?:n|nn|p|w|pre)">([^<]*)</span>')
 
@@ -50,10 +52,15 @@ def make_fit_for_a_book(article: Tag, widgets: Iterable[str], address: str) -> N
     for element in article.select(ON_A_SCREEN):
         element.decompose()
     for place in article.select(", ".join(f".{widget}" for widget in widgets)):
-        place.replace_with(_pointer(address))
+        if all(
+            child.name == "p" for child in place.find_all(True, recursive=False)
+        ):  # else it is read as it stands
+            place.replace_with(_pointer(address))
     _open_folds(article)
     for link in article.select("a.image-reference"):
         link.unwrap()
+    for lines in article.select("dt.sig dl, dt.sig dd"):  # of a signature: descriptions without a term
+        lines.name, lines.attrs = "span", {"class": "sig-lines"}
     for image in article.find_all("img"):
         _keep_the_width_only(image)
     for cell in article.select("div.cell"):
@@ -91,7 +98,7 @@ def _open_folds(article: Tag) -> None:
             continue
         fold.name, fold.attrs = "div", {"class": "fold"}
         if words:
-            fold.insert(0, _new("p", words, **{"class": "fold-title"}))
+            fold.insert(0, _new("p", words[0].upper() + words[1:], **{"class": "fold-title"}))
 
 
 def _keep_the_width_only(image: Tag) -> None:
@@ -109,23 +116,25 @@ def _numbers_an_exercise(element: Tag) -> bool:
 def _move_solutions(article: Tag) -> None:
     """Put the solutions at the end of their chapter, each under the number of its exercise and linked with it."""
     chapter = article.find("section")
-    cells = article.select(".tag_solution")
+    cells = article.select(SOLUTIONS)
     if not cells or chapter is None:
         return
     end = _new("section", _new("h2", "Solutions"), id="all-solutions")
     placed: dict[str, Tag] = {}
     for cell in cells:
         exercise = cell.find_previous(_numbers_an_exercise)
-        number = exercise.get_text().rstrip(".") if exercise else str(len(placed) + 1)
+        found = EXERCISE.match(exercise.get_text()) if exercise else None
+        number = found[1] if found else str(len(placed) + 1)
         if number not in placed:
-            if exercise is not None:
+            if exercise:
                 exercise["id"] = f"exercise-{number}"
-            back = _new(
-                "a", f"Exercise {number}", href=f"#exercise-{number}" if exercise else "#all-solutions"
-            )
-            placed[number] = _new("div", _new("h3", back), id=f"solution-{number}", **{"class": "solution"})
+            back = "#" + (f"exercise-{number}" if exercise else "all-solutions")
+            title = _new("h3", _new("a", f"Exercise {number}", href=back))
+            placed[number] = _new("div", title, id=f"solution-{number}", **{"class": "solution"})
             end.append(placed[number])
             forth = _new("a", "Solution", href=f"#solution-{number}")
             cell.insert_before(_new("p", forth, **{"class": "to-solution"}))
+        if title_of_fold := cell.find(class_="fold-title", recursive=False):
+            title_of_fold.decompose()
         placed[number].append(cell.extract())
     chapter.append(end)

@@ -24,13 +24,17 @@ FLAGS = [
 ]
 #: Opened from a file, a page loads nothing but files.
 ELSEWHERE = re.compile("^(?!file:|data:|blob:|about:)")
-#: Waits for the formulas. For who listens, each is one picture, whose description is what the author wrote.
+#: Waits for the formulas. For who listens, each is one picture, whose description is what the author wrote; a PDF keeps
+#: the description of what has text in it only, and glyphs that a style sheet puts there do not count.
 SET = """async () => {
     if (!window.MathJax) return;
     await MathJax.startup.promise;
     for (const formula of MathJax.startup.document.math) {
         formula.typesetRoot.setAttribute("role", "img");
         formula.typesetRoot.setAttribute("aria-label", formula.math.trim());
+        const text = Object.assign(document.createElement("span"), {textContent: "\u00a0"});
+        text.style.cssText = "position: absolute; color: transparent; font-size: 1px";
+        formula.typesetRoot.append(text);
     }
 }"""
 

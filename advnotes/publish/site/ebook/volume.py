@@ -96,16 +96,8 @@ def page_id(name: str) -> str:
 
 
 def assemble(root: Path, profile: str) -> Volume:
-    """The book of a profile's site, as it was bound.
-
-    Raises:
-        ValueError: where the site was not bound.
-    """
+    """The book of a profile's site, as it was bound."""
     site = site_folder(root, profile)
-    if not (site / "index.html").is_file():
-        raise ValueError(
-            f"expected the site in {site}, got none: `advnotes book --profile {profile}` makes it"
-        )
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf8"))
     address = config["html"]["baseurl"]
     widgets = widget_classes(site)
