@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from advnotes.publish.chapters import select
+from advnotes.publish.scorecard import measured
 from advnotes.publish.scorecard.measured import code_hash
 
 CODE = """
@@ -60,3 +61,19 @@ def test_what_was_measured_stays_where_a_cell_is_divided_and_goes_where_statemen
     (divided,) = select(book.root, ["a/one"])
     assert code_hash(divided) == whole
     assert hash_of(book, second + first) != whole
+
+
+@pytest.mark.parametrize(
+    ("stamp", "seconds"),
+    [
+        ({"seconds": 90.0, "processor_seconds": 40.0}, 40.0),  # beside other work
+        ({"seconds": 40.0, "processor_seconds": 70.0}, 40.0),  # with two threads
+        ({"seconds": 40.0}, 40.0),
+        ({"seconds": 40.0, "processor_seconds": 0.0}, 40.0),
+        ({}, 0.0),
+    ],
+)
+def test_a_chapter_is_recorded_with_the_time_that_it_takes_alone(
+    stamp: dict[str, float], seconds: float
+) -> None:
+    assert measured._seconds(stamp) == seconds
