@@ -120,7 +120,7 @@ def record(root: Path, profile: str) -> list[Path]:
 
 
 def _seconds(stamp: dict[str, Any]) -> float:
-    """How long a chapter takes on a machine that does nothing else: other work lengthens the wall clock's time alone."""
+    """How long a chapter takes on a machine that does nothing else: other work lengthens the wall time alone."""
     known = [float(stamp.get(name, 0)) for name in ("seconds", "processor_seconds")]
     return min((seconds for seconds in known if seconds > 0), default=0.0)
 
