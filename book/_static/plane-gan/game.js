@@ -61,5 +61,5 @@
     }
   }
 
-  Object.assign(plane, { Game, G, D, BATCH });
+  plane.Game = Game;
 })();

@@ -54,6 +54,8 @@
       for (const button of this.all("[data-do]"))
         button.addEventListener("click", () => this[button.dataset.do]());
       this.find("[data-sheet]").addEventListener("change", () => this.show());
+      const theme = { attributes: true, attributeFilter: ["data-theme"] };
+      new MutationObserver(() => this.show()).observe(document.documentElement, theme); // the net has the text's colour
     }
 
     // What is played

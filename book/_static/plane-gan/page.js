@@ -85,5 +85,5 @@
           beginning, the same seed is the same game.</p></div></details>
     </div>`;
 
-  Object.assign(plane, { SLIDERS, LOSSES, SIZE, template });
+  Object.assign(plane, { SLIDERS, SIZE, template });
 })();

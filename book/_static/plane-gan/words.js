@@ -29,5 +29,5 @@
     return `${text}: ${value}, ${rounds ? `from round ${(rounds + 1).toLocaleString("en")} on` : "from the start"}.`;
   }
 
-  Object.assign(plane, { standing, changed, covered });
+  Object.assign(plane, { standing, changed });
 })();
