@@ -133,7 +133,8 @@ def _move_solutions(article: Tag) -> None:
             placed[number] = _new("div", title, id=f"solution-{number}", **{"class": "solution"})
             end.append(placed[number])
             forth = _new("a", "Solution", href=f"#solution-{number}")
-            cell.insert_before(_new("p", forth, **{"class": "to-solution"}))
+            page = _new("span", **{"class": "on-page"})
+            cell.insert_before(_new("p", forth, page, **{"class": "to-solution"}))
         if title_of_fold := cell.find(class_="fold-title", recursive=False):
             title_of_fold.decompose()
         placed[number].append(cell.extract())

@@ -35,7 +35,7 @@ CONTAINER = """<?xml version="1.0" encoding="utf-8"?>
 </container>
 """
 #: What HTML allows and a checker of EPUB does not, or what says nothing there.
-UNWANTED = ("role", "translate", "data-of", "border", "align", "valign")
+UNWANTED = ("role", "translate", "border", "align", "valign")
 TYPES = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".webp": "image/webp"}
 
 

@@ -11,8 +11,8 @@ from advnotes.publish.site.ebook.volume import Volume
 from advnotes.publish.templating import TEMPLATES
 
 DEEPEST = 6
-NUMBERS = """numbers => { for (const place of document.querySelectorAll("[data-of]"))
-    place.textContent = numbers[place.dataset.of] ?? "000"; }"""
+NUMBERS = """numbers => { for (const place of document.querySelectorAll(".on-page"))
+    place.textContent = numbers[decodeURIComponent(place.previousElementSibling.hash.slice(1))] ?? "000"; }"""
 
 
 def make_pdf(book: Volume, document: Path) -> bytes:
