@@ -339,6 +339,17 @@ def test_equal_weights_are_none(name):
     assert (fitted(name, everything) == fitted(name, everything, sample_weight=pd.Series(np.ones(N)))).all()
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_unit_and_the_origin_of_the_features_do_not_matter(weighted):
+    weight = np.random.default_rng(2).uniform(0.5, 2, N) if weighted else None
+
+    def answers(unit: float, origin: float) -> np.ndarray:
+        table = unit * X + origin
+        return VATClassifier(**SHORT).fit(table, Y, sample_weight=weight).predict_proba(table)
+
+    np.testing.assert_allclose(answers(0.5, 100.0), answers(1.0, 0.0), atol=1e-4)
+
+
 def test_rows_are_drawn_in_proportion_to_their_weight():
     weight = torch.tensor([1.0, 0.0, 3.0, 4.0], dtype=torch.float64)
     torch.manual_seed(0)
