@@ -19,11 +19,12 @@ LEFT_OUT = {*CODE.values(), TAGS["tell"]}
 #: What serves on the site only: buttons, ways to other pages, and what a script fills.
 ON_A_SCREEN = (
     "a.headerlink, a.viewcode-link, script, style, noscript, button, form, input, .advnotes-filter, .advnotes-doors, "
-    ".toctree-wrapper, .sd-summary-state-marker, .d-print-none"
+    ".toctree-wrapper, .sd-summary-state-marker, .d-print-none, .advnotes-slider > .controls, "
+    ".advnotes-slider img:not(.still)"
 )
 EXERCISE = re.compile(r"^(\d+)\.")
-#: The solutions: cells, and the words that answer a question with options.
-SOLUTIONS = ".tag_solution, .advnotes-predict > .fold"
+#: A solution is a fold of words that may hold a cell, or a cell alone.
+SOLUTIONS = ".answer, .tag_solution"
 #: Two thirds of all elements: words of code that have the colour of the text anyway.
 PLAIN = re.compile(r'<span class="(?:n|nn|p|w|pre)">([^<]*)</span>')
 
@@ -96,7 +97,7 @@ def _open_folds(article: Tag) -> None:
         if of_code:
             fold.unwrap()
             continue
-        fold.name, fold.attrs = "div", {"class": "fold"}
+        fold.name, fold.attrs = "div", {"class": ["fold", *(["answer"] if words == TAGS["solution"] else [])]}
         if words:
             fold.insert(0, _new("p", words[0].upper() + words[1:], **{"class": "fold-title"}))
 
@@ -122,6 +123,8 @@ def _move_solutions(article: Tag) -> None:
     end = _new("section", _new("h2", "Solutions"), id="all-solutions")
     placed: dict[str, Tag] = {}
     for cell in cells:
+        if cell.find_parent(class_="answer"):
+            continue
         exercise = cell.find_previous(_numbers_an_exercise)
         found = EXERCISE.match(exercise.get_text()) if exercise else None
         number = found[1] if found else str(len(placed) + 1)

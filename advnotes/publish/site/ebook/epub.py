@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import uuid
 import zipfile
@@ -46,11 +48,11 @@ class Files:
     title: str
     texts: dict[str, str] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
-    pictures: dict[str, Path] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict)
 
     def types(self) -> dict[str, str]:
         """Media types of the pictures."""
-        return {name: TYPES[path.suffix] for name, path in self.pictures.items()}
+        return {name: TYPES[Path(name).suffix] for name in self.pictures}
 
 
 def make_epub(book: Volume, document: Path) -> bytes:
@@ -101,15 +103,25 @@ def lay_out(pages: Mapping[str, str], titles: Mapping[str, str], title: str) -> 
                 where = home[link[1:]]
                 element.setAttribute("href", f"{where}.xhtml" + ("" if link[1:] == where else link))
             if element.tagName == "img":
-                source = Path(url2pathname(urlsplit(element.getAttribute("src")).path))
-                files.pictures[f"images/{source.name}"] = source
-                element.setAttribute("src", f"images/{source.name}")
+                picture, content = _picture(element.getAttribute("src"))
+                files.pictures[picture] = content
+                element.setAttribute("src", picture)
         found = {kind: tree.getElementsByTagName(tag) for kind, tag in (("mathml", "math"), ("svg", "svg"))}
         files.properties[name] = " ".join(kind for kind, elements in found.items() if elements)
         body = "".join(node.toxml() for node in tree.childNodes)
         page = TEMPLATES.get_template("ebook/page.xml")
         files.texts[name] = page.render(title=titles.get(name, title), body=body)
     return files
+
+
+def _picture(source: str) -> tuple[str, bytes]:
+    """The name in the EPUB, and the content, of a picture that is a file or stands in the page itself."""
+    if source.startswith("data:"):
+        kind, _, data = source.partition(";base64,")
+        content = base64.b64decode(data)
+        return f"images/{hashlib.sha256(content).hexdigest()}.{kind.rpartition('/')[2]}", content
+    path = Path(url2pathname(urlsplit(source).path))
+    return f"images/{path.name}", path.read_bytes()
 
 
 def _make_valid(element: minidom.Element) -> None:
@@ -140,6 +152,6 @@ def pack(book: Volume, files: Files, cover: bytes) -> bytes:
         archive.writestr("book/cover.png", cover)
         for name, text in files.texts.items():
             archive.writestr(f"book/{name}.xhtml", text)
-        for name, path in files.pictures.items():
-            archive.write(path, f"book/{name}")
+        for name, content in files.pictures.items():
+            archive.writestr(f"book/{name}", content, zipfile.ZIP_STORED)  # compressed by itself
     return packed.getvalue()

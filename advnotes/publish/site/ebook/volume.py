@@ -160,7 +160,7 @@ def tie_together(volume: Volume) -> None:
                 link["href"] = f"#{anchors[path].get(anchor, pages[path].id)}"
             else:
                 link["href"] = volume.address + target
-        for image in page.body.find_all("img"):
+        for image in page.body.find_all("img", src=lambda source: not str(source).startswith("data:")):
             image["src"] = (volume.site / urljoin(name, unquote(str(image["src"])))).as_uri()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+DATA = "data:image/png;base64," + base64.b64encode(PIXEL).decode()
 TOC = """format: jb-book
 root: book/intro
 parts:
@@ -37,6 +38,10 @@ ONE = f"""<section id="one"><h1>One</h1>
 <p>The loss <span class="math notranslate nohighlight">\\(\\ell(x)\\)</span>
 and <a href="two.html#the-end">the end</a>.</p>
 {CELL.format(tag="hide-input", words="how it is drawn", code="plots_show", output=FIGURE)}
+<div class="advnotes-slider"><style>img {{}}</style>
+<div class="frames"><img alt="λ 1: left" src="data:image/png;base64,AAAA">
+<img class="still" alt="λ 2: in the middle" src="{DATA}"></div>
+<div class="controls"><label>λ <input></label></div></div>
 {CELL.format(tag="hide-input", words="the code", code="helper", output="")}
 {CELL.format(tag="tell", words="where these numbers come from", code="tell_numbers", output="<p>It is 3.</p>")}
 <details class="sd-dropdown"><summary>An aside</summary><p>More of it.</p></details>
@@ -45,8 +50,8 @@ and <a href="two.html#the-end">the end</a>.</p>
 <div class="advnotes-predict"><p><strong>1. Predict.</strong> Which?</p><ul><li>A.</li></ul>
 <details class="sd-dropdown"><summary>Show the solution</summary><p>A, since so.</p></details></div>
 {CELL.format(tag="solution", words="the solution", code="done", output="")}
-<p><strong>2.</strong> Twice.</p>
-{CELL.format(tag="solution", words="the solution", code="done_first", output="")}
+<p><strong>2.</strong> Twice.</p><details class="sd-dropdown"><summary>Show the solution</summary><p>Twice is so.</p>
+<div class="cell tag_solution"><pre>done_first</pre></div></details>
 {CELL.format(tag="solution", words="the solution", code="done_second", output="")}
 </section><p>On to <a href="two.html">two</a>.</p></section>"""
 TWO = """<section id="two"><h1>Two</h1><p id="x">First</p><p id="x">Second</p>

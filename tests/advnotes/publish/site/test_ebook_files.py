@@ -12,7 +12,7 @@ import pytest
 
 from advnotes.publish.site.ebook import epub, pdf
 from advnotes.publish.site.ebook.volume import Volume, assemble
-from tests.advnotes.publish.site.ebook_site import PIXEL, write_site
+from tests.advnotes.publish.site.ebook_site import DATA, PIXEL, write_site
 
 XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
 MATH = (
@@ -35,7 +35,7 @@ def pages(book: Volume) -> dict[str, str]:
         "intro": f'<section {XHTML} id="intro"><p role="note" id="intro--a">{MATH}</p>'
         f'<a href="#attacks-one">one</a> <a href="#attacks-one--b">b</a></section>',
         "attacks-one": f'<section {XHTML} id="attacks-one"><p id="attacks-one--b" title="">B</p>'
-        f'<a href="#intro--a">back</a><img src="{picture}" alt=""/></section>',
+        f'<a href="#intro--a">back</a><img src="{picture}" alt=""/><img src="{DATA}" alt="A still"/></section>',
         "attacks-two": f'<section {XHTML} id="attacks-two"><svg xmlns="http://www.w3.org/2000/svg"/></section>',
     }
 
@@ -48,7 +48,9 @@ def test_links_lead_from_file_to_file_and_pictures_come_along(pages: dict[str, s
     assert '<img src="images/a.png" alt=""/>' in files.texts["attacks-one"]
     assert "<title>A &amp; B</title>" in files.texts["intro"]
     assert "<title>The book</title>" in files.texts["attacks-two"]
-    assert files.types() == {"images/a.png": "image/png"}
+    assert list(files.types().values()) == ["image/png", "image/png"]
+    assert set(files.pictures.values()) == {PIXEL}
+    assert "data:" not in files.texts["attacks-one"]
     assert files.properties == {"imprint": "", "intro": "mathml", "attacks-one": "", "attacks-two": "svg"}
     for attribute in ("role=", "title=", "data-mjx"):
         assert attribute not in "".join(files.texts.values()).replace("<title", "")

@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup, Tag
 from advnotes.publish.site.ebook.article import LEFT_OUT, read_article
 from advnotes.publish.site.ebook.pdf import lower_headings
 from advnotes.publish.site.ebook.volume import Volume, assemble, widget_classes
-from tests.advnotes.publish.site.ebook_site import write_site
+from tests.advnotes.publish.site.ebook_site import DATA, write_site
 
 ROOT = Path(__file__).parents[4]
 
@@ -59,6 +59,7 @@ def test_solutions_stand_at_the_end_and_are_linked_both_ways(one: Tag) -> None:
     assert [h3.get_text() for h3 in end.find_all("h3")] == ["Exercise 1", "Exercise 2"]
     assert [pre.get_text() for pre in end.find_all("pre")] == ["done", "done_first", "done_second"]
     assert "A, since so." in end.get_text()
+    assert "Twice is so." in end.get_text()
     assert not end.select(".fold-title")
     forth = [link["href"] for link in one.select(".to-solution a")]
     assert forth == ["#attacks-one--solution-1", "#attacks-one--solution-2"]
@@ -80,7 +81,7 @@ def test_a_question_with_options_can_be_read_without_its_buttons(one: Tag) -> No
 
 
 def test_a_figure_keeps_its_words_and_its_width(one: Tag) -> None:
-    (image,) = one.find_all("img")
+    image = one.find("img")
     assert (image["alt"], image["width"]) == ("A figure", "792")
     assert image["src"].endswith("/_build/html/_images/a.png")
     assert "style" not in image.attrs
@@ -91,6 +92,14 @@ def test_the_lines_of_a_signature_are_no_descriptions(book: Volume) -> None:
     (signature,) = book.parts[1].pages[1].body.select("dt.sig")
     assert signature.get_text() == "f(x,)"
     assert not signature.select("dl, dd")
+
+
+def test_of_a_slider_the_stills_are_shown(one: Tag) -> None:
+    (slider,) = one.select(".advnotes-slider")
+    assert [(image["alt"], image["src"]) for image in slider.find_all("img")] == [
+        ("λ 2: in the middle", DATA)
+    ]
+    assert slider.get_text(strip=True) == ""
 
 
 def test_links_lead_to_places_in_the_book_and_all_else_to_the_site(book: Volume) -> None:
