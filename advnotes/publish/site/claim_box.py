@@ -18,7 +18,9 @@ from advnotes.publish.site.frames import Frame
 from advnotes.publish.templating import TEMPLATES
 
 BOX = "the-claim"
-MARK = f'<span class="mark">The claim of this chapter, <a href="#{BOX}">beside its figure</a></span>\n</div>'
+MARK = (
+    f'<span class="chosen">The claim of this chapter, <a href="#{BOX}">beside its figure</a></span>\n</div>'
+)
 
 
 def show_the_claim(notebook: Any, frame: Frame | None, rows: Sequence[Row]) -> None:

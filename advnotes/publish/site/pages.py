@@ -18,7 +18,6 @@ from advnotes.publish.scorecard.collect import scorecard
 from advnotes.publish.scorecard.page import markdown, replace_verdicts
 from advnotes.publish.site.claim_box import show_the_claim
 from advnotes.publish.site.claim_tables import join_claims
-from advnotes.publish.site.frames import read_frame
 from advnotes.publish.site.guide import Guide
 from advnotes.publish.site.merge_outputs import merge_outputs
 from advnotes.publish.staleness.plan import plan
@@ -53,9 +52,8 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
         if current:
             notebook = merge_outputs(notebook, nbformat.read(executed, as_version=4))
             # A copy that is stale is shown as it is: its claims may be of an older format, and are not scored.
-            if rows := [row for row in scored.rows if row.chapter == chapter]:
-                replace_verdicts(notebook, rows)
-                show_the_claim(notebook, read_frame(chapter), rows)
+            rows = [row for row in scored.rows if row.chapter == chapter]
+            replace_verdicts(notebook, rows)
             join_claims(notebook)
             if landing := describe_figures(notebook, chapter.name):
                 landings[chapter.name] = landing
@@ -65,6 +63,8 @@ def stage(root: Path, profile: str) -> dict[str, bytes]:
             note = nbformat.v4.new_markdown_cell(failed.words(profile, shown=current), id="failed")
             notebook.cells.insert(1, note)
         guide.add_to(notebook, chapter)
+        if current:
+            show_the_claim(notebook, guide.frames.get(chapter.name), rows)
         files[chapter.source.relative_to(root).as_posix()] = nbformat.writes(notebook).encode()
 
     files |= guide.pages()
