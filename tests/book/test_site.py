@@ -14,6 +14,7 @@ from bs4 import BeautifulSoup
 
 import advnotes
 from advnotes.publish.chapters import Chapter, chapters
+from advnotes.publish.site.downloads import EPUB, PDF
 
 ROOT = Path(__file__).parents[2]
 CHAPTERS = chapters(ROOT)
@@ -114,13 +115,26 @@ def test_a_chapter_opens_in_colab_at_the_release(site: Path, chapter: Chapter) -
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
-def test_the_download_of_a_chapter_is_the_executed_notebook(site: Path, chapter: Chapter) -> None:
+def test_the_download_of_a_chapter_is_the_repositorys_notebook(site: Path, chapter: Chapter) -> None:
     page = site / f"book/{chapter.name}.html"
     (link,) = {a["href"] for a in soup(page).select("a.btn-download-source-button")}
     notebook = json.loads((page.parent / link).read_text(encoding="utf8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert all(cell["execution_count"] for cell in code)
-    assert any("image/png" in output.get("data", {}) for cell in code for output in cell["outputs"])
+    assert code
+    assert not any(cell["outputs"] for cell in code)
+
+
+def test_the_site_without_pdf_and_epub_is_small(site: Path) -> None:
+    files = [path for path in site.rglob("*") if path.is_file() and path.name not in (PDF, EPUB)]
+    assert sum(path.stat().st_size for path in files) < 40e6
+
+
+def test_the_guide_for_programs_leads_to_pages_that_are_there(site: Path) -> None:
+    address = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))["html"]["baseurl"]
+    text = (site / "llms.txt").read_text(encoding="utf8")
+    names = re.findall(rf"{re.escape(address)}([\w/.-]+\.(?:html|ipynb))", text)
+    assert len(names) > len(CHAPTERS) + 5
+    assert [name for name in names if not (site / name).is_file()] == []
 
 
 def test_the_scorecard_is_filled_in(site: Path) -> None:

@@ -32,16 +32,14 @@ def guide(root: Path, config: dict[str, Any]) -> str:
     """The title, a summary, and for each part of the book its pages with a line each."""
     address = config["html"]["baseurl"]
     known = {f"book/{chapter.name}": chapter for chapter in chapters(root)}
-    lines = []
-    for caption, names in parts(root):
-        if caption:
-            lines += ["", f"## {caption}", ""]
-            for name in names:
-                title, said = of_chapter(known[name]) if name in known else of_page(root, name)
-                lines.append(f"- [{title}]({address}{name}.html): {said}")
-        else:
-            title, summary = of_page(root, names[0], whole=True)
-            lines += [f"# {title}", "", f"> {summary}", "", _where_the_sources_are(address, list(known))]
+    (_, (first, *_)), *others = parts(root)
+    title, summary = of_page(root, first, whole=True)
+    lines = [f"# {title}", "", f"> {summary}", "", _where_the_sources_are(address, list(known))]
+    for caption, names in others:
+        lines += ["", f"## {caption or 'Pages'}", ""]
+        for name in names:
+            title, said = of_chapter(known[name]) if name in known else of_page(root, name)
+            lines.append(f"- [{title}]({address}{name}.html): {said}")
     return "\n".join(lines) + "\n"
 
 

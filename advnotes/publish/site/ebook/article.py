@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from bs4 import BeautifulSoup, Tag
+from bs4.element import AttributeValueList
 from bs4.filter import SoupStrainer
 
 from advnotes.publish.site.folds import CODE, TAGS
@@ -97,7 +98,8 @@ def _open_folds(article: Tag) -> None:
         if of_code:
             fold.unwrap()
             continue
-        fold.name, fold.attrs = "div", {"class": ["fold", *(["answer"] if words == TAGS["solution"] else [])]}
+        kinds = ["fold", "answer"] if words == TAGS["solution"] else ["fold"]
+        fold.name, fold.attrs = "div", {"class": AttributeValueList(kinds)}
         if words:
             fold.insert(0, _new("p", words[0].upper() + words[1:], **{"class": "fold-title"}))
 

@@ -110,9 +110,16 @@ def test_the_landing_page_shows_the_tagged_figure(book: Path) -> None:
     assert "Nothing yet" in (book / "book/intro.md").read_text()
 
 
-def test_the_download_has_the_outputs(book: Path) -> None:
-    notebook = json.loads((book / "_build/html/_sources/book/part/one.ipynb").read_text())
-    assert notebook["cells"][2]["outputs"]
+def test_the_download_is_the_notebook_without_outputs(book: Path) -> None:
+    offered = (book / "_build/html/_sources/book/part/one.ipynb").read_text(encoding="utf8")
+    assert offered == (book / "book/part/one.ipynb").read_text(encoding="utf8")
+    assert not json.loads(offered)["cells"][2]["outputs"]
+
+
+def test_programs_find_every_page(book: Path) -> None:
+    text = (book / "_build/html/llms.txt").read_text(encoding="utf8")
+    pages = ("book/part/one", "book/how-to-read", "book/scorecard")
+    assert [name for name in pages if f"/{name}.html): " not in text] == []
 
 
 def test_index_leads_to_the_first_page(book: Path) -> None:
