@@ -1,8 +1,10 @@
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from advnotes.claims import Claim
 from advnotes.environment import machine
@@ -228,3 +230,30 @@ def test_what_was_measured_elsewhere_is_told_and_executed_on_demand(
     )
     assert call("run", "a/one", "--here") == 0
     assert "executed   a/one  0.0 s  (measured elsewhere)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "book"])
+def test_every_option_of_an_execution_arrives_where_chapters_are_executed(
+    command: str, book: Any, call: Any
+) -> None:
+    given = ("--jobs", "3", "--backend", "dask", "--scheduler", "tcp://here:1")
+    assert call(command, *given, "--timeout", "7", "--chapter-timeout", "9") == 0
+    assert book.options == {
+        "jobs": 3,
+        "backend": "dask",
+        "scheduler": "tcp://here:1",
+        "timeout": 7,
+        "chapter_timeout": 9,
+    }
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_bar_is_shown_in_a_terminal_and_not_in_a_file(
+    terminal: bool, book: Any, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=200)
+    monkeypatch.setattr("advnotes.publish.cli_actions.console", console)
+    assert call("run") == 0
+    written = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "executed   a/one" in written
+    assert ("executing at laptop" in written) is terminal

@@ -392,3 +392,9 @@ def test_weights_turn_a_vote():
 def test_weights_that_are_none_are_refused(weight, message):
     with pytest.raises(ValueError, match=message):
         VATClassifier(**SHORT).fit(X, Y, weight)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), -1, "-1"])
+def test_a_list_of_texts_keeps_what_is_missing_missing(missing):
+    labels = [missing if unknown else ("no", "yes")[y] for y, unknown in zip(Y, TARGET, strict=True)]
+    assert set(VATClassifier(**SHORT).fit(X, labels).classes_) == {"no", "yes"}
