@@ -56,7 +56,7 @@ def state(gan: Page) -> dict[str, Any]:
 
 def press(gan: Page, what: str, times: int = 1) -> None:
     for _ in range(times):
-        gan.locator(f'[data-do="{what}"]').click()
+        gan.locator(f'.advnotes-plane-gan [data-do="{what}"]').click()  # a chapter may have other widgets
 
 
 def choose(gan: Page, setting: str, value: str) -> None:
