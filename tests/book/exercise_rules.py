@@ -1,10 +1,11 @@
 """The claim beside its figure, the question before its solution, and solutions that open with their answer."""
 
-from collections.abc import Mapping, Sequence
+import ast
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from advnotes.publish.site.predict import FOLD, asks, read_prediction
-from tests.book.frame_rules import Cell, draws, tags
+from tests.book.frame_rules import Cell, tags
 
 FEWEST_WORDS = 4  # of a sentence that says why
 
@@ -16,9 +17,34 @@ def claim_faults(block: Mapping[str, Any], cells: Sequence[Cell]) -> list[str]:
     stating = [cell for cell in cells if cell["cell_type"] == "code" and f'id="{claim}"' in cell["source"]]
     if not claim or len(stating) != 1:
         found.append(f"expected one cell that states the claim {claim!r}, got {len(stating)}")
-    if not any(cell["id"] == beside and draws(cell) for cell in cells):
+    if beside not in drawing(cells):
         found.append(f"expected a cell {beside!r} that draws the claim's figure")
     return found
+
+
+def drawing(cells: Sequence[Cell]) -> list[str]:
+    """The ids of the cells that show a figure, by themselves or by a function that a cell defines."""
+    code = {cell["id"]: _parsed(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
+    functions = [node for tree in code.values() for node in tree.body if isinstance(node, ast.FunctionDef)]
+    drawers = {"plots.show"} | {node.name for node in functions if "plots.show" in _called(node)}
+    return [id for id, tree in code.items() if any(drawers & set(_called(node)) for node in _run(tree))]
+
+
+def _parsed(source: str) -> ast.Module:
+    """A cell's code; that of a cell with magics, which draws nothing, is empty."""
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def _run(tree: ast.Module) -> Iterator[ast.stmt]:
+    """What a cell does when it runs: all but the functions and classes that it defines."""
+    return (node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef))
+
+
+def _called(node: ast.AST) -> list[str]:
+    return [ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)]
 
 
 def exercise_faults(cells: Sequence[Cell]) -> list[str]:

@@ -27,6 +27,8 @@ def test_a_chapter_asks_and_its_solutions_answer(chapter: Chapter) -> None:
 BLOCK = {"claim": "it-works", "beside": "figure"}
 CLAIMED = [
     code("plots.show(figure, alt='a')", "hide-input") | {"id": "figure"},
+    code("def show(figure):\n    plots.show(figure, alt='a')", "hide-input") | {"id": "helper"},
+    code("show(figure)", "hide-input") | {"id": "by-helper"},
     code('claim("It works", id="it-works")', "hide-input") | {"id": "claims"},
 ]
 ASKED = [
@@ -46,6 +48,7 @@ ASKED = [
 
 def test_what_is_whole_has_no_fault() -> None:
     assert claim_faults(BLOCK, CLAIMED) == []
+    assert claim_faults(BLOCK | {"beside": "by-helper"}, CLAIMED) == []
     assert exercise_faults(ASKED) == []
 
 
@@ -56,6 +59,7 @@ def test_what_is_whole_has_no_fault() -> None:
         ({"claim": ""}, "one cell that states the claim ''"),
         ({"beside": "claims"}, "a cell 'claims' that draws"),
         ({"beside": "gone"}, "a cell 'gone' that draws"),
+        ({"beside": "helper"}, "a cell 'helper' that draws"),
     ],
 )
 def test_a_claim_without_its_figure_is_seen(change: dict[str, str], said: str) -> None:
