@@ -95,6 +95,15 @@ def test_image_grid():
     assert last.get_clim()[0] == -last.get_clim()[1]
 
 
+def test_the_labels_of_rows_stand_beside_the_middle_of_the_pictures_and_not_on_them():
+    figure = plots.image_grid(torch.rand(2, 3, 4, 4), row_labels=["without an attack", "PGD"])
+    figure.canvas.draw()
+    for axes in (figure.axes[0], figure.axes[3]):
+        label, picture = axes.yaxis.label.get_window_extent(), axes.get_window_extent()
+        assert label.x1 < picture.x0
+        assert abs((label.y0 + label.y1) - (picture.y0 + picture.y1)) < 4
+
+
 def test_a_row_of_no_difference_is_white_in_any_precision():
     figure = plots.image_grid(torch.zeros(1, 1, 4, 4, dtype=torch.bfloat16), centred=[0])
     image = figure.axes[0].images[0]
