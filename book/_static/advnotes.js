@@ -37,6 +37,33 @@ window.addEventListener("load", async () => {
   }
 });
 
+// On a phone a figure shrinks to the column. A button, or a tap on the figure, shows it at its full width and back.
+const PHONE = matchMedia("(max-width: 47.9rem)"); // as in the style sheet, which shows the button
+window.addEventListener("load", () => {
+  for (const link of document.querySelectorAll(".cell_output figure > a.image-reference")) {
+    const image = link.querySelector("img");
+    const full = parseFloat(image.style.width) || image.naturalWidth / 2;
+    if (full <= link.parentElement.clientWidth * 1.2) {
+      continue;
+    }
+    link.style.setProperty("--advnotes-full-width", `${full}px`);
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "advnotes-enlarge" });
+    const show = (large) => {
+      link.classList.toggle("advnotes-enlarged", large);
+      button.textContent = large ? "Fit the figure to the screen" : "Enlarge the figure";
+    };
+    button.addEventListener("click", () => show(!link.classList.contains("advnotes-enlarged")));
+    link.addEventListener("click", (event) => {
+      if (PHONE.matches) {
+        event.preventDefault();
+        button.click();
+      }
+    });
+    show(false);
+    link.after(button);
+  }
+});
+
 // The scorecard: claims whose verdict or kind is not asked for are left out, and so is a chapter without any.
 document.addEventListener("DOMContentLoaded", () => {
   const boxes = [...document.querySelectorAll(".advnotes-filter input")];

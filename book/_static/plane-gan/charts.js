@@ -3,7 +3,7 @@
 (() => {
   const plane = window.AdvnotesPlane;
   const MOST = 240; // entries of a history; beyond, each two are merged into one
-  const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [360, 170, 40, 10, 10, 34];
+  const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [360, 170, 48, 20, 10, 34];
 
   /** Coverage and losses by round: means over stretches that grow with the game. */
   class History {
