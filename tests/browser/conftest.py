@@ -15,7 +15,7 @@ from advnotes.publish.site.ebook.browser import FLAGS, chromium
 
 ROOT = Path(__file__).parents[2]
 DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
+PHONE = {"width": 360, "height": 780}
 # Waits for formulas, for whatever the theme does in idle callbacks, and for colours that fade into each other.
 SETTLED = """async () => {
     if (window.MathJax) await window.MathJax.startup.promise;
@@ -32,6 +32,27 @@ WIDE = """() => {
     const out = e => !e.closest('pre') && e.getBoundingClientRect().right > wide + 1;
     return [...document.querySelectorAll('article *')].filter(out).map(e => `${e.tagName} ${e.className}`).slice(-5);
 }"""
+# Code, outputs and tables that neither wrap nor scroll in their box, and tables with a column that is too narrow for
+# words; folds are opened first. What a box cuts off counts too: nobody can read it.
+CRAMPED = """() => {
+    for (const fold of document.querySelectorAll('article details')) fold.open = true;
+    const shown = e => e.getClientRects().length > 0;
+    const told = e => `${e.tagName} ${e.textContent.trim().slice(0, 60)}`;
+    const sticksOut = e => {
+        const right = e.getBoundingClientRect().left + Math.max(e.scrollWidth, e.offsetWidth);
+        for (let box = e; box && box.tagName !== 'ARTICLE'; box = box.parentElement) {
+            if (['auto', 'scroll'].includes(getComputedStyle(box).overflowX)) return false;
+            if (right > box.getBoundingClientRect().right + 1) return true;
+        }
+        return right > document.documentElement.clientWidth + 1;
+    };
+    const thin = e => e.textContent.trim().length > 8
+        && e.clientWidth < 3 * parseFloat(getComputedStyle(e).fontSize);
+    return [
+        ...[...document.querySelectorAll('article :is(pre, table)')].filter(e => shown(e) && sticksOut(e)),
+        ...[...document.querySelectorAll('article :is(td, th)')].filter(e => shown(e) && thin(e)),
+    ].map(told);
+}"""
 
 
 @dataclass
@@ -42,6 +63,7 @@ class Visit:
     requests: list[str] = field(default_factory=list)
     violations: dict[str, list[str]] = field(default_factory=dict)
     sideways: list[str] = field(default_factory=list)
+    cramped: list[str] = field(default_factory=list)
     formulas: tuple[int, int] = (0, 0)
 
 
@@ -118,6 +140,8 @@ def visits(site: Path, browser: Browser) -> dict[str, Visit]:
             visit.sideways += page.evaluate(WIDE)
             if not listing:
                 visit.violations[view] = axe(page)
+            if view == "phone, light":  # the last look: it opens the folds
+                visit.cramped = page.evaluate(CRAMPED)
             page.close()
     return found
 

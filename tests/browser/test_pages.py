@@ -34,6 +34,28 @@ def test_no_page_scrolls_sideways(visits: Visits) -> None:
     assert {page: visit.sideways for page, visit in visits.items() if visit.sideways} == {}
 
 
+def test_code_outputs_and_tables_keep_to_their_boxes_on_a_phone(visits: Visits) -> None:
+    assert {page: visit.cramped for page, visit in visits.items() if visit.cramped} == {}
+
+
+def test_a_wide_figure_opens_at_its_full_width_on_a_phone(page: Page, site: Path) -> None:
+    page.set_viewport_size({"width": 360, "height": 780})
+    page.goto((site / "book" / "attacks" / "fgsm.html").as_uri())
+    button = page.get_by_role("button", name="Enlarge the figure").first
+    figure = page.locator("figure", has=button).first
+    image = figure.locator("img")
+    shrunk = image.evaluate("e => e.clientWidth")
+    button.focus()
+    page.keyboard.press("Enter")
+    full = image.evaluate("e => e.clientWidth")
+    assert full > 1.2 * shrunk
+    assert figure.locator("a").first.evaluate("e => e.scrollWidth > e.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    image.click()  # a tap leads back, not to the file of the picture
+    assert image.evaluate("e => e.clientWidth") == shrunk
+    assert page.url.endswith("fgsm.html")
+
+
 def test_every_formula_is_typeset(visits: Visits) -> None:
     assert {page: visit.formulas for page, visit in visits.items() if len(set(visit.formulas)) > 1} == {}
     assert visits["book/notation.html"].formulas[0] > 20
