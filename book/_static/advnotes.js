@@ -40,27 +40,28 @@ window.addEventListener("load", async () => {
 // On a phone a figure shrinks to the column. A button, or a tap on the figure, shows it at its full width and back.
 const PHONE = matchMedia("(max-width: 47.9rem)"); // as in the style sheet, which shows the button
 window.addEventListener("load", () => {
-  for (const link of document.querySelectorAll(".cell_output figure > a.image-reference")) {
-    const image = link.querySelector("img");
-    const full = parseFloat(image.style.width) || image.naturalWidth / 2;
-    if (full <= link.parentElement.clientWidth * 1.2) {
+  for (const box of document.querySelectorAll(".cell_output :is(figure > a.image-reference, .advnotes-slider > .frames)")) {
+    const image = box.querySelector("img");
+    const full = parseFloat(image.style.width) || Number(image.getAttribute("width")) || image.naturalWidth / 2;
+    if (full <= box.parentElement.clientWidth * 1.2) {
       continue;
     }
-    link.style.setProperty("--advnotes-full-width", `${full}px`);
+    box.style.setProperty("--advnotes-full-width", `${full}px`);
     const button = Object.assign(document.createElement("button"), { type: "button", className: "advnotes-enlarge" });
     const show = (large) => {
-      link.classList.toggle("advnotes-enlarged", large);
+      box.classList.toggle("advnotes-enlarged", large);
+      box.tabIndex = large || box.matches("a") ? 0 : -1; // what scrolls can be reached by keyboard
       button.textContent = large ? "Fit the figure to the screen" : "Enlarge the figure";
     };
-    button.addEventListener("click", () => show(!link.classList.contains("advnotes-enlarged")));
-    link.addEventListener("click", (event) => {
+    button.addEventListener("click", () => show(!box.classList.contains("advnotes-enlarged")));
+    box.addEventListener("click", (event) => {
       if (PHONE.matches) {
         event.preventDefault();
         button.click();
       }
     });
     show(false);
-    link.after(button);
+    box.after(button);
   }
 });
 
