@@ -40,7 +40,13 @@ window.addEventListener("load", async () => {
 // On a phone a figure shrinks to the column. A button, or a tap on the figure, shows it at its full width and back.
 const PHONE = matchMedia("(max-width: 47.9rem)"); // as in the style sheet, which shows the button
 window.addEventListener("load", () => {
-  for (const box of document.querySelectorAll(".cell_output :is(figure > a.image-reference, .advnotes-slider > .frames)")) {
+  for (const image of document.querySelectorAll(".bd-article figure > img")) {
+    const box = Object.assign(document.createElement("div"), { className: "advnotes-picture" });
+    image.replaceWith(box);
+    box.append(image);
+  }
+  const boxes = ".bd-article :is(figure > a.image-reference, figure > .advnotes-picture, .advnotes-slider > .frames)";
+  for (const box of document.querySelectorAll(boxes)) {
     const image = box.querySelector("img");
     const full = parseFloat(image.style.width) || Number(image.getAttribute("width")) || image.naturalWidth / 2;
     if (full <= box.parentElement.clientWidth * 1.2) {
