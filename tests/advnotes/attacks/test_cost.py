@@ -31,7 +31,11 @@ COSTS: list[tuple[Attack, int, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("attack", "starts", "beyond"), COSTS, ids=str)
+@pytest.mark.parametrize(
+    ("attack", "starts", "beyond"),
+    COSTS,
+    ids=[f"{type(attack).__name__}-{n}" for n, (attack, *_) in enumerate(COSTS)],
+)
 def test_an_attack_takes_the_passes_that_it_announces(attack, starts, beyond):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 5)).eval()
