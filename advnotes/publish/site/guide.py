@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from advnotes.publish.chapters import Chapter
-from advnotes.publish.site.folds import name_folds
+from advnotes.publish.site.folds import join_folds, name_folds
 from advnotes.publish.site.frames import add_header, frames, seconds_of_running
 from advnotes.publish.site.glossary import glossary_terms, link_terms
 from advnotes.publish.site.one_sheet import one_sheet
@@ -35,7 +35,8 @@ class Guide:
         self.terms = glossary_terms(pages[GLOSSARY].decode()) if GLOSSARY in pages else []
 
     def add_to(self, notebook: Any, chapter: Chapter) -> None:
-        """Link a chapter's words, name its folds, mark its questions, and put its frame under its title."""
+        """Link a chapter's words, join and name its folds, mark its questions, and put its frame under its title."""
+        join_folds(notebook)
         name_folds(notebook)
         if self.terms:
             link_terms(notebook, self.terms)
