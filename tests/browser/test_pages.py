@@ -41,12 +41,14 @@ def test_code_outputs_and_tables_keep_to_their_boxes_on_a_phone(visits: Visits) 
 def test_a_wide_figure_opens_at_its_full_width_on_a_phone(page: Page, site: Path) -> None:
     page.set_viewport_size({"width": 360, "height": 780})
     page.goto((site / "book" / "attacks" / "fgsm.html").as_uri())
-    button = page.get_by_role("button", name="Enlarge the figure").first
-    figure = page.locator("figure", has=button).first
+    button = page.locator(".advnotes-enlarge").first
+    expect(button).to_have_text("Enlarge the figure")
+    figure = page.locator("figure", has=page.locator(".advnotes-enlarge")).first
     image = figure.locator("img")
     shrunk = image.evaluate("e => e.clientWidth")
     button.focus()
     page.keyboard.press("Enter")
+    expect(button).to_have_text("Fit the figure to the screen")
     full = image.evaluate("e => e.clientWidth")
     assert full > 1.2 * shrunk
     assert figure.locator("a").first.evaluate("e => e.scrollWidth > e.clientWidth")
