@@ -128,7 +128,7 @@ class HopSkipJump(NormAttack):
             if self.early_stop:
                 going = distance[rows] > eps[rows]
                 rows, far, edge = rows[going], far[going], edge[going]
-            if step <= self.steps:
+            if len(rows) > 0 and step <= self.steps:
                 size = self.threat.norm(far - x[rows]) / x[0].numel()
                 way = self.direction(decide, edge, rows, size, seeds, step)
                 length = self.threat.norm(edge - x[rows]) / math.sqrt(step)

@@ -132,6 +132,15 @@ def test_early_stop_spares_queries_and_fools_the_same_digits():
     assert (L2(3.0).norm(x_adv - x) <= 3.0 * (1 + 1e-5)).all()
 
 
+def test_early_stop_ends_where_every_sample_is_fooled_before_the_last_step():
+    model, (x, y) = zoo.mnist_natural(), data.mnist("test", size=4)
+    starts, _ = data.mnist("train", size=50)
+    attack = HopSkipJump(L2(28.0), steps=3, directions=20, starts=starts, early_stop=True)
+    whole = Counted(model)
+    assert (model(attack(whole, x, y, torch.arange(4))).argmax(dim=1) != y).all()
+    assert sum(whole.calls) < 50 + 4 * 25  # starts and bisections; directions would be 4 * 20 more
+
+
 def test_it_breaks_a_model_that_pgd_cannot_attack():
     model, (x, y) = zoo.mnist_natural(), data.mnist("test", size=12)
     starts, _ = data.mnist("train", size=200)
