@@ -152,6 +152,17 @@ def test_the_glossary_has_forty_words_in_order_and_each_is_explained() -> None:
     assert names == sorted(names)
 
 
+def test_every_word_of_the_glossary_leads_to_the_chapters_that_use_it() -> None:
+    page = staged()["book/glossary.md"]
+    entries = re.split(r"\n\n(?=\S)", page.split("```{glossary}\n")[1].rpartition("\n```")[0])
+    names = {chapter.name for chapter in CHAPTERS}
+    for entry in entries:
+        (places,) = re.findall(r"^  In (.*)\.$", entry, re.MULTILINE)
+        found = re.findall(r"\]\(([^)]*)\.ipynb\)", places)
+        assert found, entry
+        assert set(found) <= names, entry
+
+
 def test_every_word_of_the_glossary_is_used_in_a_chapter() -> None:
     texts = "\n".join(staged()[f"book/{chapter.name}.ipynb"] for chapter in CHAPTERS)
     used = set(USED.findall(texts))

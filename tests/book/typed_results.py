@@ -37,8 +37,8 @@ SHOWN = ("plots.show", "sliders.show", "claim(", "tell(")
 def typed_results(notebook: Any) -> list[str]:
     """Sentences of Markdown cells, after the first result, that state a measured number.
 
-    Allowed are the fold of what was tried beside the page, numbers of papers in a sentence that cites one or names "the paper" and says nothing of ours, formulas
-    and code, and how many seeds a chapter has by its parameters.
+    Allowed are the fold of what was tried beside the page, numbers of papers in a sentence that cites one or names "the
+    paper" and says nothing of ours, formulas and code, and how many seeds a chapter has by its parameters.
     """
     lengths, found, shown = _seed_counts(notebook), [], False
     for cell in notebook["cells"]:

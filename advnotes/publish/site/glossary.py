@@ -1,4 +1,4 @@
-"""Links from the first use of a word in a chapter to its entry in the glossary.
+"""Links from the first use of a word in a chapter to its entry in the glossary, and from there to the chapters.
 
 They are made when the site is bound, so that the sources keep plain sentences. Headings, formulas, code, links, HTML
 and the lines of directives stay as they are.
@@ -7,6 +7,7 @@ and the lines of directives stay as they are.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from advnotes.publish.site.predict import asks
@@ -36,10 +37,31 @@ def glossary_terms(page: str) -> list[str]:
     blocks = ENTRIES.findall(page)
     if len(blocks) != 1:
         raise ValueError(f"expected one block {{glossary}} in the page of the glossary, got {len(blocks)}")
-    found = [line.strip() for line in blocks[0].splitlines() if line.strip() and not line[0].isspace()]
+    found = _heads(blocks[0])
     if twice := [term for term in found if found.count(term) > 1]:
         raise ValueError(f"the glossary explains {twice[0]!r} twice; keep one of the two")
     return found
+
+
+def list_places(page: str, places: Mapping[str, Sequence[str]]) -> str:
+    """The page with a line under each word that says where it is used.
+
+    Args:
+        page: the Markdown of the glossary.
+        places: word -> links to the chapters that use it, in the order of the book.
+    """
+    (block,) = ENTRIES.finditer(page)
+    entries = [entry.rstrip() for entry in re.split(r"\n{2,}(?=\S)", block[1].rstrip())]
+    for k, entry in enumerate(entries):
+        found = [link for term in _heads(entry) for link in places.get(term, ())]
+        if found:
+            entries[k] = f"{entry}\n\n  In {' · '.join(dict.fromkeys(found))}."
+    return page[: block.start(1)] + "\n\n".join(entries) + "\n" + page[block.end(1) :]
+
+
+def _heads(entry: str) -> list[str]:
+    """The words that an entry explains: its lines that are not indented."""
+    return [line.strip() for line in entry.splitlines() if line.strip() and not line[0].isspace()]
 
 
 def link_terms(notebook: Any, terms: list[str]) -> list[str]:

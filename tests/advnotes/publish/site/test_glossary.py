@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from advnotes.publish.site.glossary import glossary_terms, link_terms
+from advnotes.publish.site.glossary import glossary_terms, link_terms, list_places
 
 TERMS = ["logit", "robust accuracy", "accuracy", "cross-entropy", "black box", "KL", "nat", "entropy"]
 
@@ -89,3 +89,45 @@ def test_the_terms_of_a_page() -> None:
 def test_a_page_that_is_no_glossary_is_refused(page: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         glossary_terms(page)
+
+
+PAGE = """# Glossary
+
+Words.
+
+```{glossary}
+KL divergence
+KL
+  How far apart.
+
+  More of it.
+
+logit
+  A number.
+
+nat
+  A unit.
+```
+
+After.
+"""
+
+
+def test_each_word_says_which_chapters_use_it() -> None:
+    places = {
+        "KL": ["[VAT](robust/vat.ipynb)"],
+        "logit": ["[FGSM](a.ipynb)", "[PGD](b.ipynb)"],
+        "other": ["[X](x.ipynb)"],
+    }
+    page = list_places(PAGE, places)
+    assert "  More of it.\n\n  In [VAT](robust/vat.ipynb).\n\nlogit\n" in page
+    assert "logit\n  A number.\n\n  In [FGSM](a.ipynb) · [PGD](b.ipynb).\n\nnat\n" in page
+    assert "x.ipynb" not in page
+    assert page.startswith("# Glossary\n\nWords.\n\n```{glossary}\nKL divergence\nKL\n")
+    assert page.endswith("nat\n  A unit.\n```\n\nAfter.\n")
+    assert list_places(PAGE, {}) == PAGE
+
+
+def test_a_chapter_under_both_words_of_an_entry_stands_there_once() -> None:
+    places = {"KL": ["[VAT](v.ipynb)"], "KL divergence": ["[VAT](v.ipynb)", "[Text](t.ipynb)"]}
+    assert "  In [VAT](v.ipynb) · [Text](t.ipynb)." in list_places(PAGE, places)
