@@ -407,7 +407,9 @@ x, y = torch.rand(8, 3), torch.arange(8) % 2
 
 def test_the_readme_says_what_the_bundled_networks_do() -> None:
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    said = re.search(r"read (\d+) of 100 .* by ([\d.]+) .* in (\d+) steps, .* reads none; .* reads (\d+)\.", text)
+    said = re.search(
+        r"read (\d+) of 100 .* by ([\d.]+) .* in (\d+) steps, .* reads none; .* reads (\d+)\.", text
+    )
     assert said is not None
     clean, eps, steps, robust = map(float, said.groups())
     x, y = advnotes.data.mnist("test", size=300)

@@ -32,8 +32,8 @@ class APGD(NormAttack):
     with the steepest direction :math:`v` and, for each sample, a step :math:`\eta` that begins at 2 eps and is halved
     at checkpoints where the loss has not risen enough, from where the sample goes on from its best point
     (:class:`~advnotes.attacks.parts.step_schedules.HalvingSchedule`). In L1 there is no momentum, the steps are sparse
-    (:class:`~advnotes.attacks.parts.step_schedules.SparseSchedule`), and :math:`\Pi` is the nearest point of the ball and the
-    range at once (:meth:`advnotes.threats.L1.nearest`).
+    (:class:`~advnotes.attacks.parts.step_schedules.SparseSchedule`), and :math:`\Pi` is the nearest point of the ball
+    and the range at once (:meth:`advnotes.threats.L1.nearest`).
 
     Args:
         steps: gradients taken in each restart, at least 1.
