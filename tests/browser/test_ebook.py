@@ -177,7 +177,7 @@ def test_a_missing_picture_is_told(make: Callable[..., bytes]) -> None:
     def without_one(book: Volume, document: Path) -> bytes:
         image = book.picture
         assert image is not None
-        image["src"] = str(image["src"]).replace("landing", "gone")
+        image["src"] = f"{image['src']}.gone.png"
         return make_epub(book, document)
 
     with pytest.raises(RuntimeError, match=r"could not load .*gone\.png"):
