@@ -25,6 +25,12 @@ from tests.browser.two_players import (
 )
 
 NARROW = {"width": 360, "height": 780}
+#: Waits until the page, which glides on after a finger has left it, stands still.
+STILL = """() => new Promise(done => {
+    let last = -1;
+    const look = () => { if (scrollY === last) return done(); last = scrollY; setTimeout(look, 100); };
+    look();
+})"""
 
 
 @pytest.fixture
@@ -71,6 +77,7 @@ def test_a_finger_drags_the_start_and_scrolls_the_page_elsewhere(browser: Browse
     assert players.evaluate("scrollY") == before
     drag(at(players, -2, -2), at(players, -2, 2))
     players.wait_for_function("before => scrollY > before", arg=before)
+    players.evaluate(STILL)
     assert state(players)["start"] == pytest.approx([1, 2])
     players.touchscreen.tap(*at(players, -1, 1))
     expect(players.locator(TOLD)).to_contain_text("a = −1, b = 1")

@@ -56,7 +56,7 @@ def state(page: Page) -> dict[str, Any]:
 
 def press(players: Page, what: str, times: int = 1) -> None:
     for _ in range(times):
-        players.locator(f'[data-do="{what}"]').click()
+        players.locator(f'.advnotes-two-players [data-do="{what}"]').click()
 
 
 def choose(players: Page, setting: str, value: str) -> None:
