@@ -113,17 +113,17 @@ const WIDGETS = {
 };
 const STATIC = document.currentScript.src;
 document.addEventListener("DOMContentLoaded", () => {
-  for (const [place, { folder, scripts }] of Object.entries(WIDGETS)) {
-    if (!document.querySelector(`.${place}`)) {
-      continue;
-    }
+  const shown = Object.entries(WIDGETS).filter(([place]) => document.querySelector(`.${place}`));
+  const widgets = shown.map(([, widget]) => widget);
+  const sheets = widgets.map(({ folder }) => `${folder}/${folder}.css`);
+  for (const sheet of sheets.length ? ["widgets.css", ...sheets] : []) {
     const style = Object.assign(document.createElement("link"), { rel: "stylesheet" });
-    style.href = new URL(`${folder}/${folder}.css`, STATIC);
+    style.href = new URL(sheet, STATIC);
     document.head.append(style);
-    for (const name of scripts) {
-      const script = Object.assign(document.createElement("script"), { async: false });
-      script.src = new URL(`${folder}/${name}.js`, STATIC);
-      document.head.append(script);
-    }
+  }
+  for (const path of widgets.flatMap(({ folder, scripts }) => scripts.map((name) => `${folder}/${name}.js`))) {
+    const script = Object.assign(document.createElement("script"), { async: false });
+    script.src = new URL(path, STATIC);
+    document.head.append(script);
   }
 });
