@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from advnotes import attacks, data, gan, invariance, metrics, robust
+from advnotes import attacks, data, gan, invariance, metrics, nets, robust
 from advnotes.nets import mlp
 from advnotes.threats import L1, L2, Linf
 
@@ -110,8 +110,16 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(attacks.EOT, FGSM), {"samples": count()}),
     (of(attacks.Quantized, FGSM), {"levels": count(2)}),
     (of(gan.GAN, EYE, ONE), {"latent_size": count()}),
-    (of(gan.R1GAN, EYE, ONE, 2), {"gamma": NOT_NEGATIVE, "every": count(), "samples": count()}),
-    (of(gan.DRAGAN, EYE, ONE, 2), {"weight": NOT_NEGATIVE, "noise": NOT_NEGATIVE, "slope": NOT_NEGATIVE}),
+    (of(gan.R1), {"gamma": NOT_NEGATIVE, "every": count(), "samples": count()}),
+    (of(gan.R2), {"gamma": NOT_NEGATIVE, "every": count(), "samples": count()}),
+    (
+        of(gan.DRAGAN),
+        {"weight": NOT_NEGATIVE, "noise": NOT_NEGATIVE, "slope": NOT_NEGATIVE, "every": count()},
+    ),
+    (
+        of(gan.SlopePenalty),
+        {"weight": NOT_NEGATIVE, "slope": NOT_NEGATIVE, "every": count(), "samples": count()},
+    ),
     (of(gan.WGAN, EYE, ONE, 2), {"clip": POSITIVE, "moves": count()}),
     (of(gan.WGANGP, EYE, ONE, 2), {"weight": NOT_NEGATIVE, "moves": count()}),
     (of(gan.Particles, X), {"coupling": SHARE}),
@@ -182,6 +190,10 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(data.grid, 4), {"side": count(), "spacing": NOT_NEGATIVE, "sigma": NOT_NEGATIVE}),
     (of(data.line), {"n": count()}),
     (of(data.shifted_gaussians), {"n": count()}),
+    (of(nets.conv_generator, (1, 8, 8)), {"latent_size": count(), "width": count()}),
+    (of(nets.conv_discriminator, (1, 8, 8)), {"width": count()}),
+    (of(nets.Projection, mlp(3, 4), 4), {"classes": count(2)}),
+    (of(nets.Projection, mlp(3, 4), classes=2), {"size": count()}),
     (of(Linf), {"eps": Limits((0.0, 0.5, INF), (-1e-6, NAN))}),
     (of(L1, 1.0), {"share": Limits((1e-6, 1.0), (0.0, 1 + 1e-6, NAN))}),
 ]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from advnotes import nets
+from advnotes.gan import ConditionalGAN, Conditioned
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,56 @@ def test_under_autocast_gradients_are_those_of_full_precision_and_logits_float32
         assert torch.equal(nets.input_gradients(network, x), exact)
         assert nets.one_logit(network, x).dtype == torch.float32
     assert nets.one_logit(network.double(), x.double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (2, 8, 8), (1, 24, 24)])
+def test_convolutional_networks_make_and_judge_square_pictures(shape):
+    generator, discriminator = nets.conv_generator(shape, 7, width=3), nets.conv_discriminator(shape, width=3)
+    images = generator(5 * torch.randn(4, 7))
+    assert images.shape == (4, *shape)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert discriminator(images).shape == (4, 1)
+    assert nets.conv_features(shape, width=3)(images).shape == (4, nets.conv_features(shape, width=3).size)
+    nets.check_logit_network("discriminator", discriminator, penalised=True)
+
+
+def test_a_picture_is_judged_by_itself_and_drawn_from_its_own_vector():
+    torch.manual_seed(0)
+    generator, discriminator = nets.conv_generator(width=4), nets.conv_discriminator(width=4)
+    z = torch.randn(5, 64)
+    torch.testing.assert_close(generator(z)[:2], generator(z[:2]))
+    images = torch.rand(5, 3, 32, 32)
+    torch.testing.assert_close(discriminator(images)[:2], discriminator(images[:2]))
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 28), (3, 6, 6), (3, 27, 27), (0, 32, 32)])
+def test_convolutional_networks_refuse_other_pictures(shape):
+    for make in (nets.conv_generator, nets.conv_discriminator):
+        with pytest.raises(ValueError, match="square pictures"):
+            make(shape)
+
+
+def test_a_projection_begins_without_a_class_and_gives_each_a_direction():
+    torch.manual_seed(0)
+    features = nets.conv_features((1, 8, 8), width=2)
+    network, images = nets.Projection(features, features.size, 3), torch.rand(4, 1, 8, 8)
+    zeros = torch.zeros(4, dtype=torch.int64)
+    assert torch.equal(network(images, zeros), network(images, zeros + 2))
+    torch.nn.init.normal_(network.own.weight)
+    own = network.own.weight.detach()
+    expected = features(images) @ (network.shared.weight[0] + own[1]) + network.shared.bias
+    torch.testing.assert_close(network(images, zeros + 1)[:, 0], expected)
+
+
+def test_a_class_conditional_pair_is_a_game():
+    torch.manual_seed(0)
+    shape, features = (1, 8, 8), nets.conv_features((1, 8, 8), width=2)
+    game = ConditionalGAN(
+        Conditioned(nets.conv_generator(shape, 5 + 3, width=2), 3),
+        nets.Projection(features, features.size, 3),
+        5,
+        classes=3,
+    )
+    assert game.sample(4, labels=2).shape == (4, *shape)
+    assert game.discriminator_loss(torch.rand(4, *shape), torch.tensor([0, 1, 2, 0])).isfinite()
