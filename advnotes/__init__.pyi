@@ -4,7 +4,7 @@ from .citations import cite
 from .claims import Claims, at_least, at_most, between
 from .evaluation import Report, evaluate
 from .game import Game
-from .gan import GAN, R1GAN, MinimaxGAN
+from .gan import GAN, R1, MinimaxGAN
 from .gradients import MaskedGradientWarning
 from .invariance import DANN, Pivot, fresh_adversary
 from .loop import History, NonFiniteLoss, StopPlaying, load, play
@@ -25,7 +25,7 @@ __all__ = [
     "L1",
     "L2",
     "PGD",
-    "R1GAN",
+    "R1",
     "TRADES",
     "VAT",
     "AdversarialTraining",

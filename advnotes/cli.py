@@ -171,7 +171,7 @@ def evaluate_command(
 def cite_command(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="Such as PGD or R1GAN; the package itself where none is named."),
+        typer.Argument(metavar="NAME", help="Such as PGD or DRAGAN; the package itself where none is named."),
     ] = None,
 ) -> None:
     """Print the papers that methods stand for, in BibTeX."""

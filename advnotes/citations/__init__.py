@@ -19,7 +19,7 @@ def cite(*things: object) -> None:
     """Print the BibTeX entries of the papers that methods stand for; without arguments, the package's own entry.
 
     Args:
-        things: names such as ``"PGD"`` or ``"advnotes.gan.R1GAN"``, or the classes, functions, attacks and games
+        things: names such as ``"PGD"`` or ``"advnotes.gan.UnrolledGAN"``, or the classes, functions, attacks and games
             themselves. A class of your own stands for what it is derived from.
 
     Raises:
@@ -43,7 +43,7 @@ def _keys(thing: object) -> tuple[str, ...]:
     for base in inspect.getmro(kind) if inspect.isclass(kind) else (kind,):
         if base.__module__.partition(".")[0] == OWN and base.__name__ in PAPERS:
             return PAPERS[base.__name__]
-    raise ValueError(_unknown(getattr(kind, "__name__", repr(kind))))
+    raise ValueError(_unknown(kind.__name__))
 
 
 def _keys_of_name(name: str) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def _keys_of_name(name: str) -> tuple[str, ...]:
 def _unknown(name: str) -> str:
     by_case = {known.lower(): known for known in PAPERS}
     close = [by_case[found] for found in difflib.get_close_matches(name.lower(), by_case, cutoff=0.5)]
-    hint = f"did you mean {' or '.join(close)}?" if close else "such as PGD, TRADES or R1GAN"
+    hint = f"did you mean {' or '.join(close)}?" if close else "such as PGD, TRADES or DRAGAN"
     return f"expected something in advnotes that stands for a paper, got {name!r}: {hint}"
 
 

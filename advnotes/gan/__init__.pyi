@@ -3,16 +3,17 @@ from .conditional import ConditionalGAN, Conditioned
 from .dirac import Point, dirac_eigenvalues, dirac_gan
 from .dragan import DRAGAN
 from .particles import ParticleGAN, Particles
-from .r1 import R1GAN, R2GAN, r1_penalty
+from .penalty import Penalty
+from .r1 import R1, R2, r1_penalty
 from .standard import GAN, MinimaxGAN
 from .unrolled import UnrolledGAN
-from .wasserstein import WGAN, WGANGP, gradient_norm_penalty
+from .wasserstein import WGAN, WGANGP, SlopePenalty, gradient_norm_penalty
 
 __all__ = [
     "DRAGAN",
     "GAN",
-    "R1GAN",
-    "R2GAN",
+    "R1",
+    "R2",
     "WGAN",
     "WGANGP",
     "AdvGAN",
@@ -21,8 +22,10 @@ __all__ = [
     "MinimaxGAN",
     "ParticleGAN",
     "Particles",
+    "Penalty",
     "Perturber",
     "Point",
+    "SlopePenalty",
     "UnrolledGAN",
     "dirac_eigenvalues",
     "dirac_gan",

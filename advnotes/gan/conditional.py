@@ -1,5 +1,7 @@
 """The conditional GAN of Mirza and Osindero 2014: generator and discriminator both know the class."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -41,7 +43,8 @@ class ConditionalGAN(GAN):
         + \mathbb E_{z, y}\, \mathrm{softplus}(\ell(G(z, y), y)) \\
         L_G &= \mathbb E_{z, y}\, \mathrm{softplus}(-\ell(G(z, y), y))
 
-    A batch is ``(x, y)``; what is generated in a turn has the classes of that batch.
+    A batch is ``(x, y)``; what is generated in a turn has the classes of that batch. Any other GAN of this package
+    becomes conditional by inheriting from both: ``class ConditionalWGAN(ConditionalGAN, WGAN): pass``.
 
     Differs from the paper: the generator's loss is the non-saturating one, as in :class:`~advnotes.gan.GAN`.
 
@@ -51,6 +54,7 @@ class ConditionalGAN(GAN):
         discriminator: maps samples and their classes to one logit each; no sigmoid at its end.
         latent_size: the number of latent coordinates, drawn from a standard normal.
         classes: how many classes there are, numbered from 0.
+        options: of the GAN that it is, such as ``penalties``.
 
     Raises:
         ValueError: where a number is out of range or the discriminator ends with a sigmoid; when called, where inputs,
@@ -58,20 +62,16 @@ class ConditionalGAN(GAN):
     """
 
     def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, latent_size: int, *, classes: int
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        latent_size: int,
+        *,
+        classes: int,
+        **options: Any,
     ) -> None:
-        super().__init__(generator, discriminator, latent_size)
+        super().__init__(generator, discriminator, latent_size, **options)
         self.classes = check_count("classes", classes, least=2)
-
-    def discriminator_loss(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, ""]:
-        """Cross-entropy of telling real samples from generated ones of the same classes."""
-        with torch.no_grad():  # the generator does not move in this turn
-            fake = self.generated(real, *labels)
-        return F.softplus(-self.logit(real, *labels)).mean() + F.softplus(self.logit(fake, *labels)).mean()
-
-    def generator_loss(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, ""]:
-        """Minus the log-probability that the discriminator gives to generated samples of being real."""
-        return F.softplus(-self.logit(self.generated(real, *labels), *labels)).mean()
 
     def logit(self, x: Float[Tensor, "batch ..."], *labels: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         r"""The discriminator's logit :math:`\ell(x, y)` of each sample."""

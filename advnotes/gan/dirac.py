@@ -35,9 +35,9 @@ def dirac_gan(kind: type[AnyGAN], start: tuple[float, float] = (1.0, 1.0), **opt
     discriminator a line through 0, :math:`\ell(x) = \psi x`, and both should end at 0.
 
     Args:
-        kind: a class of this package, such as :class:`~advnotes.gan.R1GAN`.
+        kind: a class of this package, such as :class:`~advnotes.gan.GAN`.
         start: the first :math:`\theta` and :math:`\psi`.
-        options: for ``kind``.
+        options: for ``kind``, such as ``penalties=[R1()]``.
 
     Raises:
         ValueError: where ``start`` is not two finite numbers, and what ``kind`` refuses.

@@ -1,11 +1,14 @@
 """Particles in place of a generator (Durr et al. 2022): all that is left of the network is how it ties its outputs."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from advnotes.checks import check_number
-from advnotes.gan.r1 import R1GAN
+from advnotes.gan.penalty import Penalty
+from advnotes.gan.standard import GAN
 
 __all__ = ["ParticleGAN", "Particles"]
 
@@ -54,8 +57,8 @@ class Particles(nn.Module):
         return (1 - self.coupling) * torch.eye(n).to(self.start) + self.coupling / n
 
 
-class ParticleGAN(R1GAN):
-    r"""The non-saturating GAN whose generator is :class:`Particles`, with or without R1.
+class ParticleGAN(GAN):
+    r"""The non-saturating GAN whose generator is :class:`Particles`.
 
     Each particle is one sample, so that :math:`L_G = \sum_i \mathrm{softplus}(-\ell(x_i))`: a sum, not a mean, so
     that a particle's speed does not depend on how many there are. Batches of real samples may have any size.
@@ -63,23 +66,32 @@ class ParticleGAN(R1GAN):
     Args:
         generator: the particles.
         discriminator: maps samples to one logit each.
-        gamma: the strength of the R1 penalty; 0 is none.
+        penalties: as in :class:`~advnotes.gan.GAN`; one that needs as many generated samples as real ones
+            (``SlopePenalty``) wants batches of as many samples as there are particles.
 
     Raises:
-        ValueError: where ``generator`` is no :class:`Particles` or ``gamma`` is negative.
+        ValueError: where ``generator`` is no :class:`Particles`.
     """
 
     generator: Particles
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, *, gamma: float = 0.0) -> None:
+    def __init__(
+        self, generator: nn.Module, discriminator: nn.Module, *, penalties: Penalty | Sequence[nn.Module] = ()
+    ) -> None:
         if not isinstance(generator, Particles):
             raise ValueError(f"expected Particles for a generator, got {type(generator).__name__}")
-        super().__init__(generator, discriminator, latent_size=1, gamma=gamma)
+        super().__init__(generator, discriminator, latent_size=1, penalties=penalties)
 
-    def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+    def generator_loss(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, ""]:
         """Minus the log-probability of being real, summed over the particles."""
         return super().generator_loss(real) * len(self.generator.start)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "particles ..."]:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        *,
+        labels: Tensor | int | None = None,
+    ) -> Float[Tensor, "particles ..."]:
         """All particles, however many are asked for: nothing is drawn."""
         return self.generator()

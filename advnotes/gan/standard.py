@@ -1,5 +1,7 @@
 """The GAN of Goodfellow et al. 2014, in its minimax and its non-saturating form."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 
 from advnotes.checks import call_model, check_count, check_floating
 from advnotes.game import Game, Turns
+from advnotes.gan.penalty import Penalty
 from advnotes.nets import check_logit_network, one_logit
 
 __all__ = ["GAN", "MinimaxGAN", "check_generated"]
@@ -29,37 +32,82 @@ class GAN(Game):
         generator: maps latent vectors ``[batch, latent_size]`` to samples.
         discriminator: maps samples to one logit each, ``[batch, 1]`` or ``[batch]``: no sigmoid at its end.
         latent_size: the number of latent coordinates, drawn from a standard normal.
+        penalties: what the discriminator pays beside its loss, such as ``[R1(gamma=1.0)]``; they add up.
+
+    A GAN with another wish is a subclass with its own :meth:`discriminator_objective` and ``generator_loss``; it takes
+    penalties as this one does, and :class:`~advnotes.gan.ConditionalGAN` makes it conditional.
 
     Raises:
-        ValueError: where ``latent_size`` is less than 1, or the discriminator ends with a sigmoid; when called, where
-            it does not give one logit to each sample, or generated samples have not the data's shape.
+        ValueError: where ``latent_size`` is less than 1, the discriminator ends with a sigmoid, or a penalised one has
+            batch normalisation; when called, where it does not give one logit to each sample, or generated samples
+            have not the data's shape.
     """
 
     turns: Turns = ("discriminator", "generator")
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, latent_size: int) -> None:
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        latent_size: int,
+        *,
+        penalties: Penalty | Sequence[nn.Module] = (),
+    ) -> None:
         super().__init__()
-        check_logit_network("discriminator", discriminator)
+        listed = check_penalties(penalties)
+        check_logit_network("discriminator", discriminator, penalised=len(listed) > 0)
         self.generator = generator
         self.discriminator = discriminator
+        self.penalties = nn.ModuleList(listed)
         self.latent_size = check_count("latent_size", latent_size)
 
-    def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
-        """Cross-entropy of telling real samples from generated ones; labels in the batch are ignored."""
+    def discriminator_loss(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, ""]:
+        """The objective at real and generated samples, and the penalties there."""
         with torch.no_grad():  # the generator does not move in this turn
-            fake = self.generated(real)
-        return F.softplus(-self.logit(real)).mean() + F.softplus(self.logit(fake)).mean()
+            fake = self.generated(real, *labels)
+        loss = self.discriminator_objective(real, fake, *labels)
+        for penalty in self.penalties:
+            loss = loss + penalty(self.logit, real, fake, *labels)
+        return loss
 
-    def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+    def discriminator_objective(
+        self, real: Float[Tensor, "batch ..."], fake: Float[Tensor, "generated ..."], *labels: Tensor
+    ) -> Float[Tensor, ""]:
+        """Cross-entropy of telling real samples from generated ones."""
+        return F.softplus(-self.logit(real, *labels)).mean() + F.softplus(self.logit(fake, *labels)).mean()
+
+    def generator_loss(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, ""]:
         """Minus the log-probability that the discriminator gives to generated samples of being real."""
-        return F.softplus(-self.logit(self.generated(real))).mean()
+        return F.softplus(-self.logit(self.generated(real, *labels), *labels)).mean()
 
-    def logit(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
-        r"""The discriminator's logit :math:`\ell(x) = \log D(x) - \log(1 - D(x))` of each sample."""
+    def logit(self, x: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, " batch"]:
+        r"""The discriminator's logit :math:`\ell(x) = \log D(x) - \log(1 - D(x))` of each sample.
+
+        Labels in the batch are ignored here, as a conditional game does not.
+        """
         return one_logit(self.discriminator, x)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n ..."]:
-        """Generate ``n`` samples, on the generating network's device."""
+    def settings(self) -> dict[str, str]:
+        """As :meth:`advnotes.Game.settings`, with the penalties."""
+        return super().settings() | {"penalties": ", ".join(map(repr, self.penalties))}
+
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        *,
+        labels: Tensor | int | None = None,
+    ) -> Float[Tensor, "n ..."]:
+        """Generate ``n`` samples, on the generating network's device.
+
+        Raises:
+            ValueError: where labels are given: this game has no classes.
+        """
+        if labels is not None:
+            raise ValueError(
+                f"{type(self).__name__} cannot be asked for a class, got labels: play a ConditionalGAN, whose networks "
+                "are given the class"
+            )
         latent = self.latent(n, generator)
         try:
             return call_model(self.generator, latent)
@@ -71,7 +119,7 @@ class GAN(Game):
                 f"samples; one that begins with convolutions wants nn.Unflatten(1, ({self.latent_size}, 1, 1)) in front"
             ) from error
 
-    def generated(self, real: Float[Tensor, "batch ..."]) -> Float[Tensor, "generated ..."]:
+    def generated(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, "generated ..."]:
         """As many generated samples as there are real ones (all that a cloud of particles has), checked in shape.
 
         Raises:
@@ -97,9 +145,9 @@ class MinimaxGAN(GAN):
     adversarial networks" measures where.
     """
 
-    def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+    def generator_loss(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, ""]:
         r""":math:`-\mathbb E_z\, \mathrm{softplus}(\ell(G(z)))`, which is :math:`\mathbb E_z \log(1 - D(G(z)))`."""
-        return -F.softplus(self.logit(self.generated(real))).mean()
+        return -F.softplus(self.logit(self.generated(real, *labels), *labels)).mean()
 
 
 def check_generated(fake: Tensor, real: Tensor) -> None:
@@ -110,3 +158,13 @@ def check_generated(fake: Tensor, real: Tensor) -> None:
             f"generated samples have the shape {tuple(fake.shape[1:])}, the data's {shape}: let the generator end with "
             f"that shape, such as by nn.Unflatten(1, {shape}), or bring the data to the generator's"
         )
+
+
+def check_penalties(penalties: Penalty | Sequence[nn.Module]) -> list[Penalty]:
+    """The penalties as a list, one by itself too; raise ValueError for what is none."""
+    listed = [penalties] if isinstance(penalties, Penalty) else penalties
+    found = [penalty for penalty in listed if isinstance(penalty, Penalty)]
+    if len(found) < len(listed):
+        odd = next(penalty for penalty in listed if not isinstance(penalty, Penalty))
+        raise ValueError(f"expected penalties such as [R1(gamma=1.0)], got {odd!r}")
+    return found

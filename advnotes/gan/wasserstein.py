@@ -1,18 +1,21 @@
 """Wasserstein GANs: Arjovsky et al. 2017, by clipping, and Gulrajani et al. 2017, by a gradient penalty."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from advnotes.checks import check_count, check_number
-from advnotes.gan.standard import GAN
-from advnotes.nets import check_logit_network, input_gradients
+from advnotes.gan.penalty import Penalty
+from advnotes.gan.standard import GAN, check_penalties
+from advnotes.nets import input_gradients
 
-__all__ = ["WGAN", "WGANGP", "gradient_norm_penalty"]
+__all__ = ["WGAN", "WGANGP", "SlopePenalty", "gradient_norm_penalty"]
 
 
 def gradient_norm_penalty(
-    discriminator: nn.Module, x: Float[Tensor, "batch ..."], slope: float = 1.0
+    discriminator: Callable[[Tensor], Tensor], x: Float[Tensor, "batch ..."], slope: float = 1.0
 ) -> Float[Tensor, ""]:
     r"""How far the length of the discriminator's gradient at each sample is from ``slope``.
 
@@ -26,22 +29,66 @@ def gradient_norm_penalty(
     return (torch.linalg.vector_norm(input_gradients(discriminator, x), dim=1) - slope).square().mean()
 
 
+class SlopePenalty(Penalty):
+    r"""The discriminator's slope between real and generated samples is held at ``slope``.
+
+    .. math:: \lambda\, \mathbb E_{\hat x} \bigl(\lVert \nabla \ell(\hat x) \rVert_2 - s\bigr)^2, \qquad
+        \hat x = u\,x + (1 - u)\,G(z)
+
+    with one :math:`u`, uniform on [0, 1], for each sample (Gulrajani et al. 2017, equation 3).
+
+    Args:
+        weight: the factor :math:`\lambda`.
+        slope: the length :math:`s` that the gradient is to have, in the unit of one over the input's.
+        every, samples: as in :class:`~advnotes.gan.Penalty`.
+
+    Raises:
+        ValueError: where ``weight`` or ``slope`` is negative, ``every`` or ``samples`` less than 1.
+    """
+
+    def __init__(
+        self, weight: float = 10.0, *, slope: float = 1.0, every: int = 1, samples: int | None = None
+    ) -> None:
+        super().__init__(every=every, samples=samples)
+        self.weight = check_number("weight", weight, least=0.0)
+        self.slope = check_number("slope", slope, least=0.0)
+
+    def term(
+        self,
+        logit: Callable[[Tensor], Tensor],
+        real: Float[Tensor, "part ..."],
+        fake: Float[Tensor, "part ..."],
+    ) -> Float[Tensor, ""]:
+        """The penalty somewhere on the segment from each generated sample to a real one."""
+        share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
+        between = share * real + (1 - share) * fake
+        return self.weight * gradient_norm_penalty(logit, between, self.slope)
+
+
 class _Critic(GAN):
     r"""Both forms: :math:`L_D = \mathbb E\,\ell(G(z)) - \mathbb E\,\ell(x)`, :math:`L_G = -\mathbb E\,\ell(G(z))`."""
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, latent_size: int, moves: int) -> None:
-        super().__init__(generator, discriminator, latent_size)
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        latent_size: int,
+        *,
+        moves: int,
+        penalties: Penalty | Sequence[nn.Module],
+    ) -> None:
+        super().__init__(generator, discriminator, latent_size, penalties=penalties)
         self.turns = ("discriminator",) * check_count("moves", moves) + ("generator",)
 
-    def critic_difference(
-        self, real: Float[Tensor, "batch ..."], fake: Float[Tensor, "batch ..."]
+    def discriminator_objective(
+        self, real: Float[Tensor, "batch ..."], fake: Float[Tensor, "generated ..."], *labels: Tensor
     ) -> Float[Tensor, ""]:
-        """What the critic makes of the difference: its mean value of real samples minus that of generated ones."""
-        return self.logit(real).mean() - self.logit(fake).mean()
+        """Minus the difference that the critic sees: its mean value of generated samples minus that of real ones."""
+        return self.logit(fake, *labels).mean() - self.logit(real, *labels).mean()
 
-    def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+    def generator_loss(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, ""]:
         """Minus the critic's mean value of generated samples."""
-        return -self.logit(self.generated(real)).mean()
+        return -self.logit(self.generated(real, *labels), *labels).mean()
 
 
 class WGAN(_Critic):
@@ -60,6 +107,7 @@ class WGAN(_Critic):
             each use in a loss, so after the game they may be one step beyond.
         clip: the bound :math:`c`.
         moves: of the critic in each round, ``n_critic`` in the paper.
+        penalties: as in :class:`~advnotes.gan.standard.GAN`.
 
     Raises:
         ValueError: where ``clip`` is not positive or ``moves`` less than 1.
@@ -73,21 +121,22 @@ class WGAN(_Critic):
         *,
         clip: float = 0.01,
         moves: int = 5,
+        penalties: Penalty | Sequence[nn.Module] = (),
     ) -> None:
-        super().__init__(generator, discriminator, latent_size, moves)
+        super().__init__(generator, discriminator, latent_size, moves=moves, penalties=penalties)
         self.clip = check_number("clip", clip, above=0.0)
 
-    def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+    def discriminator_objective(
+        self, real: Float[Tensor, "batch ..."], fake: Float[Tensor, "generated ..."], *labels: Tensor
+    ) -> Float[Tensor, ""]:
         """Minus the difference that the clipped critic sees."""
         self.clamp()
-        with torch.no_grad():
-            fake = self.generated(real)
-        return -self.critic_difference(real, fake)
+        return super().discriminator_objective(real, fake, *labels)
 
-    def generator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
+    def generator_loss(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, ""]:
         """Minus the clipped critic's mean value of generated samples."""
         self.clamp()
-        return super().generator_loss(real)
+        return super().generator_loss(real, *labels)
 
     @torch.no_grad()
     def clamp(self) -> None:
@@ -97,19 +146,19 @@ class WGAN(_Critic):
 
 
 class WGANGP(_Critic):
-    r"""Wasserstein GAN with gradient penalty, Algorithm 1 of Gulrajani et al. 2017.
+    r"""Wasserstein GAN with gradient penalty, Algorithm 1 of Gulrajani et al. 2017: no clipping.
 
     .. math::
         L_D = \mathbb E_z\, \ell(G(z)) - \mathbb E_x\, \ell(x)
-        + \lambda\, \mathbb E_{\hat x} \bigl(\lVert \nabla \ell(\hat x) \rVert_2 - 1\bigr)^2, \qquad
-        \hat x = u\,x + (1 - u)\,G(z)
+        + \lambda\, \mathbb E_{\hat x} \bigl(\lVert \nabla \ell(\hat x) \rVert_2 - 1\bigr)^2
 
-    with one :math:`u`, uniform on [0, 1], for each sample.
+    with the points of :class:`SlopePenalty`.
 
     Args:
         generator, discriminator, latent_size: as in :class:`WGAN`; a critic without normalisation across the batch.
         weight: the penalty's :math:`\lambda`.
         moves: of the critic in each round.
+        penalties: more of them.
 
     Raises:
         ValueError: where ``weight`` is negative, ``moves`` less than 1, or the critic has batch normalisation.
@@ -123,16 +172,7 @@ class WGANGP(_Critic):
         *,
         weight: float = 10.0,
         moves: int = 5,
+        penalties: Penalty | Sequence[nn.Module] = (),
     ) -> None:
-        super().__init__(generator, discriminator, latent_size, moves)
-        check_logit_network("discriminator", discriminator, penalised=True)
-        self.weight = check_number("weight", weight, least=0.0)
-
-    def discriminator_loss(self, real: Float[Tensor, "batch ..."], *_: Tensor) -> Float[Tensor, ""]:
-        """Minus the critic's difference, and the penalty between real and generated samples."""
-        with torch.no_grad():
-            fake = self.generated(real)
-        share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-        between = share * real + (1 - share) * fake
-        loss = -self.critic_difference(real, fake)
-        return loss + self.weight * gradient_norm_penalty(self.discriminator, between)
+        penalties = [SlopePenalty(weight), *check_penalties(penalties)]
+        super().__init__(generator, discriminator, latent_size, moves=moves, penalties=penalties)

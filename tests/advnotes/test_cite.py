@@ -112,7 +112,7 @@ def test_without_arguments_it_is_the_package(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize(
     ("thing", "hint"),
-    [("PDG", "PGD"), ("trade", "TRADES"), ("advnotes.gan.R3GAN", "R1GAN"), ("zzz", "such as PGD")],
+    [("PDG", "PGD"), ("trade", "TRADES"), ("advnotes.gan.WGANPG", "WGANGP"), ("zzz", "such as PGD")],
 )
 def test_a_wrong_name_is_refused_with_the_nearest(thing: str, hint: str) -> None:
     with pytest.raises(ValueError, match=rf"stands for a paper, got '\w+': .*{hint}"):
@@ -126,8 +126,8 @@ def test_what_stands_for_no_paper_is_refused(thing: object) -> None:
 
 
 def test_the_command_prints_the_same(call, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
-    assert call("cite", "PGD", "R1GAN") == 0
-    assert capsys.readouterr().out == bibtex("PGD", "R1GAN") + "\n"
+    assert call("cite", "PGD", "DRAGAN") == 0
+    assert capsys.readouterr().out == bibtex("PGD", "DRAGAN") + "\n"
     assert call("cite") == 0
     assert keys(capsys.readouterr().out) == [OWN]
     assert call("cite", "PDG") == 2

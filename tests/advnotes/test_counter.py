@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from advnotes.counter import add_one, number_of
-from advnotes.gan import R1GAN
+from advnotes.gan import GAN, R1
 from advnotes.nets import mlp
 
 
@@ -55,10 +55,11 @@ def test_what_others_write_is_noticed():
 
 
 def test_the_turns_of_a_game_do_not_wait_for_the_device():
-    game, real = R1GAN(mlp(2, 4, 2), mlp(2, 4, 1), 2, every=3), torch.rand(8, 2)
+    penalty, real = R1(every=3), torch.rand(8, 2)
+    game = GAN(mlp(2, 4, 2), mlp(2, 4, 1), 2, penalties=[penalty])
     game.discriminator_loss(real)
     with Reads() as reads:
         for _ in range(4):
             game.discriminator_loss(real)
     assert reads.count == 0
-    assert int(game.moves) == 5
+    assert int(penalty.moves) == 5

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from advnotes import GAN, MinimaxGAN
-from advnotes.gan import R1GAN, UnrolledGAN, r1_penalty
+from advnotes.gan import R1, UnrolledGAN, r1_penalty
 from advnotes.nets import mlp
 from tests.browser.conftest import Visit, watched
 from tests.browser.plane_gan import open_gan, write_gan
@@ -88,7 +88,7 @@ def test_the_discriminators_loss_and_gradient_are_the_packages(
         }""",
         [sizes, row(D.parameters()).tolist(), real.flatten().tolist(), fake.flatten().tolist(), gamma],
     )
-    plain, game = GAN(network(2, 2), D, 2), R1GAN(network(2, 2), D, 2, gamma=gamma)
+    plain, game = GAN(network(2, 2), D, 2), GAN(network(2, 2), D, 2, penalties=[R1(gamma)])
     for each in (plain, game):
         each.sample = lambda *_: fake  # type: ignore[method-assign]
     assert ours["loss"] == pytest.approx(

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.func import grad, jacrev
 
 from advnotes import GAN, MinimaxGAN, play
-from advnotes.gan import R1GAN, UnrolledGAN, dirac_eigenvalues, dirac_gan
+from advnotes.gan import R1, UnrolledGAN, dirac_eigenvalues, dirac_gan
 from tests.browser.conftest import Visit, watched
 from tests.browser.two_players import open_players, state, write_players
 
@@ -144,7 +144,7 @@ def test_the_matrix_of_a_round_is_its_derivative_at_rest(players: Page, settings
 GAMES: dict[str, tuple[type[GAN], Settings, Settings]] = {
     "zero-sum": (MinimaxGAN, {}, {}),
     "non-saturating": (GAN, {}, {"wish": "non-saturating"}),
-    "R1": (R1GAN, {"gamma": 0.8}, {"wish": "non-saturating", "gamma": 0.8}),
+    "R1": (GAN, {"penalties": [R1(0.8)]}, {"wish": "non-saturating", "gamma": 0.8}),
     "unrolled": (UnrolledGAN, {"unroll": 5}, {"unroll": 5}),
 }
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advnotes import play
-from advnotes.gan import GAN, R1GAN, R2GAN, WGANGP, MinimaxGAN, dirac_eigenvalues, dirac_gan
+from advnotes.gan import GAN, R1, R2, WGANGP, MinimaxGAN, dirac_eigenvalues, dirac_gan
 
 
-class AtOnce(R1GAN):
+class AtOnce(GAN):
     turns = (("discriminator", "generator"),)
 
 
@@ -39,7 +39,7 @@ def rates(path: torch.Tensor, lr: float) -> list[complex]:
 @pytest.mark.parametrize("gamma", [0.0, 0.25, 0.8, 2.0])
 def test_the_game_decays_and_turns_as_the_eigenvalues_say(gamma: float) -> None:
     lr = 1e-3
-    found = rates(trajectory(dirac_gan(AtOnce, (1e-3, 1e-3), gamma=gamma), 150, lr), lr)
+    found = rates(trajectory(dirac_gan(AtOnce, (1e-3, 1e-3), penalties=[R1(gamma)]), 150, lr), lr)
     for measured, theory in zip(found, dirac_eigenvalues(gamma), strict=True):
         assert measured.real == pytest.approx(theory.real, rel=0.01, abs=1e-3)
         assert abs(measured.imag) == pytest.approx(abs(theory.imag), rel=0.01, abs=1e-3)
@@ -47,7 +47,7 @@ def test_the_game_decays_and_turns_as_the_eigenvalues_say(gamma: float) -> None:
 
 def test_r2_is_the_same_here() -> None:
     """A line has one slope everywhere: at real samples and at generated ones."""
-    paths = [trajectory(dirac_gan(kind, gamma=0.5), 20, 0.1) for kind in (R1GAN, R2GAN)]
+    paths = [trajectory(dirac_gan(GAN, penalties=[kind(0.5)]), 20, 0.1) for kind in (R1, R2)]
     assert torch.equal(*paths)
 
 
@@ -62,7 +62,8 @@ def test_the_wasserstein_game_turns_at_a_slope_of_1() -> None:
 
 
 def test_with_the_penalty_it_ends_at_the_equilibrium_and_without_it_does_not() -> None:
-    damped, free = (trajectory(dirac_gan(kind), 300, 0.2)[-1].norm() for kind in (R1GAN, MinimaxGAN))
+    games = dirac_gan(GAN, penalties=[R1()]), dirac_gan(MinimaxGAN)
+    damped, free = (trajectory(game, 300, 0.2)[-1].norm() for game in games)
     assert damped < 1e-5
     assert free > 0.5
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from advnotes.gan import GAN, R1GAN, R2GAN, r1_penalty
+from advnotes.gan import GAN, R1, R2, ConditionalGAN, Conditioned, Penalty, SlopePenalty, r1_penalty
 from advnotes.nets import Normalize, mlp
 
 
@@ -21,9 +21,15 @@ def images(discriminator: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), discriminator)
 
 
-def game(**options: float) -> R1GAN:
+def game(**options: float) -> GAN:
     torch.manual_seed(0)
-    return R1GAN(mlp(2, 4, 3), mlp(3, 8, 1), latent_size=2, **options)
+    return GAN(mlp(2, 4, 3), mlp(3, 8, 1), latent_size=2, penalties=[R1(**options)])
+
+
+def plain_loss(gan: GAN, real: torch.Tensor) -> float:
+    """The discriminator's loss without a penalty, with the noise of seed 1."""
+    torch.manual_seed(1)
+    return GAN(gan.generator, gan.discriminator, 2).discriminator_loss(real).item()
 
 
 def losses(gan: GAN, real: torch.Tensor, turns: int) -> list[float]:
@@ -95,8 +101,7 @@ def test_the_callers_tensor_is_left_alone_and_it_can_be_measured_without_trainin
 @given(every=st.integers(1, 5), gamma=st.floats(0.1, 10))
 def test_taken_in_one_turn_of_every_and_the_mean_over_turns_is_gamma_r1(every: int, gamma: float) -> None:
     gan, real = game(gamma=gamma, every=every), torch.linspace(-1, 1, 24).view(8, 3)
-    torch.manual_seed(1)
-    plain = GAN.discriminator_loss(gan, real).item()
+    plain = plain_loss(gan, real)
     penalty = gamma * r1_penalty(gan.discriminator, real).item()
     added = [value - plain for value in losses(gan, real, 2 * every)]
     assert added[0] == pytest.approx(every * penalty, abs=1e-4)
@@ -106,15 +111,14 @@ def test_taken_in_one_turn_of_every_and_the_mean_over_turns_is_gamma_r1(every: i
 
 def test_taken_on_the_first_samples_only() -> None:
     gan, real = game(gamma=2.0, samples=2), torch.randn(8, 3)
-    torch.manual_seed(1)
-    plain = GAN.discriminator_loss(gan, real).item()
+    plain = plain_loss(gan, real)
     expected = plain + 2.0 * r1_penalty(gan.discriminator, real[:2]).item()
     assert losses(gan, real, 1)[0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_gamma_0_is_the_plain_game() -> None:
     real = torch.randn(8, 3)
-    assert losses(game(gamma=0.0), real, 3) == losses(GAN(*game().children(), latent_size=2), real, 3)
+    assert losses(game(gamma=0.0), real, 3) == [plain_loss(game(), real)] * 3
 
 
 def test_what_is_measured_in_eval_mode_takes_the_penalty_and_is_no_move() -> None:
@@ -122,10 +126,9 @@ def test_what_is_measured_in_eval_mode_takes_the_penalty_and_is_no_move() -> Non
     losses(gan, real, 2)
     gan.eval()
     first, second = losses(gan, real, 2)
-    torch.manual_seed(1)
-    plain = GAN.discriminator_loss(gan, real).item()
+    plain = plain_loss(gan, real)
     assert first == second == pytest.approx(plain + r1_penalty(gan.discriminator, real).item(), abs=1e-6)
-    assert gan.moves == 2
+    assert gan.penalties[0].moves == 2
 
 
 def test_the_turn_counter_goes_on_where_a_checkpoint_stopped() -> None:
@@ -136,7 +139,7 @@ def test_the_turn_counter_goes_on_where_a_checkpoint_stopped() -> None:
     resumed = game(every=3)
     resumed.load_state_dict(half.state_dict())
     assert losses(resumed, real, 2) == whole[4:]
-    assert resumed.moves.dtype == torch.int64  # as a float it would stop counting
+    assert resumed.penalties[0].moves.dtype == torch.int64  # as a float it would stop counting
 
 
 @pytest.mark.parametrize("options", [{"gamma": -1.0}, {"every": 0}, {"samples": 0}])
@@ -145,12 +148,78 @@ def test_what_cannot_be_meant_is_refused(options: dict[str, float]) -> None:
         game(**options)
 
 
-def test_r2_is_taken_at_generated_samples_and_nowhere_else() -> None:
+def shifted(penalties: list[Penalty]) -> GAN:
+    """Samples that are all 2, before a discriminator whose gradient at x is x."""
     generator = nn.Linear(2, 3)
     nn.init.zeros_(generator.weight)
     nn.init.constant_(generator.bias, 2.0)
-    gan = R2GAN(generator, Quadratic(), 2, gamma=0.5, samples=4)
-    assert gan.penalty_points(torch.zeros(8, 3)).shape == (4, 3)
-    plain = GAN.discriminator_loss(gan, torch.zeros(8, 3)).item()
-    added = gan.discriminator_loss(torch.zeros(8, 3)).item() - plain
+    return GAN(generator, Quadratic(), 2, penalties=penalties)
+
+
+def test_r2_is_taken_at_the_loss_s_own_generated_samples_and_nowhere_else() -> None:
+    gan = shifted([R2(0.5, samples=4)])
+    added = gan.discriminator_loss(torch.zeros(8, 3)).item() - plain_loss(gan, torch.zeros(8, 3))
     assert added == pytest.approx(0.5 * 0.5 * 3 * 4, abs=1e-5)
+    calls = []
+    gan.generator.register_forward_hook(lambda *_: calls.append(1))
+    gan.discriminator_loss(torch.zeros(8, 3))
+    assert len(calls) == 1
+
+
+def test_penalties_add_up() -> None:
+    real = torch.full((8, 3), 3.0)
+    gan = shifted([R1(1.0), R2(0.1)])
+    added = gan.discriminator_loss(real).item() - plain_loss(gan, real)
+    assert added == pytest.approx(0.5 * 3 * 9 + 0.1 * 0.5 * 3 * 4, abs=1e-4)
+
+
+def test_one_penalty_needs_no_list_and_other_modules_are_refused() -> None:
+    assert len(GAN(mlp(2, 3), Quadratic(), 2, penalties=R1()).penalties) == 1
+    with pytest.raises(ValueError, match=r"expected penalties such as \[R1\(gamma=1.0\)\], got Linear"):
+        GAN(mlp(2, 3), Quadratic(), 2, penalties=[nn.Linear(2, 1)])
+
+
+def test_another_penalty_is_another_experiment() -> None:
+    texts = {
+        GAN(mlp(2, 3), Quadratic(), 2, penalties=penalties).settings()["penalties"]
+        for penalties in (
+            [],
+            [R1()],
+            [R1(2.0)],
+            [R2()],
+            [R1(every=2)],
+            [R1(samples=3)],
+            [R1(), R2()],
+            [SlopePenalty()],
+        )
+    }
+    assert len(texts) == 8
+
+
+def test_a_penalty_of_one_s_own_is_one_method() -> None:
+    class Half(Penalty):
+        def term(self, logit, real, fake):
+            return logit(real).mean() - logit(fake).mean() / 2
+
+    gan = shifted([Half()])
+    assert gan.discriminator_loss(torch.zeros(8, 3)).item() - plain_loss(
+        gan, torch.zeros(8, 3)
+    ) == pytest.approx(-3.0)
+
+
+def test_a_conditional_discriminator_is_penalised_at_its_own_labels() -> None:
+    class ByClass(nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return (x.sum(dim=1) * (y + 1)).unsqueeze(1)
+
+    labels = torch.tensor([0, 1, 1, 1])
+    for samples, mean in ((None, (1 + 4 + 4 + 4) / 4), (2, (1 + 4) / 2)):
+        options = {"classes": 2, "penalties": [R1(1.0, samples=samples)]}
+        torch.manual_seed(0)
+        gan = ConditionalGAN(Conditioned(nn.Linear(4, 3), 2), ByClass(), 2, **options)
+        plain = ConditionalGAN(gan.generator, gan.discriminator, 2, classes=2)
+        values = []
+        for each in (gan, plain):
+            torch.manual_seed(1)
+            values.append(each.discriminator_loss(torch.zeros(4, 3), labels).item())
+        assert values[0] - values[1] == pytest.approx(0.5 * 3 * mean, abs=1e-5)
