@@ -51,6 +51,7 @@ def model() -> nn.Module:
 
 X, Y = torch.rand(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2
 EYE, ONE = mlp(2, 4, 3), mlp(3, 4, 1)
+AUTOENCODER = gan.Autoencoder(mlp(3, 4, 2), mlp(2, 4, 3))
 LOADER = data.batches(X, Y, batch_size=4)
 FGSM, UNIVERSAL = attacks.FGSM(LINF), attacks.Universal(LINF, steps=2, batch_size=4)
 TABLE: list[tuple[Any, dict[str, Limits]]] = [
@@ -123,6 +124,10 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(gan.WGAN, EYE, ONE, 2), {"clip": POSITIVE, "moves": count()}),
     (of(gan.WGANGP, EYE, ONE, 2), {"weight": NOT_NEGATIVE, "moves": count()}),
     (of(gan.Particles, X), {"coupling": SHARE}),
+    (of(gan.EBGAN, EYE, AUTOENCODER, 2, margin=1.0), {"margin": NOT_NEGATIVE, "pull_away": NOT_NEGATIVE}),
+    (of(gan.NegativeEntropy), {"neighbours": count(), "weight": NOT_NEGATIVE}),
+    (of(gan.HalfSquaredNorm), {"bandwidth": POSITIVE}),
+    (of(gan.knn_entropy, X), {"neighbours": count()}),
     (of(gan.Conditioned, EYE), {"classes": count(2)}),
     (
         of(gan.UnrolledGAN, EYE, ONE, 2, optimizer=torch.optim.SGD(ONE.parameters(), 0.1)),
