@@ -3,18 +3,27 @@
 from advnotes.metrics.a_distance import proxy_a_distance
 from advnotes.metrics.accuracy import Proportion, accuracy, robust_accuracy
 from advnotes.metrics.coverage import Coverage, effective_modes, mode_coverage
+from advnotes.metrics.density_coverage import DensityCoverage, density_coverage
 from advnotes.metrics.fidelity import PrecisionRecall, frechet_distance, frechet_gaussians, precision_recall
 from advnotes.metrics.fooling import fooling_rate
+from advnotes.metrics.frechet_limit import FrechetLimit, frechet_limit
+from advnotes.metrics.kernel import KernelDistance, kernel_distance
 
 __all__ = [
     "Coverage",
+    "DensityCoverage",
+    "FrechetLimit",
+    "KernelDistance",
     "PrecisionRecall",
     "Proportion",
     "accuracy",
+    "density_coverage",
     "effective_modes",
     "fooling_rate",
     "frechet_distance",
     "frechet_gaussians",
+    "frechet_limit",
+    "kernel_distance",
     "mode_coverage",
     "precision_recall",
     "proxy_a_distance",

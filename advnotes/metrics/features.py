@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["AnyArray", "as_matrix", "as_numbers"]
+__all__ = ["AnyArray", "as_matrix", "as_numbers", "as_pair"]
 
 #: An array in a shape that jaxtyping checks, for which it takes the bare class.
 if TYPE_CHECKING:
@@ -73,3 +73,29 @@ def as_matrix(name: str, values: Tensor | NDArray[np.generic], least: int = 1) -
             f"{tuple(numbers.shape)}"
         )
     return numbers
+
+
+def as_pair(
+    real: Tensor | NDArray[np.generic],
+    generated: Tensor | NDArray[np.generic],
+    least: int,
+    least_generated: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Two sets as matrices of equally many features, as in :func:`as_matrix`.
+
+    Args:
+        real, generated: a tensor or an array of numbers.
+        least: how many real samples there must be.
+        least_generated: how many generated ones; None: as many.
+
+    Raises:
+        ValueError: where one is no such matrix, or they differ in their number of features.
+    """
+    first = as_matrix("real", real, least)
+    second = as_matrix("generated", generated, least if least_generated is None else least_generated)
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(
+            f"real and generated must have equal numbers of features, got shapes {tuple(first.shape)} and "
+            f"{tuple(second.shape)}: take both from the same network and layer"
+        )
+    return first, second

@@ -2,14 +2,13 @@
 
 from typing import NamedTuple, SupportsIndex
 
-import numpy as np
 import torch
 from jaxtyping import Float, Num
-from numpy.typing import NDArray
 from torch import Tensor
 
 from advnotes.checks import check_count
-from advnotes.metrics.features import AnyArray, as_matrix
+from advnotes.metrics.balls import distances, reach
+from advnotes.metrics.features import AnyArray, as_pair
 
 __all__ = ["PrecisionRecall", "frechet_distance", "frechet_gaussians", "precision_recall"]
 
@@ -33,13 +32,9 @@ def frechet_distance(
         ValueError: where a set is no matrix or has fewer than 2 samples, the sets differ in their number of features,
             or a feature is not finite.
     """
-    real, generated = _pair(real, generated, 2)
-    moments = [(part.double().mean(dim=0), part.double().T.cov()) for part in (real, generated)]
-    (mean_p, cov_p), (mean_q, cov_q) = moments
-    size = real.shape[1]
-    return frechet_gaussians(
-        mean_p, cov_p.view(size, size), mean_q.to(mean_p), cov_q.view(size, size).to(cov_p)
-    )
+    real, generated = as_pair(real, generated, 2)
+    (mean_p, cov_p), (mean_q, cov_q) = _moments(real), _moments(generated)
+    return frechet_gaussians(mean_p, cov_p, mean_q.to(mean_p), cov_q.to(cov_p))
 
 
 def frechet_gaussians(
@@ -53,12 +48,13 @@ def frechet_gaussians(
     .. math:: \lVert\mu_p - \mu_q\rVert^2 + \mathrm{tr}\bigl(\Sigma_p + \Sigma_q
         - 2 (\Sigma_p^{1/2} \Sigma_q \Sigma_p^{1/2})^{1/2}\bigr)
 
-    (Dowson and Landau 1982.) The last root's trace is the sum of the singular values of
-    :math:`\Sigma_p^{1/2} \Sigma_q^{1/2}`, which needs no root of a matrix that is not symmetric; covariances may be
-    singular.
+    (Dowson and Landau 1982.) With :math:`\Sigma_p = A A^\top` the last root's trace is the sum of the roots of the
+    eigenvalues of :math:`A^\top \Sigma_q A`, which is symmetric and never negative, as a product of covariances is not;
+    covariances may be singular.
     """
-    root_p, root_q = (_root(cov.double()) for cov in (cov_p, cov_q))
-    overlap = torch.linalg.svdvals(root_p @ root_q).sum()
+    values, vectors = torch.linalg.eigh(cov_p.double())
+    root_p = vectors * values.clamp_min(0).sqrt()  # what rounding pushed below 0 is 0
+    overlap = torch.linalg.eigvalsh(root_p.T @ cov_q.double() @ root_p).clamp_min(0).sqrt().sum()
     apart = (mean_p - mean_q).double().square().sum()
     distance = apart + cov_p.double().trace() + cov_q.double().trace() - 2 * overlap
     return max(0.0, float(distance))
@@ -93,39 +89,21 @@ def precision_recall(
             sets differ in their number of features, or a feature is not finite.
     """
     count = check_count("neighbours", neighbours)
-    real, generated = _pair(real, generated, count + 1)
+    real, generated = as_pair(real, generated, count + 1)
     generated = generated.to(real)
     return PrecisionRecall(_within(generated, real, count), _within(real, generated, count))
 
 
 def _within(points: Tensor, territory: Tensor, neighbours: int) -> float:
     """The share of ``points`` in the union of the balls around ``territory``."""
-    reach = torch.cat(
-        [_distances(part, territory).kthvalue(neighbours + 1).values for part in territory.split(1000)]
-    )  # one more, as each sample is its own nearest
-    inside = [(_distances(part, territory) <= reach).any(dim=1) for part in points.split(1000)]
+    radius = reach(territory, neighbours)
+    inside = [(distances(part, territory) <= radius).any(dim=1) for part in points.split(1000)]
     return float(torch.cat(inside).double().mean())
 
 
-def _distances(a: Tensor, b: Tensor) -> Tensor:
-    """Not by way of inner products: what is left of a small distance far from 0 decides here."""
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _root(cov: Tensor) -> Tensor:
-    """The symmetric root; what rounding pushed below 0 is 0."""
-    values, vectors = torch.linalg.eigh(cov)
-    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-
-
-def _pair(
-    real: Tensor | NDArray[np.generic], generated: Tensor | NDArray[np.generic], least: int
-) -> tuple[Tensor, Tensor]:
-    """Both sets as matrices of equally many features."""
-    first, second = as_matrix("real", real, least), as_matrix("generated", generated, least)
-    if first.shape[1] != second.shape[1]:
-        raise ValueError(
-            f"real and generated must have equal numbers of features, got shapes {tuple(first.shape)} and "
-            f"{tuple(second.shape)}: take both from the same network and layer"
-        )
-    return first, second
+def _moments(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and covariance, with as few passes over the samples as they need."""
+    centred = points.double()
+    mean = centred.mean(dim=0)
+    centred = centred - mean
+    return mean, centred.T @ centred / (len(points) - 1)
