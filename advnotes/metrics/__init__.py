@@ -2,6 +2,7 @@
 
 from advnotes.metrics.a_distance import proxy_a_distance
 from advnotes.metrics.accuracy import Proportion, accuracy, robust_accuracy
+from advnotes.metrics.classifier_score import ClassifierScore, classifier_score
 from advnotes.metrics.coverage import Coverage, effective_modes, mode_coverage
 from advnotes.metrics.density_coverage import DensityCoverage, density_coverage
 from advnotes.metrics.fidelity import PrecisionRecall, frechet_distance, frechet_gaussians, precision_recall
@@ -10,6 +11,7 @@ from advnotes.metrics.frechet_limit import FrechetLimit, frechet_limit
 from advnotes.metrics.kernel import KernelDistance, kernel_distance
 
 __all__ = [
+    "ClassifierScore",
     "Coverage",
     "DensityCoverage",
     "FrechetLimit",
@@ -17,6 +19,7 @@ __all__ = [
     "PrecisionRecall",
     "Proportion",
     "accuracy",
+    "classifier_score",
     "density_coverage",
     "effective_modes",
     "fooling_rate",
