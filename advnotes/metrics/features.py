@@ -38,7 +38,8 @@ def as_numbers(name: str, values: Tensor | NDArray[np.generic]) -> Tensor:
         raise ValueError(f"{name} must hold real numbers, got {numbers.dtype}")
     if numbers.dtype not in (torch.float32, torch.float64):
         numbers = numbers.float()
-    if bool((bad := ~numbers.isfinite()).any()):
+    # The sum takes one pass; it may also overflow where every number is finite.
+    if not bool(numbers.sum().isfinite()) and bool((bad := ~numbers.isfinite()).any()):
         where = int(bad.reshape(len(bad), -1).any(dim=1).nonzero()[0]) if numbers.ndim else 0
         raise ValueError(
             f"{name} must be finite, got an infinity or NaN in sample {where}: leave such samples out"

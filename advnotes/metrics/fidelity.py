@@ -103,7 +103,7 @@ def _within(points: Tensor, territory: Tensor, neighbours: int) -> float:
 
 def _moments(points: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and covariance, with as few passes over the samples as they need."""
-    centred = points.double()
-    mean = centred.mean(dim=0)
-    centred = centred - mean
+    points = points.double()
+    mean = points.mean(dim=0)
+    centred = points - mean
     return mean, centred.T @ centred / (len(points) - 1)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Num
 from torch import Tensor
@@ -61,10 +62,8 @@ def frechet_limit(
     for size in chosen:
         order = torch.randperm(len(second), generator=generator, device=device)[:size]
         distances.append(frechet_distance(first, second[order.to(second.device)]))
-    inverse = torch.tensor([1 / size for size in chosen], dtype=torch.float64)
-    line = torch.stack([torch.ones_like(inverse), inverse], dim=1)
-    fitted = torch.linalg.lstsq(line, torch.tensor(distances, dtype=torch.float64)[:, None]).solution
-    return FrechetLimit(chosen, tuple(distances), float(fitted[0]))
+    _, limit = np.polyfit(1 / np.asarray(chosen), distances, 1)
+    return FrechetLimit(chosen, tuple(distances), float(limit))
 
 
 def _check_sizes(sizes: Sequence[int] | None, samples: int, features: int) -> tuple[int, ...]:

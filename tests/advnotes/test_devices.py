@@ -86,5 +86,8 @@ def test_metrics_compute_where_the_data_is():
         metrics.fooling_rate(net, rows, rows + 0.1)
         metrics.frechet_distance(rows, rows + 1)
         metrics.precision_recall(rows, rows + 0.1)
+        metrics.density_coverage(rows, rows + 0.1)
+        metrics.kernel_distance(rows, rows + 0.1, 2, 10)
+        metrics.frechet_limit(rows, rows + 0.1, [20, 40])
         metrics.mode_coverage(rows, rows[:5], 0.5)
         metrics.effective_modes(rows, rows[:5], 0.5)

@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from advnotes.metrics import (
+    density_coverage,
     effective_modes,
     frechet_distance,
+    frechet_limit,
+    kernel_distance,
     mode_coverage,
     precision_recall,
     proxy_a_distance,
@@ -20,7 +23,10 @@ REAL = torch.randint(0, 9, (40, 3), generator=torch.Generator().manual_seed(0)).
 MADE = torch.randint(2, 9, (40, 3), generator=torch.Generator().manual_seed(1)).float()
 METRICS = {
     "frechet": frechet_distance,
+    "limit": lambda a, b: frechet_limit(a, b, [10, 40], torch.Generator().manual_seed(0)).distances,
+    "kernel": lambda a, b: kernel_distance(a, b, 3, 20, torch.Generator().manual_seed(0)),
     "precision and recall": precision_recall,
+    "density and coverage": density_coverage,
     "a distance": lambda a, b: proxy_a_distance(a, b, generator=torch.Generator().manual_seed(0)),
     "coverage": lambda a, b: mode_coverage(a, b[:4], 2.0),
     "modes": lambda a, b: effective_modes(a, b[:4], 2.0),
