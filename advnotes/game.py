@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from advnotes.fields import field_values
 
 Turns = tuple["str | tuple[str, ...]", ...]
 
@@ -57,19 +60,19 @@ class Game(nn.Module):
     def players(self) -> dict[str, nn.Module]:
         """The players by name, in the order of their first move, checked to be complete."""
         game = type(self).__name__
-        if not hasattr(self, "turns"):
+        if not hasattr(self, "turns"):  # declared, but for each game to set
             raise ValueError(
                 f"{game} has no turns: say who moves when, such as turns = ('critic', 'generator')."
             )
         found: dict[str, nn.Module] = {}
         for name in _movers(game, self.turns):
-            player = getattr(self, name, None)
+            player = getattr(self, name, None)  # its name stands in turns, and nowhere else
             if not isinstance(player, nn.Module):
                 raise ValueError(
                     f"{name!r} moves in {game}.turns, so {game} needs a submodule of that name, got "
                     f"{type(player).__name__}: set self.{name} = <nn.Module> in __init__."
                 )
-            if not callable(getattr(self, f"{name}_loss", None)):
+            if self._find_loss(name) is None:
                 raise ValueError(
                     f"{name!r} moves in {game}.turns, so {game} needs its loss: "
                     f"define {name}_loss(self, *batch) that returns a scalar tensor."
@@ -99,14 +102,18 @@ class Game(nn.Module):
         Raises:
             ValueError: where this game has no loss for ``player``.
         """
-        ask = getattr(self, f"{player}_loss", None)
+        ask = self._find_loss(player)
         if ask is None:
             raise ValueError(
                 f"{type(self).__name__} has the players {', '.join(self.players)} and no loss for {player!r}: "
                 "ask for one of these."
             )
-        loss: Tensor = ask(*batch)
-        return loss
+        return ask(*batch)
+
+    def _find_loss(self, player: str) -> Callable[..., Tensor] | None:
+        """The method ``<player>_loss``: the names of the losses are made of those in ``turns``."""
+        found = getattr(self, f"{player}_loss", None)
+        return found if callable(found) else None
 
 
 def _movers(game: str, turns: object) -> tuple[str, ...]:
@@ -142,6 +149,7 @@ def _as_text(value: Any) -> str | None:
         parts = [_as_text(item) for item in value]
         return None if None in parts else f"({', '.join(map(str, parts))})"
     if dataclasses.is_dataclass(value):
-        fields = [(item.name, getattr(value, item.name)) for item in dataclasses.fields(value) if item.init]
-        return f"{type(value).__qualname__}({', '.join(f'{name}={_as_text(part)}' for name, part in fields)})"
+        held = field_values(value, [item for item in dataclasses.fields(value) if item.init])
+        fields = ", ".join(f"{name}={_as_text(part)}" for name, part in held.items())
+        return f"{type(value).__qualname__}({fields})"
     return None

@@ -17,6 +17,7 @@ from advnotes.attacks.parts.boundary import MANY_CLASSES, cost_of_classes
 from advnotes.attacks.parts.draws import Draws
 from advnotes.attacks.square import Square
 from advnotes.checks import check_counts, check_logits
+from advnotes.fields import field_values
 from advnotes.losses import cross_entropy, dlr, margin_loss
 from advnotes.model_state import NO_CLASS, Model, prediction
 from advnotes.seeds import Source, own_seeds
@@ -95,7 +96,7 @@ class AutoAttack(NormAttack):
         """
         if classes < 2:
             raise ValueError(f"an attack wants a model of at least 2 classes, got {classes}")
-        shared = {item.name: getattr(self, item.name) for item in dataclasses.fields(Attack)}
+        shared = field_values(self, dataclasses.fields(Attack))
         common: dict[str, Any] = {**shared, "early_stop": not self.randomised}
         threat, sparse, targets = self.threat, isinstance(self.threat, L1), min(9, classes - 1)
         by_steps = {**common, "steps": self.steps}

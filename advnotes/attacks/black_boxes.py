@@ -60,6 +60,7 @@ def black_box(model: object) -> BlackBox:
                 f"to scores [batch, classes], got {model!r}"
             )
         return BlackBox(model)
+    # An estimator has what fitting it gave it: which methods and attributes these are is asked of the object.
     kind, classes = type(model).__name__, getattr(model, "classes_", None)
     if isinstance(classes, list):
         raise ValueError(f"{kind} answers several questions at once: give the estimator of one of them")

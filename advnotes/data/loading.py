@@ -86,6 +86,7 @@ def batches(
 
 def loader_parts(data: Any) -> list[Any]:
     """A loader and its samplers, those within its batch sampler included, each once."""
+    # Loaders of all kinds come here, and some, as accelerate's, answer for another one by __getattr__.
     samplers = [getattr(data, name, None) for name in ("batch_sampler", "sampler")]
     found = [data, *(part for sampler in samplers if sampler is not None for part in loader_parts(sampler))]
     return list({id(part): part for part in found}.values())

@@ -9,6 +9,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from fractions import Fraction
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -111,9 +112,10 @@ def load_data(text: str, size: int | None = None) -> object:
     name, _, split = text.partition(":")
     from advnotes import data
 
-    sets = ("mnist", "digits", "fashion_mnist", "cifar10", "svhn")
+    known = (data.mnist, data.digits, data.fashion_mnist, data.cifar10, data.svhn)
+    sets: dict[str, Callable[..., object]] = {load.__name__: load for load in known}
     if name in sets and not Path(f"{name}.py").exists():
-        return getattr(data, name)(split or "test", size)
+        return sets[name](split or "test", size)
     if ":" not in text:
         raise ValueError(
             f"data are MODULE:NAME, a file ({', '.join(FILES)}) with x and y, or a set with its split such as "
@@ -169,13 +171,11 @@ def _named(text: str) -> Any:
     if not where or not name:
         raise ValueError(f"expected MODULE:NAME, such as my_models:resnet or train.py:model, got {text!r}")
     module = _module(where)
-    thing: Any = module
-    for part in name.split("."):
-        if not hasattr(thing, part):
-            names = [known for known in vars(module) if not known.startswith("_")]
-            raise ValueError(f"{where} has no {name}; it has {', '.join(sorted(names)) or 'no names'}")
-        thing = getattr(thing, part)
-    return thing
+    try:
+        return attrgetter(name)(module)
+    except AttributeError as error:
+        names = [known for known in vars(module) if not known.startswith("_")]
+        raise ValueError(f"{where} has no {name}; it has {', '.join(sorted(names)) or 'no names'}") from error
 
 
 def _module(where: str) -> ModuleType:
@@ -188,7 +188,7 @@ def _module(where: str) -> ModuleType:
             raise ValueError(f"there is no file {where}")
         name = path.stem
         loaded = sys.modules.get(name)
-        if loaded is not None and Path(getattr(loaded, "__file__", None) or "").resolve() == path.resolve():
+        if loaded is not None and Path(vars(loaded).get("__file__") or "").resolve() == path.resolve():
             return loaded
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None

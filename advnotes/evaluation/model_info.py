@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Iterable
 from typing import TypeGuard
@@ -93,9 +94,10 @@ def check_no_probabilities(logits: Tensor) -> None:
 def describe_model(model: Model) -> str:
     """Class name and layer counts, such as "Sequential (2 Conv2d, ReLU)"."""
     if not isinstance(model, nn.Module):
-        name = getattr(model, "__qualname__", type(model).__name__)
+        named = inspect.isroutine(model) or inspect.isclass(model)
+        name = model.__qualname__ if named else type(model).__name__
         inside = ", ".join(describe_model(module) for module in modules(model).values())
-        return f"{name} of {inside}" if inside else str(name)
+        return f"{name} of {inside}" if inside else name
     leaves = [module for module in model.modules() if not list(module.children())]
     kinds = Counter(type(leaf).__name__ for leaf in leaves)
     layers = ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())

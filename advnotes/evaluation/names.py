@@ -6,16 +6,25 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from advnotes.attacks.attack import Attack
 from advnotes.attacks.parts.wrapper import Wrapper
+from advnotes.fields import field_values
 from advnotes.identity import identify, same
 from advnotes.identity.objects import numbers
 
 __all__ = ["attack_name", "config_text", "unique_names"]
+
+
+@runtime_checkable
+class _Named(Protocol):
+    """An attack that says its own name, as a property or a field."""
+
+    @property
+    def name(self) -> str: ...
 
 
 def unique_names(attacks: Sequence[Attack]) -> dict[str, Attack]:
@@ -41,15 +50,13 @@ def attack_name(attack: Attack) -> str:
     """The attack's own name, or its class's, and those of the attacks around it."""
     if isinstance(attack, Wrapper):
         return f"{type(attack).__name__} of {attack_name(attack.attack)}"
-    return str(getattr(attack, "name", type(attack).__name__))
+    return str(attack.name) if isinstance(attack, _Named) else type(attack).__name__
 
 
 def config_text(thing: Any) -> str:
     """The settings of an attack as text, for the report. Different attacks may have the same: see ``identity``."""
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        fields = ", ".join(
-            f"{item.name}={config_text(getattr(thing, item.name))}" for item in dataclasses.fields(thing)
-        )
+        fields = ", ".join(f"{name}={config_text(value)}" for name, value in field_values(thing).items())
         return f"{type(thing).__name__}({fields})"
     if isinstance(thing, nn.Module):
         return f"{type(thing).__name__} {identify(thing).digest[:16]}"
@@ -68,10 +75,10 @@ def config_text(thing: Any) -> str:
 
 def _difference(attack: Attack, others: Sequence[Attack]) -> str:
     """The settings in which an attack differs from any other of its name."""
-    differing = [
-        item.name
-        for item in dataclasses.fields(attack)
-        if item.name != "threat" and len({config_text(getattr(one, item.name)) for one in others}) > 1
-    ]
-    text = ", ".join(f"{name}={config_text(getattr(attack, name))}" for name in differing)
+    texts = [{name: config_text(value) for name, value in field_values(one).items()} for one in others]
+    text = ", ".join(
+        f"{name}={config_text(value)}"
+        for name, value in field_values(attack).items()
+        if name != "threat" and len({other[name] for other in texts}) > 1
+    )
     return f" ({text})" if text else ""

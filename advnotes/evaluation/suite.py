@@ -20,7 +20,7 @@ from advnotes.attacks import (
     TargetedFAB,
     Transfer,
 )
-from advnotes.attacks.attack import Attack
+from advnotes.attacks.attack import Attack, NormAttack
 from advnotes.attacks.parts.boundary import MANY_CLASSES
 from advnotes.attacks.parts.wrapper import Wrapper, innermost
 from advnotes.evaluation.inputs import check_radius
@@ -181,13 +181,13 @@ def _checked(attack: object, threat: Threat, bounds: Bounds, count: int) -> Atta
         raise ValueError(
             f"{name} works in the bounds {attack.bounds}, the evaluation in {bounds}: give both the same"
         )
-    attack_threat = getattr(innermost(attack), "threat", None)
-    if isinstance(attack_threat, Threat):
-        check_radius(attack_threat, count)
-        own, allowed = (torch.as_tensor(one.eps).double() for one in (attack_threat, threat))
-        if type(attack_threat) is type(threat) and bool((own > allowed * (1 + 1e-6)).any()):
+    inner = innermost(attack)
+    if isinstance(inner, NormAttack):
+        check_radius(inner.threat, count)
+        own, allowed = (torch.as_tensor(one.eps).double() for one in (inner.threat, threat))
+        if type(inner.threat) is type(threat) and bool((own > allowed * (1 + 1e-6)).any()):
             raise ValueError(
-                f"{name} may move inputs by {attack_threat}, further than the threat of the evaluation allows, "
+                f"{name} may move inputs by {inner.threat}, further than the threat of the evaluation allows, "
                 f"{threat}: give it that threat"
             )
     return attack

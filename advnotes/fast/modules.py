@@ -73,7 +73,7 @@ def copied(module: nn.Module, like: Tensor, known: dict[nn.Module, nn.Module]) -
         or state.get("_compiled_call_impl") is not None
         or home.startswith(("torch.nn.parallel", "torch.distributed", "torch.jit", "torch._dynamo"))
         or any(state.get(hooks) for hooks in HOOKS)
-        or any(getattr(nn.modules.module, f"_global{hooks}", None) for hooks in HOOKS)
+        or any(vars(nn.modules.module)[f"_global{hooks}"] for hooks in HOOKS)
         or "parametrizations" in state["_modules"]
         or "forward" in state
     ):

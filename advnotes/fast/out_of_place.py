@@ -1,6 +1,8 @@
 """Operations that write into their input, made to put out a new tensor."""
 
 import operator
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +13,15 @@ from advnotes.fast.traceable import Untraceable
 
 __all__ = ["out_of_place"]
 
-IN_PLACE = {
-    **{getattr(operator, f"i{name}"): getattr(operator, name) for name in ("add", "sub", "mul", "truediv")},
-    **{getattr(torch, f"{name}_"): getattr(torch, name) for name in ("relu", "clamp", "sigmoid", "tanh")},
+IN_PLACE: dict[Any, Callable[..., Any]] = {
+    operator.iadd: operator.add,
+    operator.isub: operator.sub,
+    operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+    torch.relu_: torch.relu,
+    torch.clamp_: torch.clamp,
+    torch.sigmoid_: torch.sigmoid,
+    torch.tanh_: torch.tanh,
     F.relu_: F.relu,
 }
 

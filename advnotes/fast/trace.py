@@ -199,7 +199,7 @@ def call_of(top: nn.Module, node: fx.Node) -> Callable[..., Any]:
     if node.op == "call_module":
         return top.get_submodule(name)
     if node.op == "call_method":
-        return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
+        return lambda x, *args, **kwargs: operator.methodcaller(name, *args, **kwargs)(x)
     if node.op == "call_function" and callable(node.target):
         return node.target
     raise TypeError(f"no step for {node.format_node()}")

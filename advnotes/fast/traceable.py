@@ -33,11 +33,9 @@ REFUSED = ASKS | {"setattr", "delattr", "globals", "vars", "exec", "eval", "prin
 UNUSED = {"__init__", "__new__", "__repr__", "__getstate__", "__setstate__", "__reduce__", "__copy__", "__deepcopy__"}
 PLAIN: tuple[type, ...] = (int, float, complex, str, bytes, type(None), type(...), type(NotImplemented), slice, range,
                            np.generic, Tensor, torch.dtype, torch.device, torch.layout, torch.memory_format)
-CODE: tuple[type, ...] = (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType,
+CODE: tuple[Any, ...] = (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType,
                           types.MemberDescriptorType, types.MethodDescriptorType, types.WrapperDescriptorType,
                           types.GetSetDescriptorType)
-#: Descriptors, and what they wrap.
-WRAPPED = {property: "fget", staticmethod: "__func__", classmethod: "__func__", functools.cached_property: "func"}
 # fmt: on
 #: The attributes that every module has.
 OF_ALL_MODULES = set(vars(nn.Module()))
@@ -105,14 +103,18 @@ class _Reach:
             return []
         if isinstance(thing, (tuple, frozenset)):
             return list(thing)
-        if kind in WRAPPED:
-            return [getattr(thing, WRAPPED[kind])]
+        if kind is property:
+            return [thing.fget]
+        if kind in (staticmethod, classmethod):
+            return [thing.__func__]
+        if kind is functools.cached_property:
+            return [thing.func]
         if kind is functools.partial:
             return [thing.func, *thing.args, *thing.keywords.values()]
         if isinstance(thing, (type, types.FunctionType)) and own(thing.__module__):
             return self._class(thing) if isinstance(thing, type) else self._function(thing)
-        if isinstance(thing, CODE) and getattr(thing, "__name__", "") not in REFUSED:
-            owner = getattr(thing, "__self__", None)
+        if isinstance(thing, CODE) and thing.__name__ not in REFUSED:
+            owner = thing.__self__ if isinstance(thing, types.BuiltinFunctionType) else None
             whole = isinstance(thing, types.ModuleType) and own(thing.__name__)
             if not whole and isinstance(owner, (types.ModuleType, type, type(None))):
                 return []

@@ -7,6 +7,7 @@ import dis
 import functools
 import hashlib
 import inspect
+import operator
 import sys
 import sysconfig
 import types
@@ -46,7 +47,8 @@ def own(module: object) -> bool:
     top = module.partition(".")[0] if isinstance(module, str) else "__main__"
     if top == "__main__":
         return True
-    file = getattr(sys.modules.get(top), "__file__", None)
+    module_object = sys.modules.get(top)
+    file = vars(module_object).get("__file__") if isinstance(module_object, types.ModuleType) else None
     if top in VERSIONED:
         return False
     if file is None:  # a namespace, a notebook, or what is built into Python
@@ -100,16 +102,16 @@ def _versioned(module: str) -> bool:
 
 def _importable(thing: Any) -> bool:
     """Whether it is what its module has under its name."""
-    found: Any = sys.modules.get(thing.__module__)
-    for name in thing.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is thing
+    try:
+        return operator.attrgetter(thing.__qualname__)(sys.modules.get(thing.__module__)) is thing
+    except AttributeError:
+        return False
 
 
 def parts_of_function(function: types.FunctionType) -> tuple[str, Parts]:
     """A function by its code, its defaults, what it closes over and the globals that it reads."""
-    if hasattr(function, "_torchdynamo_orig_callable"):
-        return "function", [("", function._torchdynamo_orig_callable)]
+    if "_torchdynamo_orig_callable" in vars(function):
+        return "function", [("", vars(function)["_torchdynamo_orig_callable"])]
     if not own(function.__module__) and _importable(function):
         name = f"function {function.__module__}.{function.__qualname__}"
         return name, [] if _versioned(function.__module__) else [("code", function.__code__)]
@@ -137,13 +139,14 @@ def _globals(code: types.CodeType, home: dict[str, Any]) -> Iterator[tuple[str, 
             continue
         name = step.argval
         if name not in home:
-            yield name, getattr(builtins, name, None)
+            yield name, vars(builtins).get(name)
             continue
         value = home[name]
         for after in steps[at + 1 :]:
             of_own = isinstance(value, types.ModuleType) and own(value.__name__)
             if not of_own or after.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
                 break
+            # As the code itself reads it: a module may make its names when they are asked for.
             name, value = f"{name}.{after.argval}", getattr(value, after.argval, None)
         yield name, value
 
@@ -185,8 +188,10 @@ def parts_of_module(module: types.ModuleType) -> tuple[str, Parts]:
 
 def parts_of_compiled(thing: Any) -> tuple[str, Parts]:
     """A function that C has made: by its name and what it belongs to, or by the file that it is in."""
-    home, owner = getattr(thing, "__module__", None), getattr(thing, "__self__", None)
+    home = thing.__module__ if isinstance(thing, types.BuiltinFunctionType) else None
+    bound = isinstance(thing, (types.BuiltinFunctionType, types.MethodWrapperType))
+    owner = thing.__self__ if bound else None
     parts: Parts = [] if owner is None or isinstance(owner, types.ModuleType) else [("", owner)]
     if home is not None and own(home):
         parts.append(("module", sys.modules.get(home)))
-    return f"compiled {home}.{getattr(thing, '__qualname__', thing.__name__)}", parts
+    return f"compiled {home}.{thing.__qualname__}", parts

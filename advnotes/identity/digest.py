@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from advnotes.identity.code import VERSIONED
-from advnotes.identity.objects import NUMBERS, PLAIN, look
+from advnotes.identity.objects import NUMBERS, PLAIN, attributes, look
 
 __all__ = ["Identity", "identify", "modules", "parameters", "same", "versions"]
 
@@ -147,9 +147,10 @@ def same(one: object, other: object) -> bool:
         return False
     # Attributes that are no fields decide too.
     names = {item.name for item in dataclasses.fields(one)}
-    names |= {name for it in (one, other) for name in getattr(it, "__dict__", {})}
+    names |= attributes(one).keys() | attributes(other).keys()
     absent = object()
-    return all(same(getattr(one, name, absent), getattr(other, name, absent)) for name in names)
+    pairs = ([getattr(it, name, absent) for it in (one, other)] for name in names)
+    return all(same(*pair) for pair in pairs)
 
 
 def versions() -> dict[str, str]:

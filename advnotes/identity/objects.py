@@ -26,13 +26,13 @@ from torch.utils.hooks import RemovableHandle
 from advnotes.identity import code
 from advnotes.identity.code import Hidden, Parts, own
 
-__all__ = ["NUMBERS", "PLAIN", "look", "numbers"]
+__all__ = ["NUMBERS", "PLAIN", "attributes", "look", "numbers"]
 
 #: Values that are what they are written as.
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
 
 #: What is its numbers and nothing else.
-NUMBERS = (Tensor, nn.Parameter, getattr(nn, "Buffer", Tensor), np.ndarray)
+NUMBERS = (Tensor, nn.Parameter, vars(nn).get("Buffer", Tensor), np.ndarray)
 
 COMPILED = (
     types.BuiltinFunctionType,
@@ -115,16 +115,14 @@ def _entries(thing: Any, digest: Callable[[Any], str]) -> Parts:
 
 def _more(thing: Any, *bases: type) -> Parts:
     """What a subclass adds to a built-in class."""
-    return [] if type(thing) in bases else [("class", type(thing)), *_state(thing)]
+    return [] if type(thing) in bases else [("class", type(thing)), *attributes(thing).items()]
 
 
-def _state(thing: Any) -> Parts:
-    """The attributes of an object, in alphabetical order."""
-    found = dict(getattr(thing, "__dict__", {}))
-    for name in _slots(type(thing)):
-        if hasattr(thing, name):
-            found[name] = getattr(thing, name)
-    return sorted(found.items())
+def attributes(thing: Any) -> dict[str, Any]:
+    """The attributes of an object itself, those in slots too, in alphabetical order."""
+    found = dict(vars(thing)) if hasattr(thing, "__dict__") else {}
+    found |= {name: getattr(thing, name) for name in _slots(type(thing)) if hasattr(thing, name)}
+    return dict(sorted(found.items()))
 
 
 def _slots(kind: type) -> list[str]:
@@ -140,7 +138,7 @@ def _instance(thing: Any) -> tuple[str, Parts]:
     size = object.__basicsize__ + pointers * tuple.__itemsize__
     plain = kind.__reduce__ is object.__reduce__ and kind.__reduce_ex__ is object.__reduce_ex__
     if kind.__basicsize__ <= size and not kind.__itemsize__ and (own(kind.__module__) or plain):
-        return "object", [("class", kind), *_state(thing)]
+        return "object", [("class", kind), *attributes(thing).items()]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -149,12 +147,12 @@ def _instance(thing: Any) -> tuple[str, Parts]:
     except Exception as error:
         raise Hidden from error
     if isinstance(reduced, str):  # a global of a module
-        home: Any = getattr(thing, "__module__", None)
+        home = kind.__module__
         return f"global {reduced}", [("module", sys.modules.get(home) if own(home) else home)]
     made, arguments, state, items, entries = (*reduced, None, None, None)[:5]
     rest = [("state", state), ("items", list(items or ())), ("entries", list(entries or ()))]
-    attributes = [] if state is not None else _state(thing)
-    return "object", [("class", kind), ("made", made), ("arguments", arguments), *rest, *attributes]
+    more = [] if state is not None else attributes(thing).items()
+    return "object", [("class", kind), ("made", made), ("arguments", arguments), *rest, *more]
 
 
 def _network(module: nn.Module) -> tuple[str, Parts]:
@@ -163,7 +161,7 @@ def _network(module: nn.Module) -> tuple[str, Parts]:
         return "module", [("module", module.module)]
     if type(module).__module__.startswith("torch._dynamo"):
         return "module", [("", module._orig_mod)]
-    state = dict(_state(module))
+    state = attributes(module)
     state.pop("_graph", None)  # of torch.fx, whose code is that of the class
     hooks = {name: state[name] for name in state if name.startswith("_") and "hooks" in name and state[name]}
     hooks = {name: values for name, values in hooks.items() if isinstance(values, dict)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -58,7 +59,8 @@ def run_callbacks(
 
 def name_of(callback: object) -> str:
     """What a callback is called."""
-    return getattr(callback, "__name__", type(callback).__name__)
+    named = callback if inspect.isroutine(callback) or inspect.isclass(callback) else type(callback)
+    return named.__name__
 
 
 def stateful(callbacks: Sequence[Callback]) -> dict[str, Stateful]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from accelerate import Accelerator
+from accelerate.utils import is_compiled_module
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
@@ -122,7 +123,7 @@ def play(
 
     Every exception that ends a game, KeyboardInterrupt included, has the record so far as its ``history``.
     """
-    bare = getattr(game, "_orig_mod", game)  # what torch.compile has wrapped
+    bare = game._orig_mod if is_compiled_module(game) else game
     if not isinstance(bare, Game):
         raise ValueError(
             f"game is an advnotes Game, got {type(game).__name__}: derive it from advnotes.Game."

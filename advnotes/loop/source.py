@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 from accelerate import Accelerator
-from accelerate.data_loader import BatchSamplerShard, DataLoaderDispatcher, DataLoaderShard
+from accelerate.data_loader import BatchSamplerShard, DataLoaderAdapter, DataLoaderDispatcher, DataLoaderShard
 from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler, IterableDataset
@@ -15,19 +15,6 @@ from advnotes.data.loading import loader_parts, own_generators, tell_epoch
 
 # What deals the data out to the processes by itself.
 DEALT = (DistributedSampler, BatchSamplerShard, DataLoaderShard, DataLoaderDispatcher)
-
-# How a DataLoader loads, whatever it is that it loads.
-KEPT = (
-    "num_workers",
-    "collate_fn",
-    "pin_memory",
-    "timeout",
-    "worker_init_fn",
-    "multiprocessing_context",
-    "generator",
-    "prefetch_factor",
-    "persistent_workers",
-)
 
 
 @runtime_checkable
@@ -71,7 +58,7 @@ class Source:
         if not self._whole and isinstance(data, DataLoader) and not isinstance(data.dataset, IterableDataset):
             self._divide(data)
         # accelerate's loaders have the methods, and a state only where the loader within has one.
-        stateful = isinstance(getattr(data, "base_dataloader", data), Stateful)
+        stateful = isinstance(data.base_dataloader if isinstance(data, DataLoaderAdapter) else data, Stateful)
         self.stateful: Stateful | None = data if stateful and self._entries is None else None  # type: ignore[assignment]
 
     def __len__(self) -> int:
@@ -106,7 +93,17 @@ class Source:
 
     def _divide(self, loader: DataLoader[Any]) -> None:
         """Have the DataLoader load only what falls to this process."""
-        options = {name: getattr(loader, name) for name in KEPT}
+        options: dict[str, Any] = {
+            "num_workers": loader.num_workers,
+            "collate_fn": loader.collate_fn,
+            "pin_memory": loader.pin_memory,
+            "timeout": loader.timeout,
+            "worker_init_fn": loader.worker_init_fn,
+            "multiprocessing_context": loader.multiprocessing_context,
+            "generator": loader.generator,
+            "prefetch_factor": loader.prefetch_factor,
+            "persistent_workers": loader.persistent_workers,
+        }
         # Without a batch sampler the sampler's entries are what the dataset is asked for, often whole batches.
         whole = loader.batch_sampler is None
         self._entries = loader.sampler if whole else loader.batch_sampler

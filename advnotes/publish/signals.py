@@ -19,7 +19,7 @@ def exit_on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    numbers = [one for one in signal.Signals if one.name in ("SIGTERM", "SIGHUP", "SIGBREAK")]
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield

@@ -113,7 +113,7 @@ class Replay:
 
     def __init__(self, data: Iterable[Any], times: int) -> None:
         self.data, self.times = data, check_count("times", times)
-        # What play looks for in a DataLoader: whose generators to keep, whether the data is divided already.
+        # What play looks for in a loader of any kind: whose generator to keep, whether the data is divided already.
         self.sampler = getattr(data, "sampler", None)
         self.generator = getattr(data, "generator", None)
 

@@ -81,6 +81,7 @@ def check_loss(game: Game, name: str, player: nn.Module, batch: tuple[Tensor, ..
         parameter.requires_grad_(id(parameter) in moving)  # as play has it in a turn
     try:
         state, copies = ModuleState([game], buffers=not game.training), [part.clone() for part in batch]
+        # Not through forward, whose types may be checked: what is wrong is said here.
         loss = check_number(getattr(game, f"{name}_loss")(*batch), asked)
         # A loss may bring its own player's parameters back to where they are allowed to be, as WGAN's clipping does.
         found = state.changes(apart=f"the parameter {name}." if game.training else None)

@@ -1,7 +1,7 @@
 """How APGD chooses each sample's next step: of half the length in Linf and L2, sparser and sparser in L1."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -40,10 +40,8 @@ class StepSchedule(ABC):
 
     def rows(self, rows: Int[Tensor, " rows"]) -> None:
         """Go on with some of the samples only."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Tensor):
-                setattr(self, field.name, value[rows])
+        held = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        vars(self).update({name: value[rows] for name, value in held.items()})
 
     @abstractmethod
     def direction(self, gradient: Tensor, point: Tensor, threat: Threat, bounds: Bounds) -> Tensor:

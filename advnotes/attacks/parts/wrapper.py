@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from advnotes.attacks.attack import Attack
+from advnotes.fields import field_values
 from advnotes.threats import Bounds
 
 __all__ = ["Wrapper", "innermost"]
@@ -39,8 +40,8 @@ class Wrapper(Attack):
             raise ValueError(
                 f"{type(self).__name__} wants an attack such as PGD(Linf(0.3)), got {self.attack!r}"
             )
-        for name in ("targeted", "bounds", "training", "early_stop", "fast", "precision"):
-            object.__setattr__(self, name, getattr(self.attack, name))
+        for name, value in field_values(self.attack, dataclasses.fields(Attack)).items():
+            object.__setattr__(self, name, value)
         super().__post_init__()
 
     @property

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from advnotes.evaluation.results import AttackResult, EvaluationResult, Example, Finding
+from advnotes.fields import field_values
 from advnotes.metrics.accuracy import Proportion
 
 __all__ = ["from_json", "to_json"]
@@ -53,9 +54,10 @@ def _plain(value: Any) -> Any:
         numbers = value.detach().float().cpu().numpy().astype("<f4")
         return {"shape": list(value.shape), "float32": base64.b64encode(numbers.tobytes()).decode("ascii")}
     if dataclasses.is_dataclass(value):
-        names = [item.name for item in dataclasses.fields(value) if item.name not in LEFT_OUT]
-        names += ["value", "low", "high"] if isinstance(value, Proportion) else []
-        return {name: _plain(getattr(value, name)) for name in names}
+        held = {name: part for name, part in field_values(value).items() if name not in LEFT_OUT}
+        if isinstance(value, Proportion):
+            held |= {"value": value.value, "low": value.low, "high": value.high}
+        return {name: _plain(part) for name, part in held.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value

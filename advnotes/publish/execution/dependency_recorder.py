@@ -57,7 +57,7 @@ def taken() -> dict[str, Any]:
     modules, data = [], []
     if package is not None and package.__file__:
         folder = Path(package.__file__).resolve().parent
-        files = [getattr(module, "__file__", None) for name, module in loaded.items() if _ours(name)]
+        files = [vars(module).get("__file__") for name, module in loaded.items() if _ours(name)]
         modules = _inside(folder, (file for file in files if file))
         code = {".py", ".pyi", ".pyc"}
         data = [name for name in _inside(folder, list(_opened)) if Path(name).suffix not in code]

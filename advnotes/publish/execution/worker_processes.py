@@ -20,6 +20,11 @@ from advnotes.publish.staleness.sources import Sources, installed_package, versi
 
 SUPERVISED = [sys.executable, "-m", "advnotes.publish.execution.supervisor"]
 
+if sys.platform == "win32":
+    NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    NEW_GROUP = 0
+
 
 def start_supervised(*module: str, **options: Any) -> subprocess.Popen[bytes]:
     """Start ``python -m MODULE ARGUMENT...`` so that it ends, with all that it started, when this process does."""
@@ -28,7 +33,7 @@ def start_supervised(*module: str, **options: Any) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         # Ctrl-C in a terminal goes to its whole group: only the parent shall hear it, and end the rest.
         start_new_session=os.name == "posix",
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        creationflags=NEW_GROUP,
         **options,
     )
 

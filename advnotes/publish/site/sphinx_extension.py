@@ -19,7 +19,7 @@ def setup(app: Any) -> dict[str, Any]:
     from advnotes.publish.site.solutions import OneFold
 
     # Every list of sources looks through all that is installed, several times: a second in a book of sixteen chapters.
-    if look := getattr(plugin, "_load_entry_point", None):
+    if look := vars(plugin).get("_load_entry_point"):
         plugin._load_entry_point = cache(look)
     # And every list formats its sources anew, although they read the same in each: a second and a half more.
     formatting.BaseStyle.format_entry = formatted_once(formatting.BaseStyle.format_entry)

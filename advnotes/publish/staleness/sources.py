@@ -116,7 +116,7 @@ def bare(source: bytes) -> bytes:
     except (SyntaxError, ValueError):
         return source
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
+        body = vars(node).get("body")
         if isinstance(body, list):
             node.body = [inner for inner in body if not _is_text(inner)]  # type: ignore[attr-defined]
     return ast.dump(tree).encode("utf-8", errors="surrogatepass")
