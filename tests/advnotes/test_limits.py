@@ -110,6 +110,8 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(attacks.OnlyAdd), {"budget": Limits((1, torch.tensor([1, 2])), (0, -1, torch.tensor([1, 0])))}),
     (of(attacks.EOT, FGSM), {"samples": count()}),
     (of(attacks.Quantized, FGSM), {"levels": count(2)}),
+    (of(gan.FGAN, EYE, ONE, 2, gan.Alpha(1.0)), {"limit": POSITIVE}),
+    (of(gan.Alpha), {"alpha": Limits((-2.0, 0.0, 1.0), (NAN, INF))}),
     (of(gan.GAN, EYE, ONE), {"latent_size": count()}),
     (of(gan.R1), {"gamma": NOT_NEGATIVE, "every": count(), "samples": count()}),
     (of(gan.R2), {"gamma": NOT_NEGATIVE, "every": count(), "samples": count()}),
