@@ -13,6 +13,7 @@ from .downloads import (
 )
 from .loading import Stream, batches
 from .pairs import Pairs
+from .portraits import Portraits, portraits
 from .reviews import Reviews, reviews
 from .things import Things, on_photographs, things
 from .toy import (
@@ -34,6 +35,7 @@ __all__ = [
     "Adult",
     "DownloadError",
     "Pairs",
+    "Portraits",
     "Reviews",
     "Source",
     "Stream",
@@ -53,6 +55,7 @@ __all__ = [
     "moons",
     "on_photographs",
     "photographs",
+    "portraits",
     "reviews",
     "ring",
     "ring_centres",

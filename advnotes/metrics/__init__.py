@@ -9,6 +9,7 @@ from advnotes.metrics.fidelity import PrecisionRecall, frechet_distance, frechet
 from advnotes.metrics.fooling import fooling_rate
 from advnotes.metrics.frechet_limit import FrechetLimit, frechet_limit
 from advnotes.metrics.kernel import KernelDistance, kernel_distance
+from advnotes.metrics.path_length import path_length, slerp
 
 __all__ = [
     "ClassifierScore",
@@ -28,7 +29,9 @@ __all__ = [
     "frechet_limit",
     "kernel_distance",
     "mode_coverage",
+    "path_length",
     "precision_recall",
     "proxy_a_distance",
     "robust_accuracy",
+    "slerp",
 ]
