@@ -57,5 +57,5 @@ class TaskCostGAN(GAN):
         self, real: Float[Tensor, "batch ..."], fake: Float[Tensor, "generated ..."], *labels: Tensor
     ) -> Float[Tensor, ""]:
         """The weighted cross-entropy."""
-        on_real = F.softplus(-self.logit(real, *labels)).mean()
-        return self.pi * on_real + (1 - self.pi) * F.softplus(self.logit(fake, *labels)).mean()
+        on_real = self.pi * F.softplus(-self.logit(real, *labels))
+        return on_real.mean() + ((1 - self.pi) * F.softplus(self.logit(fake, *labels))).mean()
