@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from advnotes.ascend import Ascent, best_of_tries
@@ -121,14 +121,9 @@ class Square(NormAttack):
             before = point.gather(1, where)
             squares.move(point, where, numbers, window)
             new_loss, new_won = objective(point.view(-1, *shape))
-            better = improved(loss, won, new_loss, new_won)
+            better = Ascent(point, loss, won).beaten_by(Ascent(point, new_loss, new_won))
             point.scatter_(1, where, torch.where(better[:, None], point.gather(1, where), before))
             loss, won = torch.where(better, new_loss, loss), won | new_won
 
         ended.write(rows, Ascent(point, loss, won))
         return ended._replace(point=ended.point.view(-1, *shape))
-
-
-def improved(loss: Tensor, won: Tensor, new_loss: Tensor, new_won: Tensor) -> Bool[Tensor, " batch"]:
-    """Where a new point is better: won before not won, then the higher loss, any number before none."""
-    return (new_won & ~won) | ((new_won == won) & (new_loss > loss)) | (loss.isnan() & ~new_loss.isnan())

@@ -1,5 +1,6 @@
 """The shared ascent by itself, as a game without classes uses it."""
 
+import math
 import warnings
 
 import pytest
@@ -24,6 +25,15 @@ def test_finds_the_top_inside_the_ball_and_the_edge_nearest_to_a_top_outside(bou
     torch.testing.assert_close(found.point, expected, atol=0.011, rtol=0)
     torch.testing.assert_close(found.loss, peak(top)(found.point)[0])
     assert not found.won.any()
+
+
+def test_of_two_points_the_better_one_has_won_or_else_the_higher_loss_or_a_loss_at_all():
+    """All pairs of what a point can be, from the worst to the best; equal ones are not better."""
+    ranks = [(math.nan, False), (0.5, False), (2.0, False), (math.nan, True), (0.25, True), (1.0, True)]
+    ends = [Ascent(torch.zeros(1, 2), torch.tensor([loss]), torch.tensor([won])) for loss, won in ranks]
+    for place, one in enumerate(ends):
+        for other_place, other in enumerate(ends):
+            assert one.beaten_by(other).tolist() == [other_place > place], f"{one}, then {other}"
 
 
 def test_unbounded_inputs_may_leave_the_unit_interval():
