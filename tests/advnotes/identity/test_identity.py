@@ -98,6 +98,12 @@ def test_neither_the_order_of_settings_nor_equal_values_in_other_objects_count()
     assert digest(torch.arange(6).view(2, 3).T) == digest(torch.arange(6).view(2, 3).T.contiguous())
 
 
+def test_functions_in_a_dict_count_in_their_order_in_which_they_are_called() -> None:
+    calls = {"up": abs, "down": round}
+    assert digest(calls) == digest(dict(calls))
+    assert digest(calls) != digest(dict(reversed(calls.items())))
+
+
 def test_comments_and_the_address_of_code_do_not_count() -> None:
     def compiled(text: str) -> Any:
         home: dict[str, Any] = {"__name__": "notebook"}
