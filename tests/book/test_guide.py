@@ -11,17 +11,23 @@ from pathlib import Path
 import pytest
 
 from advnotes.publish.chapters import Chapter, chapters, pages
+from advnotes.publish.site import paths
 from advnotes.publish.site.frames import LINES, WORDS, frames
 from advnotes.publish.site.glossary import USED, glossary_terms
 from advnotes.publish.site.pages import stage
-from advnotes.publish.site.paths import LINK, clock, learning_paths, minutes_of_pages
+from advnotes.publish.site.paths import LINK, clock, minutes_of_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = chapters(ROOT)
 FRAMES = frames(ROOT)
 TERMS = glossary_terms((ROOT / "book/glossary.md").read_text(encoding="utf8"))
 START = (ROOT / "book/start-here.md").read_text(encoding="utf8")
-PATHS = learning_paths(START)
+#: The paths of the page: name -> pages, in the order in which they are read.
+PATHS = {
+    path["name"]: [link["page"] for link in LINK.finditer(path["body"])]
+    for block in paths.PATHS.findall(START)
+    for path in paths.SECTION.finditer(block)
+}
 
 
 @cache

@@ -50,10 +50,15 @@ def end_children(pid: int | None = None) -> None:
         return
 
 
-def end_now(code: int = INTERRUPTED) -> None:
+def end_now() -> None:
     """End all descendants, then this process, without waiting for threads or clean-up handlers."""
     end_children()
-    os._exit(code)
+    os._exit(INTERRUPTED)
+
+
+def end_on_signal(number: int, frame: FrameType | None) -> None:
+    """What a signal does here."""
+    end_now()
 
 
 def end_with_parent(pipe: BinaryIO) -> None:
@@ -64,11 +69,8 @@ def end_with_parent(pipe: BinaryIO) -> None:
             pass
         end_now()
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        end_now()
-
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
-    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGTERM, end_on_signal)
 
 
 def adopt_orphans() -> None:
@@ -92,11 +94,8 @@ def main() -> None:
                 writing.flush()
         end_now()
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        end_now()
-
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
+        signal.signal(number, end_on_signal)
     threading.Thread(target=pass_on, name="parent watch", daemon=True).start()
     code = module.wait()
     end_children()  # a kernel whose worker was killed, say

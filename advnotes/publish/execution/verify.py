@@ -82,14 +82,9 @@ def _nbval(root: Path, due: dict[str, Path], jobs: int) -> dict[str, list[str]]:
     """Chapter -> cells that differ, for the chapters where any does."""
     with tempfile.TemporaryDirectory(prefix="advnotes-") as scratch:
         report = Path(scratch) / "report.xml"
-        command = ["pytest", "--nbval", "--quiet", "--tb=short", f"--junitxml={report}", "-o"]
-        command += [
-            "junit_family=xunit1",
-            "--rootdir",
-            str(root),
-            "-p",
-            "advnotes.publish.execution.nbval_plugin",
-        ]
+        command = ["pytest", "--nbval", "--quiet", "--tb=short", "--rootdir", str(root)]
+        command += [f"--junitxml={report}", "-o", "junit_family=xunit1"]
+        command += ["-p", "advnotes.publish.execution.nbval_plugin"]
         # Not the tests' own settings: shapes are not checked in kernels, and that hook must come before any import.
         command += ["-o", "addopts=", "-p", "no:cacheprovider"]
         command += ["-n", str(min(jobs, len(due))), "--dist", "loadfile"]

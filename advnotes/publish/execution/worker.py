@@ -11,13 +11,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,6 @@ class Result:
     cell: int | None = None
     seconds: float = 0.0
     processor_seconds: float = 0.0
-    host: str = field(default_factory=socket.gethostname)
 
 
 def execute(job: Job) -> Result:

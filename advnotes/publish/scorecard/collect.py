@@ -30,9 +30,8 @@ from advnotes.environment import machine
 from advnotes.publish import chapters as book
 from advnotes.publish.chapters import Chapter
 from advnotes.publish.files import write
-from advnotes.publish.scorecard.measured import Machine, machines, missing
+from advnotes.publish.scorecard.measured import Machine, executed_claims, machines, missing
 from advnotes.publish.staleness.plan import plan
-from advnotes.publish.staleness.stamps import claims
 
 
 @dataclass(frozen=True)
@@ -170,20 +169,6 @@ class Scorecard:
 
 def _name(row: Row) -> str:
     return f"{row.chapter.name}: {row.claim.id}"
-
-
-def executed_claims(chapter: Chapter, profile: str) -> list[Claim]:
-    """The claims in a chapter's executed copy.
-
-    Raises:
-        ValueError: where two have the same id.
-    """
-    notebook = json.loads(chapter.executed(profile).read_text(encoding="utf-8"))
-    found = [Claim.read(stored) for stored in claims(notebook)]
-    counts = Counter(claim.id for claim in found)
-    if twice := [id for id, count in counts.items() if count > 1]:
-        raise ValueError(f"{chapter.name} makes the claim {twice[0]!r} twice; give one of the two another id")
-    return found
 
 
 def scorecard(root: Path, profile: str = book.LAPTOP) -> Scorecard:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -79,6 +80,20 @@ def machines(root: Path, profile: str | None = None) -> list[Machine]:
     return found
 
 
+def executed_claims(chapter: Chapter, profile: str) -> list[Claim]:
+    """The claims in a chapter's executed copy.
+
+    Raises:
+        ValueError: where two have the same id.
+    """
+    notebook = json.loads(chapter.executed(profile).read_text(encoding="utf-8"))
+    found = [Claim.read(stored) for stored in claims(notebook)]
+    counts = Counter(claim.id for claim in found)
+    if twice := [id for id, count in counts.items() if count > 1]:
+        raise ValueError(f"{chapter.name} makes the claim {twice[0]!r} twice; give one of the two another id")
+    return found
+
+
 def record(root: Path, profile: str) -> list[Path]:
     """Keep the claims of every chapter with a current execution at this profile, in the file of its machine.
 
@@ -94,9 +109,7 @@ def record(root: Path, profile: str) -> list[Path]:
         raise ValueError("expected a profile that measures something, got smoke; record laptop or gpu")
     files: dict[Path, dict[str, Any]] = {}
     for p in plan(book.chapters(root), profile):
-        found = (
-            [Claim.read(stored) for stored in claims(_executed(p.chapter, profile))] if not p.reason else []
-        )
+        found = [] if p.reason else executed_claims(p.chapter, profile)
         if not found:
             continue
         where = found[0].environment
@@ -129,10 +142,6 @@ def _stored(claim: Claim) -> dict[str, Any]:
     """A claim without what the file states once for all claims, and without its verdict, which is over all machines."""
     said = ("environment", "profile", "verdict")
     return {name: value for name, value in claim.record().items() if name not in said}
-
-
-def _executed(chapter: Chapter, profile: str) -> dict[str, Any]:
-    return dict(json.loads(chapter.executed(profile).read_text(encoding="utf-8")))
 
 
 def _kept(path: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -14,20 +13,14 @@ from markupsafe import Markup
 from advnotes.claim_verdicts import EDGE, FAILS, HOLDS, UNJUDGED
 from advnotes.claims import KINDS, MIME, Claim
 from advnotes.environment import machine
-from advnotes.publish import chapters as book
-from advnotes.publish.scorecard.collect import Row, Scorecard, scorecard
-from advnotes.publish.templating import TEMPLATES
+from advnotes.publish.scorecard.collect import Row, Scorecard
+from advnotes.publish.templating import TEMPLATES, block
 
 WIDTH, LANE, PAD = 150, 8, 6  # of a strip of runs, in pixels
 
 
-def scorecard_markdown(root: Path, profile: str = book.LAPTOP) -> str:
-    """The scorecard as a page's body, for a page that lies in ``book/`` (it has no heading of level one)."""
-    return markdown(scorecard(root, profile))
-
-
 def markdown(card: Scorecard) -> str:
-    """A scorecard in Markdown with tables in HTML."""
+    """A scorecard in Markdown with tables in HTML, for a page in ``book/`` (it has no heading of level one)."""
     if not card.rows:
         return "No claim has been measured yet: `advnotes book` executes the chapters and fills this page.\n"
     lines = [f"- {line}" for line in card.summary]
@@ -106,10 +99,7 @@ def _table(rows: list[Row]) -> str:
                 "gpu": "; ".join(one.here for one in row.gpu) or "not run",
             }
         )
-    table = TEMPLATES.get_template("table.html")
-    html = table.render(rows=shown, small=_small, title=f"Claims of {rows[0].chapter.title}")
-    # A line that is empty would end the HTML block of the Markdown page.
-    return "\n".join(line for line in html.splitlines() if line.strip())
+    return block("table.html", rows=shown, small=_small, title=f"Claims of {rows[0].chapter.title}")
 
 
 def _small(text: str) -> Markup:

@@ -15,7 +15,7 @@ from advnotes.claim_verdicts import EDGE, FAILS, UNJUDGED
 from advnotes.publish.scorecard.collect import Row
 from advnotes.publish.site.claim_tables import stored
 from advnotes.publish.site.frames import Frame
-from advnotes.publish.templating import TEMPLATES
+from advnotes.publish.templating import block
 
 BOX = "the-claim"
 MARK = (
@@ -76,8 +76,12 @@ def box(row: Row, name: str, link: str) -> str:
         )
     if row.verdict in (EDGE, FAILS):
         note = claim.reason or ""
-    html = TEMPLATES.get_template("claim.html").render(
-        name=name, link=link, verdict=row.verdict, statement=claim.statement, facts=facts, note=note
+    return block(
+        "claim.html",
+        name=name,
+        link=link,
+        verdict=row.verdict,
+        statement=claim.statement,
+        facts=facts,
+        note=note,
     )
-    # A line that is empty would end the HTML block of the Markdown page.
-    return "\n".join(line for line in html.splitlines() if line.strip())

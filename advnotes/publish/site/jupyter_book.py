@@ -105,28 +105,11 @@ def _structure(text: str) -> list[str]:
 
 
 def _jupyter_book(source: Path, config: Path, toc: Path, output: Path) -> None:
-    jupyter_book = [
-        sys.executable,
-        "-c",
-        "from jupyter_book.cli.main import main; main()",
-        "build",
-        str(source),
-    ]
-    options = [
-        "--config",
-        str(config),
-        "--toc",
-        str(toc),
-        "--path-output",
-        str(output),
-        "-W",
-        "--keep-going",
-        "-q",
-    ]
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source)]
+    command += ["--config", str(config), "--toc", str(toc), "--path-output", str(output)]
+    command += ["-W", "--keep-going", "-q"]
     environment = {**os.environ, "PYTHONUTF8": "1", "NO_COLOR": "1"}
-    done = subprocess.run(
-        jupyter_book + options, capture_output=True, text=True, encoding="utf8", env=environment
-    )
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf8", env=environment)
     if done.returncode != 0:
         raise RuntimeError(f"jupyter-book could not build {source}:\n{done.stderr}\n{done.stdout}".rstrip())
 

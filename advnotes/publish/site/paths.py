@@ -56,21 +56,6 @@ def minutes_of_pages(root: Path) -> dict[str, Minutes]:
     return found
 
 
-def learning_paths(page: str) -> dict[str, list[str]]:
-    """The paths that the page describes: name -> pages, in the order in which they are read.
-
-    Raises:
-        ValueError: where the page has no paths.
-    """
-    block = PATHS.search(page)
-    if block is None:
-        raise ValueError(
-            "expected '<!-- paths: begin -->' and '<!-- paths: end -->' in the page of the paths"
-        )
-    sections = SECTION.finditer(block[0])
-    return {found["name"]: [link["page"] for link in LINK.finditer(found["body"])] for found in sections}
-
-
 def with_minutes(page: str, minutes: Mapping[str, Minutes], all_chapters: Minutes) -> str:
     """The page with the minutes beside the links of its paths, and with the total of each path."""
 

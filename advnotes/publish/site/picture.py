@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from advnotes.publish.site.frames import Frame
-from advnotes.publish.templating import TEMPLATES
+from advnotes.publish.templating import block
 
 WIDTH, HEIGHT = 78, 48  # of a box, in the units of the picture: about pixels on a phone
 COLUMN, ROW = 92, 56  # from box to box
@@ -116,7 +116,8 @@ def picture(frames: Mapping[str, Frame], minutes: Mapping[str, int]) -> str:
         first = at[name].y + middle - LINE * (len(text) - 1) / 2 + 4
         rows = [(at[name].x + WIDTH / 2, first + LINE * k, line) for k, line in enumerate(text)]
         boxes.append((f"{name}.html", at[name].x, at[name].y, rows))
-    html = TEMPLATES.get_template("needs.html").render(
+    return block(
+        "needs.html",
         width=max(place.x for place in at.values()) + WIDTH + 1,
         height=max(place.y for place in at.values()) + HEIGHT + 1,
         box=(WIDTH, HEIGHT),
@@ -124,8 +125,6 @@ def picture(frames: Mapping[str, Frame], minutes: Mapping[str, int]) -> str:
         boxes=boxes,
         description=_description(frames, needs),
     )
-    # A line that is empty would end the HTML block of the Markdown page.
-    return "\n".join(line for line in html.splitlines() if line.strip())
 
 
 def _description(frames: Mapping[str, Frame], needs: Mapping[str, Sequence[str]]) -> str:

@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 
 from advnotes.publish.scorecard.collect import scorecard
 from advnotes.publish.scorecard.measured import record
-from advnotes.publish.scorecard.page import markdown, replace_verdicts, scorecard_markdown
+from advnotes.publish.scorecard.page import markdown, replace_verdicts
 from tests.advnotes.publish.standins import XEON, claim, executed, fails
 
 
@@ -20,7 +20,7 @@ def tables(page: str) -> BeautifulSoup:
 
 def test_without_claims_the_page_says_so(book: Any) -> None:
     book.add("a/one")
-    assert "No claim has been measured" in scorecard_markdown(book.root)
+    assert "No claim has been measured" in markdown(scorecard(book.root))
 
 
 def test_the_page_has_a_row_for_each_claim_and_a_dot_for_each_value(book: Any) -> None:

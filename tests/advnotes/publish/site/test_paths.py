@@ -2,7 +2,7 @@
 
 import pytest
 
-from advnotes.publish.site.paths import Minutes, clock, learning_paths, with_minutes
+from advnotes.publish.site.paths import Minutes, clock, with_minutes
 
 PAGE = """# Start
 
@@ -27,15 +27,6 @@ It ends in the [API](api.md#tables).
 ### Behind it
 """
 MINUTES = {"a/one": Minutes(20, 45.0), "b/two": Minutes(50, 200.0), "which": Minutes(5)}
-
-
-def test_a_path_is_the_pages_that_it_links_in_order() -> None:
-    assert learning_paths(PAGE) == {"Short": ["a/one"], "Long": ["which", "a/one", "b/two"]}
-
-
-def test_a_page_without_paths_is_refused() -> None:
-    with pytest.raises(ValueError, match="paths: begin"):
-        learning_paths("# Start\n")
 
 
 def test_minutes_stand_beside_links_and_behind_paths() -> None:
