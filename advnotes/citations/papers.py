@@ -6,6 +6,7 @@ _ADVGAN = ("xiao2018generating",)
 _CARLINI_WAGNER = ("carlini2017towards",)
 _CONDITIONAL = ("mirza2014conditional",)
 _DANN = ("ganin2016domain",)
+_SALIMANS = ("salimans2016improved",)
 _DIRAC = ("mescheder2018which",)
 _DLR = ("croce2020reliable",)
 _FREE = ("shafahi2019adversarial",)
@@ -94,6 +95,13 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "GMANStar": ("durugkar2016generative",),
     "HalfSquaredNorm": ("dai2017calibrating",),
     "Jury": ("durugkar2016generative",),
+    "FeatureMatchingGAN": _SALIMANS,
+    "HistoricalAveraging": _SALIMANS,
+    "LabelSmoothingGAN": _SALIMANS,
+    "MinibatchDiscrimination": _SALIMANS,
+    "SemiSupervisedGAN": _SALIMANS,
+    "VirtualBatchNorm": _SALIMANS,
+    "WithReference": _SALIMANS,
     "MinimaxGAN": ("goodfellow2014generative",),
     "NegativeEntropy": ("dai2017calibrating", "kozachenko1987sample"),
     "ParticleGAN": _PARTICLES,
@@ -117,6 +125,8 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "pulling_away": ("zhao2016energy",),
     "r1_penalty": ("mescheder2018which",),
     # metrics
+    "ClassifierScore": _SALIMANS,
+    "classifier_score": _SALIMANS,
     "Coverage": ("srivastava2017veegan",),
     "PrecisionRecall": _IMPROVED,
     "Proportion": ("wilson1927probable",),

@@ -18,7 +18,8 @@ class VirtualBatchNorm(nn.Module):
 
     where a bar is the mean over the positions of an image; so for the squares, whose mean gives the variance (Salimans
     et al. 2016, section 3.5). Scale and shift are learnt, as in batch normalisation. No sample's output depends on
-    another one's input, in training or later. It works inside a :class:`WithReference` only, which brings the reference batch.
+    another one's input, in training or later. It works inside a :class:`WithReference` only, which brings the reference
+    batch.
 
     Args:
         features: channels of the input, ``[batch, features]`` or ``[batch, features, ...]``.

@@ -1,5 +1,6 @@
 from .dann import DomainAdversarialClassifier
 from .pivot import PivotClassifier
+from .semi_supervised_gan import SemiSupervisedGANClassifier
 from .vat import VATClassifier
 
-__all__ = ["DomainAdversarialClassifier", "PivotClassifier", "VATClassifier"]
+__all__ = ["DomainAdversarialClassifier", "PivotClassifier", "SemiSupervisedGANClassifier", "VATClassifier"]

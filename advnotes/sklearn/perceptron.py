@@ -67,6 +67,10 @@ class Table:
         """The rows without a label: batches ``(x,)``."""
         return self._pool(self.codes < 0, self.x)
 
+    def all(self) -> Pool:
+        """All rows, without their labels: batches ``(x,)``."""
+        return self._pool(torch.ones_like(self.codes, dtype=torch.bool), self.x)
+
     def _pool(self, rows: Bool[Tensor, " rows"], *columns: Tensor) -> Pool:
         weight = None if self.weight is None else self.weight[rows]
         return Pool(*(column[rows] for column in columns), weight=weight)
