@@ -51,6 +51,16 @@ def test_data_that_is_large_or_that_nobody_looks_at_is_not_accused() -> None:
         fit(None, 2, Roots(), data=large)
 
 
+def test_data_without_a_number_that_could_be_infinite_is_not_accused() -> None:
+    class Words(Fit):
+        def model_loss(self, words: Tensor) -> Tensor:
+            return self.model(words.float()).mean() / 0
+
+    with pytest.raises(NonFiniteLoss, match="Lower the learning rate") as stop:
+        fit(None, 2, game=Words(), data=[torch.arange(6).reshape(2, 3)])
+    assert stop.value.bad_data is False
+
+
 class Trips(Fit):
     def model_loss(self, x: Tensor, y: Tensor) -> Tensor:
         if x.isnan().any():
