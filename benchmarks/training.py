@@ -1,6 +1,6 @@
-"""Steps of training beside loops as one writes them down: adversarial training in one step, TRADES, and GANs.
+"""Steps of training beside loops as one writes them down: adversarial training in one step, and TRADES.
 
-    .venv/bin/python benchmarks/training.py [--threads 1] [--device cpu] [--repeats 15] [--parts robust recipe gan]
+    .venv/bin/python benchmarks/training.py [--threads 1] [--device cpu] [--repeats 15] [--parts robust recipe]
 
 Every round trains each contender for a few steps, in a random order, on the same batches, from the same weights and
 the same noise; each contender's time is divided by that of the first one in the same round: what else the machine
@@ -19,30 +19,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from steps import Batches, Training, batches_of, compare, descend, trained
 from timing import Part, main, rounds, table
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from advnotes import GAN, PGD, AdversarialTraining, Game, Linf, data, nets, play, robust_accuracy
+from advnotes import PGD, AdversarialTraining, Game, Linf, data, nets, play, robust_accuracy
 from advnotes.robust import TRADES, FastAdversarialTraining
 
-#: Batches of images in their natural range with their labels.
-Batches = list[tuple[Tensor, Tensor]]
-
-#: Trains the networks that it is given, in place, one step for each batch.
-Training = Callable[..., None]
-
 EPS = 0.3  # what digits are trained against
-LATENT = 64
-
-
-def descend(optimizer: Adam, loss: Tensor) -> None:
-    """One step down the loss."""
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
 
 
 def standard_loop(model: nn.Module, *, batches: Batches) -> None:
@@ -134,39 +121,10 @@ def trades_loop(model: nn.Module, *, batches: Batches) -> None:
         descend(optimizer, F.cross_entropy(logits, y) + 6 * away)
 
 
-def gan_loop(
-    generator: nn.Module, discriminator: nn.Module, *, batches: Batches, detach: bool, fused: bool = False
-) -> None:
-    """A GAN as one writes it down: both losses are looked at, and the discriminator collects gradients in both turns.
-
-    Without ``detach`` so does the generator.
-    """
-    mine = Adam(generator.parameters(), lr=2e-4, fused=fused)
-    theirs = Adam(discriminator.parameters(), lr=2e-4, fused=fused)
-    losses = []
-    for real, _ in batches:
-        fake = generator(torch.randn(len(real), LATENT, device=real.device))
-        fake = fake.detach() if detach else fake
-        loss = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake)).mean()
-        descend(theirs, loss)
-        losses.append(loss.item())
-        fake = generator(torch.randn(len(real), LATENT, device=real.device))
-        loss = F.softplus(-discriminator(fake)).mean()
-        descend(mine, loss)
-        losses.append(loss.item())
-
-
 def classifier_game(make: Callable[[nn.Module], Game], model: nn.Module, *, batches: Batches) -> None:
     """Ours: the only training loop there is."""
     optimizer = Adam(model.parameters(), lr=1e-3, fused=True)
     play(make(model), batches, optimizer, epochs=1, progress=False)
-
-
-def gan_game(generator: nn.Module, discriminator: nn.Module, *, batches: Batches, fused: bool) -> None:
-    """Ours, with the optimizers of the loop."""
-    players = {"generator": generator, "discriminator": discriminator}
-    optimizers = {name: Adam(net.parameters(), lr=2e-4, fused=fused) for name, net in players.items()}
-    play(GAN(generator, discriminator, LATENT), batches, optimizers, epochs=1, progress=False)
 
 
 #: By the loop's name, the loop and the game that is the same method.
@@ -175,45 +133,6 @@ CLASSIFIERS: dict[str, tuple[Training, Callable[[nn.Module], Game]]] = {
     "fast": (fast_loop, lambda model: FastAdversarialTraining(model, Linf(EPS))),
     "TRADES-10": (trades_loop, lambda model: TRADES(model, PGD(Linf(EPS), steps=10, best=False))),
 }
-
-
-def dcgan() -> tuple[nn.Module, nn.Module]:
-    """For 28×28 digits: convolutions with 4×4 kernels and batch normalisation (Radford et al. 2015, section 3)."""
-    generator = nn.Sequential(
-        nn.Linear(LATENT, 128 * 7 * 7, bias=False),
-        nn.Unflatten(1, (128, 7, 7)),
-        nn.BatchNorm2d(128),
-        nn.ReLU(),
-        nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.ConvTranspose2d(64, 1, 4, stride=2, padding=1),
-        nn.Sigmoid(),
-    )
-    discriminator = nn.Sequential(
-        nn.Conv2d(1, 64, 4, stride=2, padding=1),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(64, 128, 4, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(128),
-        nn.LeakyReLU(0.2),
-        nn.Flatten(),
-        nn.Linear(128 * 7 * 7, 1),
-    )
-    return generator, discriminator
-
-
-def trained(training: Training, networks: tuple[nn.Module, ...], batches: Batches) -> tuple[nn.Module, ...]:
-    """Copies of some networks after training from a fixed seed."""
-    mine = copy.deepcopy(networks)
-    torch.manual_seed(0)
-    training(*mine, batches=batches)
-    return mine
-
-
-def compare(title: str, first: Tensor, second: Tensor) -> None:
-    """Stop where two trainings of one method did not come to the same numbers."""
-    if not torch.allclose(first, second, rtol=0.02, atol=1e-4):
-        raise SystemExit(f"{title}: the game comes to {first.tolist()}, the loop to {second.tolist()}")
 
 
 def robust(options: argparse.Namespace) -> None:
@@ -290,41 +209,7 @@ def recipe(options: argparse.Namespace) -> None:
         print(f"{name}: {WANTED:.0%} withstand PGD-50 {needs} (after each epoch: {shares})", flush=True)
 
 
-def gan(options: argparse.Namespace) -> None:
-    """GANs: a step of both players beside the naive loop's."""
-    torch.manual_seed(0)
-    mlps = nets.digit_generator(LATENT), nets.digit_discriminator()
-    for title, pair, steps in (("MLP", mlps, 32), ("DCGAN", dcgan(), 8)):
-        batches = batches_of(64, steps, options.device)
-        real = batches[0][0]
-        networks = tuple(net.to(options.device) for net in pair)
-        contenders: dict[str, Training] = {
-            "naive loop": partial(gan_loop, detach=False),
-            "loop with detach": partial(gan_loop, detach=True),
-            "loop with detach, fused Adam": partial(gan_loop, detach=True, fused=True),
-            "advnotes": partial(gan_game, fused=False),
-            "advnotes, fused Adam": partial(gan_game, fused=True),
-        }
-        logits = []
-        for contender in contenders.values():
-            _, discriminator = trained(contender, networks, batches)
-            logits.append(discriminator(real).mean().detach())
-        for value in logits[1:]:
-            compare(title, value, logits[0])
-        calls: dict[str, Callable[[], object]] = {
-            label: partial(trained, contender, networks, batches) for label, contender in contenders.items()
-        }
-        heading = f"GAN, {title}, batch 64, {steps} steps"
-        print("\n" + table(heading, rounds(calls, real, options.repeats), "naive loop"), flush=True)
-
-
-def batches_of(size: int, steps: int, device: str) -> Batches:
-    """Digits, on the device before the clock starts."""
-    x, y = (part.to(device) for part in data.mnist("train", size=size * steps))
-    return list(zip(x.split(size), y.split(size), strict=True))
-
-
-PARTS: dict[str, Part] = {"robust": robust, "recipe": recipe, "gan": gan}
+PARTS: dict[str, Part] = {"robust": robust, "recipe": recipe}
 
 if __name__ == "__main__":
     main(__doc__, PARTS, device=("cpu", "where networks and data are"), seed=(0, "of the recipe"))

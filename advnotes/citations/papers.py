@@ -141,6 +141,7 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "cifar10": ("krizhevsky2009learning",),
     "digits": ("alpaydin1998optical",),
     "fashion_mnist": ("xiao2017fashion",),
+    "Projection": ("miyato2018cgans",),
     "madry_cnn": ("madry2017towards",),
     "mnist": ("lecun1998gradient",),
     "mnist_m": _DANN,
