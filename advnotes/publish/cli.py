@@ -17,6 +17,7 @@ from rich.text import Text
 
 from advnotes.publish import chapters as book
 from advnotes.publish.cli_actions import (
+    How,
     checked_and_locked,
     console,
     execute_all,
@@ -67,9 +68,8 @@ def run_command(
     """Execute the chapters that have changed, or that depend on what has, into _build/PROFILE/book."""
     root = book.find_root()
     with checked_and_locked(root, profile, no_wait, names, given):
-        done = execute_all(
-            root, names or [], profile, jobs, backend, scheduler, force, timeout, chapter_timeout, here, given
-        )
+        how = How(jobs, backend, scheduler, force, timeout, chapter_timeout, here)
+        done = execute_all(root, names or [], profile, how, given)
     if not done:
         raise typer.Exit(1)
 
@@ -185,19 +185,8 @@ def book_command(
     started = time.perf_counter()
     root = book.find_root()
     with checked_and_locked(root, profile, no_wait):
-        executed = execute_all(
-            root,
-            [],
-            profile,
-            jobs,
-            backend,
-            scheduler,
-            force,
-            timeout,
-            chapter_timeout,
-            here,
-            minutes=minutes,
-        )
+        how = How(jobs, backend, scheduler, force, timeout, chapter_timeout, here)
+        executed = execute_all(root, [], profile, how, minutes=minutes)
         tell_score(root, profile)
         index = bind(root, profile)
     console.print(f"The book is at {index} ({time.perf_counter() - started:.0f} s)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,17 +37,24 @@ def checked_and_locked(
     )
 
 
+@dataclass(frozen=True)
+class How:
+    """How chapters are executed: the options of the same names."""
+
+    jobs: int | None
+    backend: str
+    scheduler: str | None
+    force: bool
+    timeout: int
+    chapter_timeout: int
+    here: bool
+
+
 def execute_all(
     root: Path,
     names: list[str],
     profile: str,
-    jobs: int | None,
-    backend: str,
-    scheduler: str | None,
-    force: bool,
-    timeout: int,
-    chapter_timeout: int,
-    here: bool = False,
+    how: How,
     assignments: list[str] | None = None,
     minutes: float | None = None,
 ) -> bool:
@@ -60,18 +68,19 @@ def execute_all(
 
     wanted = book.select(root, names)
     given = parameters.read(assignments or [], wanted)
+    jobs = at_a_time(how.jobs, profile)
     execute = partial(
         run,
-        jobs=at_a_time(jobs, profile),
-        backend=backend,
-        scheduler=scheduler,
-        timeout=timeout,
-        chapter_timeout=chapter_timeout,
+        jobs=jobs,
+        backend=how.backend,
+        scheduler=how.scheduler,
+        timeout=how.timeout,
+        chapter_timeout=how.chapter_timeout,
     )
     parameters.all_parameters(wanted, profile, given)  # checked before anything is kept
     given = parameters.keep(root, profile, given)
-    plans = plan(wanted, profile, force=force, here=here, given=given)
-    if not force:
+    plans = plan(wanted, profile, force=how.force, here=how.here, given=given)
+    if not how.force:
 
         def smoke(p: Plan, result: Result) -> None:
             ended = "smoke runs" if result.notebook else "smoke fails"
@@ -84,7 +93,7 @@ def execute_all(
         plans = carry_over(plans, first)
     current = [p for p in plans if not p.reason]
     if minutes is not None:
-        chosen = affordable(plans, minutes, at_a_time(jobs, profile))
+        chosen = affordable(plans, minutes, jobs)
         for p in plans:
             if p.reason and p not in chosen:
                 console.print(Text(f"  left out   {p.chapter.name}  ({p.reason})"))
