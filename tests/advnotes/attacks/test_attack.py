@@ -551,3 +551,33 @@ def test_what_an_attack_declares_about_itself():
     # Its step is one of Adam's, in other units.
     assert CarliniWagner(L2(1.0), step_size=0.1).scaled(0.5).step_size == 0.1
     assert AutoAttack(L2(1.0)).estimated_passes > AutoAttack(L2(1.0), queries=10).estimated_passes
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        PGD(Linf(0.1), steps=3),
+        APGD(Linf(0.1), steps=5),
+        FAB(Linf(0.1), steps=3),
+        FAB(L2(1.0), steps=3),
+        Square(Linf(0.1), queries=6),
+    ],
+    ids=lambda attack: f"{type(attack).__name__}-{type(attack.threat).__name__}",
+)
+def test_each_restart_looks_at_points_of_its_own(attack):
+    """From the second run on: one that begins where the first did sees the first's points again."""
+    model, (x, _) = Net().eval(), batch()
+    y = model(x).argmax(dim=1)
+
+    def seen(restarts: int) -> int:
+        points = set()
+
+        def watched(point):
+            points.update(row.numpy().tobytes() for row in point.detach())
+            return model(point)
+
+        dataclasses.replace(attack, restarts=restarts, fast=False)(watched, x, y, torch.arange(len(x)))
+        return len(points)
+
+    one, two, three = map(seen, (1, 2, 3))
+    assert one < two < three
