@@ -43,7 +43,7 @@ class MinibatchDiscrimination(nn.Module):
         self.kernels, self.size = check_count("kernels", kernels), check_count("size", size)
         self.weight = nn.Parameter(torch.randn(features, kernels * size) / features**0.5)
 
-    def forward(self, h: Float[Tensor, "batch features"]) -> Float[Tensor, "batch wider"]:
+    def forward(self, h: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch wider"]:
         """The features with the closenesses behind them, ``[batch, features + kernels]``."""
         if h.ndim != 2 or h.shape[1] != self.features:
             raise ValueError(

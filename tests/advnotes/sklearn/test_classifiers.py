@@ -9,13 +9,18 @@ import sys
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import make_moons
+from sklearn.datasets import load_digits, make_moons
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from advnotes.sklearn import DomainAdversarialClassifier, PivotClassifier, VATClassifier
+from advnotes.sklearn import (
+    DomainAdversarialClassifier,
+    PivotClassifier,
+    SemiSupervisedGANClassifier,
+    VATClassifier,
+)
 from tests.processes import environment
 
 QUICK = dict(hidden=(16,), steps=60, batch_size=32, learning_rate=2e-2, random_state=0)
@@ -31,16 +36,18 @@ quick = dict(hidden=(16,), steps=60, batch_size=32, learning_rate=2e-2, random_s
 drawn = "a row is drawn in proportion to its weight: the same as repeating it on the average, not draw by draw"
 unlike = {"check_sample_weight_equivalence_on_dense_data": drawn}
 name = sys.argv[1]
-if name == "VATClassifier":
+if name in ("VATClassifier", "SemiSupervisedGANClassifier"):
     unlike["check_classifiers_classes"] = "uses -1 as a label, which says here that there is none"
 results = check_estimator(getattr(ours, name)(**quick), expected_failed_checks=unlike)
-if name == "VATClassifier":
-    check_classifiers_classes(name, ours.VATClassifier(unlabelled=None, **quick))
+if name in ("VATClassifier", "SemiSupervisedGANClassifier"):
+    check_classifiers_classes(name, getattr(ours, name)(unlabelled=None, **quick))
 print(json.dumps({result["check_name"]: result["status"] for result in results}))
 """
 
 
-@pytest.mark.parametrize("name", ["VATClassifier", "DomainAdversarialClassifier", "PivotClassifier"])
+@pytest.mark.parametrize(
+    "name", ["VATClassifier", "DomainAdversarialClassifier", "PivotClassifier", "SemiSupervisedGANClassifier"]
+)
 def test_scikit_learn_finds_nothing_wrong(name):
     done = subprocess.run(
         [sys.executable, "-c", CHECKS, name], env=environment(), capture_output=True, text=True, timeout=300
@@ -51,7 +58,7 @@ def test_scikit_learn_finds_nothing_wrong(name):
     unlike = {check: status for check, status in found.items() if status != "passed"}
     skipped = {"check_array_api_input"}  # wants a package that is for arrays of other libraries
     wanted = {"check_sample_weight_equivalence_on_dense_data": "xfail"}
-    if name == "VATClassifier":
+    if name in ("VATClassifier", "SemiSupervisedGANClassifier"):
         wanted["check_classifiers_classes"] = "xfail"
     assert {check: status for check, status in unlike.items() if check not in skipped} == wanted
 
@@ -71,6 +78,23 @@ def test_rows_without_a_label_help():
         for weight in (0.0, 1.0)
     ]
     assert scores[1] > scores[0] + 0.05, scores
+
+
+def test_a_generator_s_rows_help_where_few_have_a_label():
+    """Over seeds, beside the same classifier of the labelled rows alone."""
+    X, y = load_digits(return_X_y=True)
+    some = np.full(1000, -1)
+    for k in range(10):
+        some[np.flatnonzero(y[:1000] == k)[:3]] = k
+
+    def score(rows, labels, seed):
+        model = SemiSupervisedGANClassifier(steps=300, batch_size=64, random_state=seed).fit(rows, labels)
+        assert model.generator_(torch.zeros(2, 32)).shape == (2, 64)
+        return model.score(X[1000:], y[1000:])
+
+    known = some >= 0
+    gains = [score(X[:1000], some, seed) - score(X[:1000][known], some[known], seed) for seed in range(3)]
+    assert np.mean(gains) > 0.02, gains
 
 
 def two_columns(n: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

@@ -22,18 +22,25 @@ from advnotes.gan import (
     Alpha,
     Autoencoder,
     CalibratedGAN,
+    FeatureMatchingGAN,
     GMANStar,
     HingeGAN,
+    HistoricalAveraging,
     JensenShannon,
     Jury,
+    LabelSmoothingGAN,
+    MinibatchDiscrimination,
     MinimaxGAN,
     NegativeEntropy,
     ParticleGAN,
     Particles,
     Regulated,
     RelativisticGAN,
+    SemiSupervisedGAN,
     TaskCostGAN,
     UnrolledGAN,
+    VirtualBatchNorm,
+    WithReference,
     dirac_gan,
 )
 from advnotes.invariance import DANN, AlternatingDANN, CategoricalDensity, MixtureDensity, Pivot
@@ -64,6 +71,19 @@ def model() -> nn.Module:
 
 def critic() -> nn.Module:
     return mlp(3, 8, 1)
+
+
+class Matching(SemiSupervisedGAN, FeatureMatchingGAN):
+    """What the paper classifies with."""
+
+
+def referenced() -> nn.Module:
+    layers = nn.Linear(2, 8), VirtualBatchNorm(8), nn.ReLU(), nn.Linear(8, 3)
+    return WithReference(nn.Sequential(*layers), torch.rand(5, 2))
+
+
+def batch_critic() -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 8), nn.ReLU(), MinibatchDiscrimination(8, 4, 2), nn.Linear(12, 1))
 
 
 LABELLED, REAL, THREE = (X, Y), (X,), (X, Y, OTHERS)
@@ -101,6 +121,12 @@ GAMES = {
     "GMAN": (lambda: GMAN(mlp(2, 8, 3), Jury([critic(), mlp(3, 4, 1)]), 2, strictness=1.0), REAL),
     "GMANStar": (lambda: GMANStar(Regulated(mlp(2, 8, 3)), Jury([critic(), critic()]), 2), REAL),
     "TaskCostGAN": (lambda: TaskCostGAN(mlp(2, 8, 3), critic(), 2, pi=0.1), REAL),
+    "HistoricalAveraging": (lambda: HistoricalAveraging(GAN(mlp(2, 8, 3), critic(), 2)), REAL),
+    "LabelSmoothingGAN": (lambda: LabelSmoothingGAN(mlp(2, 8, 3), critic(), 2), REAL),
+    "FeatureMatchingGAN": (lambda: FeatureMatchingGAN(mlp(2, 8, 3), critic(), 2), REAL),
+    "SemiSupervisedGAN": (lambda: SemiSupervisedGAN(mlp(2, 8, 3), mlp(3, 8, 2), 2), THREE),
+    "SemiSupervisedGAN, matching": (lambda: Matching(mlp(2, 8, 3), mlp(3, 8, 2), 2), THREE),
+    "VirtualBatchNorm, MinibatchDiscrimination": (lambda: GAN(referenced(), batch_critic(), 2), REAL),
     "ParticleGAN": (lambda: ParticleGAN(Particles(OTHERS, 0.5), critic()), REAL),
     "Dirac": (lambda: dirac_gan(GAN, penalties=[R1()]), (torch.zeros(1, 1),)),
     "DANN": (lambda: DANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1), warmup=3), THREE),
