@@ -9,6 +9,7 @@ _DANN = ("ganin2016domain",)
 _SALIMANS = ("salimans2016improved",)
 _DIRAC = ("mescheder2018which",)
 _DLR = ("croce2020reliable",)
+_FGAN = ("nowozin2016fgan",)
 _FREE = ("shafahi2019adversarial",)
 _FRESH = ("barber2003im",)
 _IMPROVED = ("kynkaanniemi2019improved",)
@@ -86,6 +87,7 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "AdvGAN": _ADVGAN,
     "Autoencoder": ("zhao2016energy",),
     "CalibratedGAN": ("dai2017calibrating",),
+    "Alpha": _FGAN,
     "ConditionalGAN": _CONDITIONAL,
     "Conditioned": _CONDITIONAL,
     "DRAGAN": ("kodali2017convergence",),
@@ -95,6 +97,12 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "GMANStar": ("durugkar2016generative",),
     "HalfSquaredNorm": ("dai2017calibrating",),
     "Jury": ("durugkar2016generative",),
+    "Divergence": _FGAN,
+    "FGAN": ("nowozin2016fgan", "poole2016improved"),
+    "HingeGAN": ("lim2017geometric",),
+    "JensenShannon": _FGAN,
+    "LSGAN": ("mao2016least",),
+    "NonSaturating": ("arjovsky2017towards", "poole2016improved"),
     "FeatureMatchingGAN": _SALIMANS,
     "HistoricalAveraging": _SALIMANS,
     "LabelSmoothingGAN": _SALIMANS,
