@@ -131,7 +131,7 @@ def test_the_generators_optimizer_moves_the_strictness() -> None:
         name: torch.optim.SGD(player.parameters(), lr=1e-3) for name, player in game.players.items()
     }
     play(game, [REAL], optimizers, steps=5, progress=False)
-    assert float(game.generator.log_strictness.exp()) > 0.5  # a reward that no variance outweighs
+    assert float(game.generator.log_strictness.detach().exp()) > 0.5  # a reward that no variance outweighs
 
 
 def test_a_jury_is_asked_for_a_class() -> None:
