@@ -35,6 +35,9 @@ class HistoricalAveraging(Game):
         ValueError: where a weight is negative or names no player.
     """
 
+    game: Game
+    past: nn.ModuleDict
+
     def __init__(self, game: Game, weight: float | Mapping[str, float] = 1.0) -> None:
         super().__init__()
         self.game, self.turns = game, game.turns
@@ -49,7 +52,7 @@ class HistoricalAveraging(Game):
 
     def __getattr__(self, name: str) -> Any:
         player = name.removesuffix("_loss")
-        if name != player and player in self._modules["game"].players:
+        if name != player and player in self.game.players:
             return partial(self._pay, player)
         try:
             return super().__getattr__(name)
@@ -62,7 +65,8 @@ class HistoricalAveraging(Game):
         loss = self.game(player, *batch)
         for name, weight in self.weights:
             if name == player:
-                loss = loss + weight * self.past[name].squared_distance(self.game.players[name])
+                past: Past = self.past[name]  # type: ignore[assignment]
+                loss = loss + weight * past.squared_distance(self.game.players[name])
         return loss
 
     def settings(self) -> dict[str, str]:
