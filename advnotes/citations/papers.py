@@ -102,7 +102,7 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "HingeGAN": ("lim2017geometric",),
     "JensenShannon": _FGAN,
     "LSGAN": ("mao2016least",),
-    "NonSaturating": ("arjovsky2017towards", "poole2016improved"),
+    "NonSaturating": ("arjovsky2017towards",),
     "FeatureMatchingGAN": _SALIMANS,
     "HistoricalAveraging": _SALIMANS,
     "LabelSmoothingGAN": _SALIMANS,

@@ -2,7 +2,9 @@ r"""f-divergences, each in all the forms in which a GAN meets it, as functions o
 
 With the ratio :math:`r = p/q` of the data's density to the generator's, and a convex :math:`f` with :math:`f(1) = 0`,
 
-.. math:: D_f(p, q) = \int q(x)\, f\bigl(r(x)\bigr)\, \mathrm dx .
+.. math:: D_f(p, q) = \int q(x)\, f\bigl(r(x)\bigr)\, \mathrm dx
+
+(Nowozin et al. 2016, section 2.1).
 
 All methods take :math:`\ell = \log r`, which is what a discriminator's logit estimates.
 """
