@@ -93,5 +93,10 @@ class ParticleGAN(GAN):
         *,
         labels: Tensor | int | None = None,
     ) -> Float[Tensor, "particles ..."]:
-        """All particles, however many are asked for: nothing is drawn."""
+        """All particles, however many are asked for: nothing is drawn.
+
+        Raises:
+            ValueError: where labels are given: particles have no classes.
+        """
+        self.refuse_labels(labels)
         return self.generator()

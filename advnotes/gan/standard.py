@@ -103,11 +103,7 @@ class GAN(Game):
         Raises:
             ValueError: where labels are given: this game has no classes.
         """
-        if labels is not None:
-            raise ValueError(
-                f"{type(self).__name__} cannot be asked for a class, got labels: play a ConditionalGAN, whose networks "
-                "are given the class"
-            )
+        self.refuse_labels(labels)
         latent = self.latent(n, generator)
         try:
             return call_model(self.generator, latent)
@@ -118,6 +114,14 @@ class GAN(Game):
                 f"the generator fails on latent vectors of shape {tuple(latent.shape)} ({error}): it must map these to "
                 f"samples; one that begins with convolutions wants nn.Unflatten(1, ({self.latent_size}, 1, 1)) in front"
             ) from error
+
+    def refuse_labels(self, labels: Tensor | int | None) -> None:
+        """Raise ValueError where a class is asked for: this game has none."""
+        if labels is not None:
+            raise ValueError(
+                f"{type(self).__name__} cannot be asked for a class, got labels: play a ConditionalGAN, whose networks "
+                "are given the class"
+            )
 
     def generated(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, "generated ..."]:
         """As many generated samples as there are real ones (all that a cloud of particles has), checked in shape.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from advnotes.data import line, line_density
-from advnotes.gan import DRAGAN, GAN, R1, R2, WGAN, WGANGP, MinimaxGAN, UnrolledGAN
+from advnotes.gan import DRAGAN, GAN, R1, R2, WGAN, WGANGP, MinimaxGAN, ParticleGAN, Particles, UnrolledGAN
 from advnotes.nets import digit_discriminator, digit_generator, mlp
 
 #: The plain game with each of the penalties that have no class of games.
@@ -272,3 +272,24 @@ def test_losses_under_autocast_are_float32_and_penalties_are_not_rounded(kind: t
             losses.append(gan.discriminator_loss(real))
     assert losses[1].dtype == torch.float32
     torch.testing.assert_close(losses[1], losses[0], atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("labels", [3, torch.tensor([0, 1, 2, 0])])
+def test_an_unconditional_game_is_not_asked_for_a_class(labels: int | Tensor) -> None:
+    particles = ParticleGAN(Particles(torch.randn(4, 2), 0.5), mlp(2, 4, 1))
+    for gan in (GAN(mlp(2, 4, 2), mlp(2, 4, 1), 2), particles):
+        with pytest.raises(
+            ValueError, match=r"GAN cannot be asked for a class, got labels: play a ConditionalGAN"
+        ):
+            gan.sample(4, labels=labels)
+
+
+def test_labels_in_the_batch_of_an_unconditional_game_change_nothing() -> None:
+    torch.manual_seed(0)
+    gan, real = GAN(mlp(2, 4, 2), mlp(2, 4, 1), 2, penalties=[R1(), R2()]), torch.randn(8, 2)
+    for player in ("discriminator", "generator"):
+        values = []
+        for batch in ((real,), (real, torch.randint(3, (8,)))):
+            torch.manual_seed(1)
+            values.append(gan(player, *batch).item())
+        assert values[0] == values[1]
