@@ -119,6 +119,7 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "Penalty": ("karras2020analyzing",),
     "R1": ("mescheder2018which",),
     "R2": ("mescheder2018which",),
+    "RelativisticGAN": ("jolicoeur2018relativistic", "huang2024gan"),
     "Regulated": ("durugkar2016generative",),
     "TaskCostGAN": ("creswell2016task",),
     "UnrolledGAN": ("metz2016unrolled",),
@@ -148,6 +149,8 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "frechet_limit": ("chong2020effectively",),
     "kernel_distance": ("binkowski2018demystifying",),
     "mode_coverage": ("srivastava2017veegan",),
+    "path_length": ("karras2019style",),
+    "slerp": ("shoemake1985animating",),
     "precision_recall": _IMPROVED,
     "proxy_a_distance": ("bendavid2007analysis",),
     # data and networks
