@@ -56,6 +56,13 @@ def test_the_gradient_goes_through_both_ends_of_a_distance() -> None:
     torch.testing.assert_close(slope, torch.tensor([[-6.0, -8.0], [6.0, 8.0]], dtype=FLOAT) / 25)
 
 
+def test_it_is_the_neighbour_of_that_number_whose_distance_counts() -> None:
+    x = torch.tensor([[0.0], [1.0], [3.0]], dtype=FLOAT)
+    nearest, second = math.log(1 * 1 * 2) / 3, math.log(3 * 2 * 3) / 3
+    assert knn_entropy(x, 1).item() == pytest.approx(nearest + math.log(2) + 1.5)  # psi(3) - psi(1)
+    assert knn_entropy(x, 2).item() == pytest.approx(second + math.log(2) + 0.5)
+
+
 def test_samples_in_one_place_have_a_finite_entropy_and_no_slope() -> None:
     x = torch.ones(4, 2, requires_grad=True)
     entropy = knn_entropy(x)
