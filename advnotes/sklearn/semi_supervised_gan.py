@@ -3,9 +3,11 @@
 from typing import Any
 
 import numpy as np
-from torch import nn
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from advnotes.checks import check_count
+from advnotes.checks import check_count, check_number
 from advnotes.gan.semi_supervised import SemiSupervisedGAN
 from advnotes.nets import mlp
 from advnotes.sklearn.perceptron import Perceptron
@@ -22,6 +24,8 @@ class SemiSupervisedGANClassifier(Perceptron):
 
     Args:
         latent_size: how many random numbers the generator makes a row of.
+        noise: the standard deviation of the noise on the rows that the classifier is trained on, real and generated;
+            columns are standardised, so 1 is one deviation of each column. Without it few labels are learnt by heart.
         unlabelled: the value in ``y`` that says that a row has no label, as in ``sklearn.semi_supervised``, among
             strings too; None, NaN and pandas' NA then say the same. With ``unlabelled=None`` all rows have a label.
         hidden, steps, batch_size, learning_rate, random_state: as in every classifier of this package: widths of the
@@ -39,6 +43,7 @@ class SemiSupervisedGANClassifier(Perceptron):
     def __init__(
         self,
         latent_size: int = 32,
+        noise: float = 1.0,
         unlabelled: int | float | str | None = -1,
         hidden: Widths = (64, 64),
         steps: int = 500,
@@ -48,6 +53,7 @@ class SemiSupervisedGANClassifier(Perceptron):
     ) -> None:
         super().__init__(hidden, steps, batch_size, learning_rate, random_state)
         self.latent_size = latent_size
+        self.noise = noise
         self.unlabelled = unlabelled
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SemiSupervisedGANClassifier":
@@ -60,6 +66,7 @@ class SemiSupervisedGANClassifier(Perceptron):
                 None: all alike.
         """
         mark, latent_size = self.unlabelled, check_count("latent_size", self.latent_size)
+        noise = check_number("noise", self.noise, least=0.0)
         if mark is None:
             table, _ = self._read(X, y, sample_weight)
         else:
@@ -68,8 +75,22 @@ class SemiSupervisedGANClassifier(Perceptron):
 
         def game(features: nn.Module, head: nn.Linear) -> SemiSupervisedGAN:
             self.generator_ = mlp(latent_size, *check_widths("hidden", self.hidden), self.n_features_in_)
-            return SemiSupervisedGAN(self.generator_, nn.Sequential(features, head), latent_size)
+            return SemiSupervisedGAN(
+                self.generator_, nn.Sequential(Noise(noise), features, head), latent_size
+            )
 
         self._play(game, table.labelled(), table.unlabelled() or table.all())
         self.generator_.cpu().eval()
         return self
+
+
+class Noise(nn.Module):
+    """Normal noise, in train mode only."""
+
+    def __init__(self, deviation: float) -> None:
+        super().__init__()
+        self.deviation = deviation
+
+    def forward(self, x: Float[Tensor, "batch columns"]) -> Float[Tensor, "batch columns"]:
+        """The rows with noise."""
+        return x + self.deviation * torch.randn_like(x) if self.training else x
