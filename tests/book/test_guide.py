@@ -97,6 +97,8 @@ def test_there_are_paths_for_every_kind_of_reader() -> None:
         "One evening",
         "Attack and defend",
         "Generators",
+        "A GAN that collapses",
+        "What a discriminator knows",
         "Shift and fairness",
         "Few labels",
         "I have a model to test",
