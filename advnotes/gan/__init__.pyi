@@ -9,10 +9,10 @@ from .f_gan import FGAN
 from .feature_matching import FeatureMatchingGAN
 from .hinge import HingeGAN
 from .historical_averaging import HistoricalAveraging
-from .jury import Jury, critic_weights
+from .jury import Jury, Regulated, critic_weights
 from .label_smoothing import LabelSmoothingGAN
 from .least_squares import LSGAN
-from .many_critics import GMAN, GMANStar, Regulated
+from .many_critics import GMAN, GMANStar
 from .minibatch_discrimination import MinibatchDiscrimination
 from .particles import ParticleGAN, Particles
 from .penalty import Penalty

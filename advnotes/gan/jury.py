@@ -1,14 +1,16 @@
-"""Several discriminators as one player of a GAN, and how much each of them weighs."""
+"""Several discriminators as one player of a GAN, how much each weighs, and a generator that has a say in it."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from advnotes.checks import check_number
 from advnotes.nets import check_logit_network, one_logit
 
-__all__ = ["Jury", "critic_weights"]
+__all__ = ["Jury", "Regulated", "critic_weights"]
 
 
 class Jury(nn.Module):
@@ -68,6 +70,28 @@ def critic_weights(
     largest verdict counts where it is large.
     """
     return torch.softmax(strictness * verdicts, dim=0)
+
+
+class Regulated(nn.Module):
+    r"""A generator that learns beside its weights how strict its jury is, by the logarithm of :math:`\lambda`.
+
+    Args:
+        network: maps latent vectors (and labels, in a conditional game) to samples.
+        start: the first :math:`\lambda`, above 0.
+
+    Raises:
+        ValueError: where ``start`` is not a finite number above 0.
+    """
+
+    def __init__(self, network: nn.Module, start: float = 1.0) -> None:
+        super().__init__()
+        self.network = network
+        self.log_strictness = nn.Parameter(torch.tensor(math.log(check_number("start", start, above=0.0))))
+
+    def forward(self, z: Float[Tensor, "batch latent"], *labels: Tensor) -> Tensor:
+        """What the network generates."""
+        samples: Tensor = self.network(z, *labels)
+        return samples
 
 
 def _judge(critic: nn.Module, x: Tensor, labels: tuple[Tensor, ...], first: int, step: int) -> Tensor:

@@ -1,19 +1,17 @@
 """Generative multi-adversarial networks, Durugkar et al. 2016: one generator before a jury of discriminators."""
 
-import math
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from advnotes.checks import check_number
-from advnotes.gan.jury import Jury, critic_weights
+from advnotes.gan.jury import Jury, Regulated, critic_weights
 from advnotes.gan.penalty import Penalty
 from advnotes.gan.standard import MinimaxGAN
 
-__all__ = ["GMAN", "GMANStar", "Regulated"]
+__all__ = ["GMAN", "GMANStar"]
 
 
 class GMAN(MinimaxGAN):
@@ -22,9 +20,9 @@ class GMAN(MinimaxGAN):
     .. math:: L_G = \sum_i w_i V_i, \qquad V_i = \mathbb E_z \log\bigl(1 - D_i(G(z))\bigr), \qquad
         w_i = \frac{e^{\lambda V_i}}{\sum_j e^{\lambda V_j}}
 
-    With :math:`\lambda = 0` that is the mean over the critics, some of whom may be lenient; with a large one it is the
-    critic that sees through the generator best. :math:`L_D` is the mean of the critics' own losses and penalties: Adam
-    moves each as if it were alone, plain gradient descent moves it one ``n``-th as far.
+    With :math:`\lambda = 0` that is the mean over the critics, with a large one the critic that sees through the
+    generator best. :math:`L_D` is the mean of the critics' own losses and penalties: plain gradient descent moves each
+    one ``n``-th as far as it would go alone, Adam as far.
 
     Args:
         generator, latent_size, penalties: as in :class:`~advnotes.gan.GAN`.
@@ -62,28 +60,6 @@ class GMAN(MinimaxGAN):
     def pooled(self, verdicts: Float[Tensor, "critics ..."]) -> Float[Tensor, "..."]:
         """What the generator makes of the verdicts; the gradient goes through the weights as well."""
         return (critic_weights(verdicts, self.strictness) * verdicts).sum(dim=0)
-
-
-class Regulated(nn.Module):
-    r"""A generator that learns beside its weights how strict its jury is, by the logarithm of :math:`\lambda`.
-
-    Args:
-        network: maps latent vectors (and labels, in a conditional game) to samples.
-        start: the first :math:`\lambda`, above 0.
-
-    Raises:
-        ValueError: where ``start`` is not a finite number above 0.
-    """
-
-    def __init__(self, network: nn.Module, start: float = 1.0) -> None:
-        super().__init__()
-        self.network = network
-        self.log_strictness = nn.Parameter(torch.tensor(math.log(check_number("start", start, above=0.0))))
-
-    def forward(self, z: Float[Tensor, "batch latent"], *labels: Tensor) -> Tensor:
-        """What the network generates."""
-        samples: Tensor = self.network(z, *labels)
-        return samples
 
 
 class GMANStar(GMAN):
