@@ -1,7 +1,7 @@
 """A generator that has learnt to draw people, and how it is trained: chapter "What of all this is needed today?".
 
 ``artist = portrait_artist()`` maps latent vectors ``[batch, 64]`` to pictures ``[batch, 3, 32, 32]`` of people who are
-not among the emoji that it was shown. ``python -m advnotes.zoo portrait_artist`` trains it again.
+not among the emoji that it was shown. ``python -m advnotes.artist`` trains it again, in some minutes.
 """
 
 import json
@@ -125,3 +125,7 @@ def train(recipe: Recipe = RECIPE, callbacks: Sequence[Any] = (), every: int | N
     save_file(halves, unfinished, metadata={"card": json.dumps(card)})
     unfinished.replace(WEIGHTS)
     return portrait_artist()
+
+
+if __name__ == "__main__":
+    print(json.dumps(train().card, indent=2))

@@ -1,0 +1,40 @@
+"""The trained generator is what its card says, draws people, and is made by the recipe on it."""
+
+from dataclasses import asdict
+
+import torch
+
+from advnotes import artist
+from advnotes.data import portraits
+
+
+def drawn(network: torch.nn.Module, n: int = 200) -> torch.Tensor:
+    with torch.no_grad():
+        return network(torch.randn(n, artist.LATENT, generator=torch.Generator().manual_seed(0)))
+
+
+def test_it_draws_people_of_every_tone_and_copies_nobody() -> None:
+    painter, shown = artist.portrait_artist(), portraits("train")
+    assert painter.card["recipe"] == asdict(artist.RECIPE)
+    assert not painter.training
+    images = drawn(painter)
+    assert images.shape == (200, 3, 32, 32)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    nearest = torch.cdist(images.flatten(1), shown.images.flatten(1)).min(dim=1)
+    apart = torch.cdist(shown.images.flatten(1), shown.images.flatten(1)).median()
+    assert (
+        0.1 * apart < nearest.values.median() < 0.8 * apart
+    )  # off the emoji, and nearer than they are to each other
+    assert len(shown.tones[nearest.indices].unique()) == 6
+
+
+def test_its_recipe_is_played_from_its_seed() -> None:
+    recipe = artist.Recipe(rounds=2, width=2)
+    rounds: list[int] = []
+    first = artist.portrait_game(recipe, [lambda state: rounds.append(state.step)], 1)
+    assert rounds == [1, 2]
+    assert torch.equal(drawn(first, 3), drawn(artist.portrait_game(recipe), 3))
+    assert not torch.equal(
+        drawn(first, 3), drawn(artist.portrait_game(artist.Recipe(seed=1, rounds=2, width=2)), 3)
+    )
