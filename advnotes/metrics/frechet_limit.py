@@ -35,7 +35,7 @@ def frechet_limit(
 
     The distance of a finite set is too high, and the excess falls as :math:`1/n` to first order, with a factor that
     depends on the generator: of two generators the worse one may look better. The limit is the intercept of a
-    least-squares line through the distances over :math:`1/n` (Chong and Forsyth 2020, section 3.2: :math:`FID_\infty`).
+    least-squares line through the distances over :math:`1/n` (Chong and Forsyth 2020: :math:`FID_\infty`).
     The real samples are all used each time, and their own share of the excess stays.
 
     Args:
