@@ -202,7 +202,7 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(metrics.path_length, mlp(2, 3), torch.relu, 2, n=3),
         {"batch_size": count(), "step": Limits((1e-6, 0.5), (0.0, 0.6, NAN))},
     ),
-    (of(metrics.path_length, mlp(2, 3), torch.relu), {"latent_size": count()}),
+    (of(metrics.path_length, nn.Identity(), torch.relu), {"latent_size": count()}),
     (of(metrics.accuracy, model(), X, Y), {"batch_size": count()}),
     (of(metrics.robust_accuracy, model(), FGSM, X, Y), {"batch_size": count()}),
     (of(metrics.fooling_rate, model(), X, X), {"batch_size": count()}),
