@@ -32,7 +32,7 @@ def density_coverage(
     .. math:: \mathrm{density} = \frac{1}{kM} \sum_{j=1}^{M} \sum_{i=1}^{N} 1[y_j \in B_i], \qquad
         \mathrm{coverage} = \frac{1}{N} \sum_{i=1}^{N} 1[\exists j: y_j \in B_i]
 
-    (Naeem et al. 2020, section 3.) A real outlier has a large ball, which makes
+    (Naeem et al. 2020.) A real outlier has a large ball, which makes
     :func:`precision_recall` call everything within it real; here such a ball is one of many. Balls are drawn around
     real samples only, so that scattered generated ones do not raise the coverage. For two sets from one distribution
     the expected density is 1 and the expected coverage :math:`1 - \prod_{l<k} (N - 1 - l) / (2N - 1 - l)`, about

@@ -31,7 +31,7 @@ def kernel_distance(
     .. math:: \frac{1}{m(m-1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{m(m-1)} \sum_{i \ne j} k(y_i, y_j)
         - \frac{2}{m^2} \sum_{i, j} k(x_i, y_j), \qquad k(x, y) = \Bigl(\frac{x^\top y}{d} + 1\Bigr)^3
 
-    (Binkowski et al. 2018, section 4; :math:`d` is the number of features.) It compares means,
+    (Binkowski et al. 2018; :math:`d` is the number of features.) It compares means,
     covariances and third moments, where :func:`frechet_distance` stops at the second. Its expectation is 0 for two sets
     from one distribution, however small they are, so that values at unequal numbers of samples may be compared; a
     single value may be negative. It changes with the unit of the features: name them beside it.
