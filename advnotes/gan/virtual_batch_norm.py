@@ -1,10 +1,13 @@
 """Virtual batch normalisation of Salimans et al. 2016: a fixed batch normalises each sample, not its own batch."""
 
+import math
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-from advnotes.checks import call_model, check_count, check_number
+from advnotes.checks import call_model, check_count, check_floating, check_number, check_range
+from advnotes.precision import at_least_float32
 
 __all__ = ["VirtualBatchNorm", "WithReference"]
 
@@ -44,14 +47,16 @@ class VirtualBatchNorm(nn.Module):
             raise ValueError(
                 "VirtualBatchNorm has no reference batch: wrap the whole network, WithReference(network, reference)"
             )
-        each = h.flatten(2) if h.ndim > 2 else h[:, :, None]  # [batch, features, positions]
+        each = at_least_float32(h.flatten(2) if h.ndim > 2 else h[:, :, None])  # [batch, features, positions]
+        # From any origin the variance is the same; from one amid the samples rounding does not drown it.
+        each = each - each[: self.references].mean(dim=(0, 2), keepdim=True).detach()
         moments = torch.stack([each.mean(dim=2), each.square().mean(dim=2)])
         reference = moments[:, : self.references].mean(dim=1, keepdim=True)
         share = 1 / (self.references + 1)
         own = torch.lerp(reference, moments[:, self.references :], share)
         mean, square = torch.cat([reference.expand(-1, self.references, -1), own], dim=1)
         scale = self.weight * (square - mean.square()).clamp_min(0).add(self.eps).rsqrt()
-        return (each * scale[:, :, None] + (self.bias - mean * scale)[:, :, None]).view_as(h)
+        return (each * scale[:, :, None] + (self.bias - mean * scale)[:, :, None]).view_as(h).to(h.dtype)
 
 
 class WithReference(nn.Module):
@@ -66,12 +71,13 @@ class WithReference(nn.Module):
             for a generator.
 
     Raises:
-        ValueError: where the network has no :class:`VirtualBatchNorm`, or ``reference`` fewer than two samples.
+        ValueError: where the network has no :class:`VirtualBatchNorm`, or ``reference`` fewer than two samples or ones
+            that are not finite floating point numbers.
     """
 
     reference: Tensor
 
-    def __init__(self, network: nn.Module, reference: Float[Tensor, "references ..."]) -> None:
+    def __init__(self, network: nn.Module, reference: Num[Tensor, "references ..."]) -> None:
         super().__init__()
         layers = [module for module in network.modules() if isinstance(module, VirtualBatchNorm)]
         if not layers:
@@ -80,11 +86,18 @@ class WithReference(nn.Module):
             raise ValueError(
                 f"reference must be two samples or more, [references, ...], got shape {tuple(reference.shape)}"
             )
+        check_floating(reference)
+        check_range(reference, (-math.inf, math.inf))
         self.network = network
         self.register_buffer("reference", reference.detach().clone())
-        for layer in layers:
-            layer.references = len(reference)
 
     def forward(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """What the network makes of each sample of ``x``."""
-        return call_model(self.network, torch.cat([self.reference, x]))[len(self.reference) :]
+        layers = [module for module in self.network.modules() if isinstance(module, VirtualBatchNorm)]
+        try:  # for this call alone: a part of the network that is called by itself, or wrapped again, has none of it
+            for layer in layers:
+                layer.references = len(self.reference)
+            return call_model(self.network, torch.cat([self.reference, x]))[len(self.reference) :]
+        finally:
+            for layer in layers:
+                layer.references = 0

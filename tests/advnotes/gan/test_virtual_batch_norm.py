@@ -92,3 +92,41 @@ def test_what_cannot_be_meant_is_refused() -> None:
         WithReference(network(), REFERENCE[:1])
     with pytest.raises(ValueError, match=r"expected inputs of shape \[batch, 5, ...\]"):
         VirtualBatchNorm(5)(torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(1e4, 1.0), (1.0, 1e-3), (0.0, 1.0)])
+def test_far_from_0_the_variance_is_not_lost_in_rounding(mean: float, spread: float) -> None:
+    torch.manual_seed(0)
+    points = mean + spread * torch.randn(40, 3)
+    found, exact = (
+        WithReference(nn.Sequential(VirtualBatchNorm(3)).to(dtype), points[:30].to(dtype))(
+            points[30:].to(dtype)
+        )
+        for dtype in (torch.float32, torch.float64)
+    )
+    torch.testing.assert_close(found.double(), exact, rtol=1e-3, atol=1e-3)
+
+
+def test_in_half_precision_it_computes_as_batch_norm_does_in_float32() -> None:
+    torch.manual_seed(0)
+    points = (1 + 0.1 * torch.randn(40, 3)).bfloat16()
+    found = WithReference(nn.Sequential(VirtualBatchNorm(3)).bfloat16(), points[:30])(points[30:])
+    assert found.dtype == torch.bfloat16
+    exact = WithReference(nn.Sequential(VirtualBatchNorm(3)), points[:30].float())(points[30:].float())
+    torch.testing.assert_close(found.float(), exact, rtol=0.01, atol=0.01)
+
+
+def test_two_wrappers_of_one_network_have_each_its_own_reference_batch() -> None:
+    layers, x = network(), torch.randn(5, 3).double()
+    first = WithReference(layers, REFERENCE)
+    alone = first(x)
+    WithReference(layers[:2], REFERENCE[:3])(x)
+    assert torch.equal(first(x), alone)
+    with pytest.raises(ValueError, match="no reference batch: wrap the whole network"):
+        layers[:2](x)  # whose first rows would be taken for the reference batch
+
+
+def test_a_reference_batch_is_of_finite_floating_point_numbers() -> None:
+    for wrong, message in ((REFERENCE.byte(), "floating point"), (REFERENCE / 0, "finite")):
+        with pytest.raises(ValueError, match=message):
+            WithReference(network(), wrong)
