@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from advnotes.checks import check_count
+from advnotes.precision import at_least_float32
 
 __all__ = ["MinibatchDiscrimination"]
 
@@ -22,8 +23,8 @@ class MinibatchDiscrimination(nn.Module):
     :math:`o`, and the gradient through it drives them apart. Real and generated samples go through the discriminator in
     batches of their own, as in every game of this package, and in batches of one size, since :math:`o` is a sum.
 
-    It belongs in front of the discriminator's last layer. A sample's logit depends on its batch then, so that penalties
-    on the logit's gradient are not those of single samples any more.
+    It belongs in front of the discriminator's last layer. A sample's logit depends on its batch then, so that games
+    with a penalty on gradients, or one that joins batches, refuse it as they do batch normalisation.
 
     Differs from the paper: :math:`j = i`, whose term is always 1, is left out, as in the authors' code.
 
@@ -36,6 +37,8 @@ class MinibatchDiscrimination(nn.Module):
         ValueError: where a number is less than 1; when called, where the input is not ``[batch, features]`` or has a
             single sample.
     """
+
+    across_batch = True  # what advnotes.nets.check_logit_network looks for
 
     def __init__(self, features: int, kernels: int = 16, size: int = 4) -> None:
         super().__init__()
@@ -63,8 +66,8 @@ class MinibatchDiscrimination(nn.Module):
                 f"minibatch discrimination compares the samples of a batch, got {len(h)}: pass two samples or more, as "
                 "many as in training"
             )
-        rows = (h @ self.weight).view(len(h), self.kernels, self.size).transpose(0, 1)
-        return torch.exp(-torch.cdist(rows, rows, p=1.0)).sum(dim=2).T - 1
+        rows = at_least_float32(h @ self.weight).view(len(h), self.kernels, self.size).transpose(0, 1)
+        return (torch.exp(-torch.cdist(rows, rows, p=1.0)).sum(dim=2).T - 1).to(h.dtype)
 
     def extra_repr(self) -> str:
         """The sizes."""

@@ -56,8 +56,10 @@ class Penalty(nn.Module, ABC):
             add_one(self.moves)
         if not due:
             return real.new_zeros(())
-        real, fake, *labels = (part[: self.samples] for part in (real, fake, *labels))  # type: ignore[assignment]
-        return every * self.term(lambda x: logit(x, *labels), real, fake)
+        with torch.inference_mode(False):  # where there is no gradient to penalise
+            parts = [part[: self.samples] for part in (real, fake, *labels)]
+            real, fake, *labels = (part.clone() if part.is_inference() else part for part in parts)  # type: ignore[assignment]
+            return every * self.term(lambda x: logit(x, *labels), real, fake)
 
     @abstractmethod
     def term(

@@ -34,16 +34,19 @@ def input_gradients(
 ) -> Float[Tensor, "batch features"]:
     r"""The gradient :math:`\nabla_x \ell(x)` of a discriminator's logit at each sample, as a row: what is penalised.
 
-    Differentiable in the network's parameters, also inside ``torch.no_grad()``, and in full precision under autocast.
+    Differentiable in the network's parameters, also inside ``torch.no_grad()``, and in full precision under autocast;
+    inside ``torch.inference_mode()`` the numbers are the same.
     Where the network normalises across the batch it is that of all samples' logits.
 
     Raises:
         ValueError: where the network does not give one logit to each sample.
     """
-    with torch.enable_grad(), full_precision(x.detach()) as point:
-        point.requires_grad_()
-        (gradient,) = torch.autograd.grad(one_logit(network, point).sum(), point, create_graph=True)
-        return gradient.flatten(1)
+    with torch.inference_mode(False), torch.enable_grad():
+        x = x.clone() if x.is_inference() else x
+        with full_precision(x.detach()) as point:
+            point.requires_grad_()
+            (gradient,) = torch.autograd.grad(one_logit(network, point).sum(), point, create_graph=True)
+            return gradient.flatten(1)
 
 
 def check_logit_network(name: str, network: nn.Module, *, penalised: bool = False) -> None:
@@ -55,7 +58,8 @@ def check_logit_network(name: str, network: nn.Module, *, penalised: bool = Fals
         penalised: whether a loss differentiates it in its input, or evaluates it on joined batches.
 
     Raises:
-        ValueError: where it ends with a sigmoid or a softmax, or, with ``penalised``, has batch normalisation.
+        ValueError: where it ends with a sigmoid or a softmax, or, with ``penalised``, has batch normalisation or
+            another layer across the batch, which says so by ``across_batch = True``.
     """
     last = network
     while children := [
@@ -69,10 +73,14 @@ def check_logit_network(name: str, network: nn.Module, *, penalised: bool = Fals
             f"the {name} ends with {type(last).__name__}, but a logit is wanted: leave that layer out, as the loss "
             "contains it"
         )
-    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    norms = [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) or getattr(module, "across_batch", False)
+    ]
     if penalised and norms:
         raise ValueError(
             f"the {name} has {type(norms[0]).__name__}, by which a sample's gradient depends on the whole batch: this "
-            "game wants one without normalisation across the batch, such as with nn.LayerNorm, nn.GroupNorm or "
-            "nn.InstanceNorm2d in its place"
+            "game wants one without such a layer, leave it out, or normalise with nn.LayerNorm, nn.GroupNorm or "
+            "nn.InstanceNorm2d"
         )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from advnotes.gan import GAN, MinibatchDiscrimination
+from advnotes.gan import GAN, R1, MinibatchDiscrimination, UnrolledGAN
 from advnotes.nets import mlp
 
 
@@ -73,3 +73,22 @@ def test_a_single_sample_and_other_shapes_are_refused() -> None:
     for wrong in (torch.zeros(4, 2), torch.zeros(4, 3, 2)):
         with pytest.raises(ValueError, match=r"expected features of shape \[batch, 3\]"):
             layer(wrong)
+
+
+def test_games_that_want_each_sample_judged_by_itself_refuse_it() -> None:
+    def critic() -> nn.Sequential:
+        return nn.Sequential(nn.Linear(2, 3), MinibatchDiscrimination(3, 2, 2), nn.Linear(5, 1))
+
+    with pytest.raises(ValueError, match="has MinibatchDiscrimination, by which a sample's gradient depends"):
+        GAN(mlp(4, 2), critic(), 4, penalties=[R1()])
+    joined = critic()
+    with pytest.raises(ValueError, match="has MinibatchDiscrimination"):
+        UnrolledGAN(mlp(4, 2), joined, 4, optimizer=torch.optim.Adam(joined.parameters()))
+
+
+def test_half_precision_is_taken_and_comes_back() -> None:
+    torch.manual_seed(0)
+    layer, h = MinibatchDiscrimination(3, 2, 2), torch.randn(6, 3)
+    found = layer.bfloat16()(h.bfloat16())
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), layer.float()(h), rtol=0.1, atol=0.1)
