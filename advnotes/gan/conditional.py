@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.checks import call_model, check_count, check_floating, check_inputs, check_label_range
-from advnotes.gan.standard import GAN, check_generated
+from advnotes.checks import call_model, check_count, check_inputs, check_label_range
+from advnotes.gan.standard import GAN, check_generated, check_real, generate
 from advnotes.nets import one_logit
 
 __all__ = ["ConditionalGAN", "Conditioned"]
@@ -88,16 +88,18 @@ class ConditionalGAN(GAN):
             labels: the class of each sample, ``[n]`` int64, or one for all; None draws them uniformly.
 
         Raises:
-            ValueError: where the labels are not ``n`` class numbers below ``classes``.
+            ValueError: where the labels are not ``n`` class numbers below ``classes``, or the generator does not make
+                one sample of each latent vector.
         """
         latent = self.latent(n, generator)
         if labels is None:
             where = latent.device if generator is None else generator.device
             labels = torch.randint(self.classes, (n,), generator=generator, device=where)
-        y = labels if isinstance(labels, Tensor) else torch.full((n,), check_count("labels", labels, least=0))
-        y = y.to(latent.device)
+        elif not isinstance(labels, Tensor):
+            labels = torch.full((n,), check_count("labels that are no tensor", labels, least=0))
+        y = labels.to(latent.device)
         self.check_classes(latent, y)
-        return call_model(lambda z: self.generator(z, y), latent)
+        return generate(lambda z: self.generator(z, y), latent)
 
     def generated(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, "batch ..."]:
         """As many generated samples as there are real ones, of the same classes, checked to have their shape."""
@@ -105,7 +107,7 @@ class ConditionalGAN(GAN):
             raise ValueError(
                 f"expected batches (x, y) of samples and their classes, got {1 + len(labels)} tensors"
             )
-        check_floating(real)
+        check_real(real)
         self.check_classes(real, labels[0])
         fake = self.sample(len(real), labels=labels[0])
         check_generated(fake, real)

@@ -46,7 +46,8 @@ class Jury(nn.Module):
         n = len(self)
         if len(x) < n:
             raise ValueError(
-                f"expected a row for each of {n} critics, got {len(x)}: play with larger batches"
+                f"expected a row for each of {n} critics, got {len(x)}: play with larger batches, or take penalties "
+                "on more samples"
             )
         parts = [_judge(critic, x[i::n], labels, i, n) for i, critic in enumerate(self.critics)]
         places = torch.cat([torch.arange(i, len(x), n, device=x.device) for i in range(n)])
@@ -86,7 +87,9 @@ class Regulated(nn.Module):
     def __init__(self, network: nn.Module, start: float = 1.0) -> None:
         super().__init__()
         self.network = network
-        self.log_strictness = nn.Parameter(torch.tensor(math.log(check_number("start", start, above=0.0))))
+        like = next(network.parameters(), torch.empty(0))  # its precision and device
+        logarithm = math.log(check_number("start", start, above=0.0))
+        self.log_strictness = nn.Parameter(like.new_tensor(logarithm))
 
     def forward(self, z: Float[Tensor, "batch latent"], *labels: Tensor) -> Tensor:
         """What the network generates."""

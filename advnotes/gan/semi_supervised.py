@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from advnotes.checks import check_inputs, check_logits_shape, check_same_kind, logits_of
+from advnotes.checks import call_model, check_inputs, check_logits_shape, check_same_kind, logits_of
 from advnotes.gan.standard import GAN
 from advnotes.precision import at_least_float32
 
@@ -60,7 +60,7 @@ class SemiSupervisedGAN(GAN):
 
     def logit(self, x: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, " batch"]:
         r""":math:`\ell(x)`, the logit of being real."""
-        logits = self.discriminator(x)
+        logits = call_model(self.discriminator, x)
         if check_logits_shape(logits, len(x)) < 2:
             raise ValueError(f"expected logits of two classes or more, got shape {tuple(logits.shape)}")
         return at_least_float32(logits).logsumexp(dim=1)

@@ -1,6 +1,6 @@
 """The GAN of Goodfellow et al. 2014, in its minimax and its non-saturating form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -101,19 +101,11 @@ class GAN(Game):
         """Generate ``n`` samples, on the generating network's device.
 
         Raises:
-            ValueError: where labels are given: this game has no classes.
+            ValueError: where labels are given: this game has no classes; or the generator does not make one sample of
+                each latent vector.
         """
         self.refuse_labels(labels)
-        latent = self.latent(n, generator)
-        try:
-            return call_model(self.generator, latent)
-        except torch.cuda.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            raise ValueError(
-                f"the generator fails on latent vectors of shape {tuple(latent.shape)} ({error}): it must map these to "
-                f"samples; one that begins with convolutions wants nn.Unflatten(1, ({self.latent_size}, 1, 1)) in front"
-            ) from error
+        return generate(self.generator, self.latent(n, generator))
 
     def refuse_labels(self, labels: Tensor | int | None) -> None:
         """Raise ValueError where a class is asked for: this game has none."""
@@ -127,16 +119,17 @@ class GAN(Game):
         """As many generated samples as there are real ones (all that a cloud of particles has), checked in shape.
 
         Raises:
-            ValueError: where they have another, or the real samples are not floating point.
+            ValueError: where they have another, or the real samples are not floating point or none.
         """
-        check_floating(real)
+        check_real(real)
         fake = self.sample(len(real))
         check_generated(fake, real)
         return fake
 
     def latent(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n latent"]:
         """Draw ``n`` latent vectors, from ``generator`` on whatever device it is, for the network on its own."""
-        like = next(self.generator.parameters())
+        check_count("n", n, least=0)
+        like = next(self.generator.parameters(), torch.empty(0))
         source = like.device if generator is None else generator.device
         latent = torch.randn(n, self.latent_size, generator=generator, device=source, dtype=like.dtype)
         return latent.to(like.device)
@@ -152,6 +145,35 @@ class MinimaxGAN(GAN):
     def generator_loss(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, ""]:
         r""":math:`-\mathbb E_z\, \mathrm{softplus}(\ell(G(z)))`, which is :math:`\mathbb E_z \log(1 - D(G(z)))`."""
         return -F.softplus(self.logit(self.generated(real, *labels), *labels)).mean()
+
+
+def generate(
+    network: Callable[[Tensor], Tensor], latent: Float[Tensor, "n latent"]
+) -> Float[Tensor, "n ..."]:
+    """What a generator makes of latent vectors; raise ValueError where that is not one sample of each."""
+    try:
+        samples = call_model(network, latent)
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise ValueError(
+            f"the generator fails on latent vectors of shape {tuple(latent.shape)} ({error}): it must map these (in a "
+            "conditional game with their classes) to samples; one that begins with convolutions wants "
+            f"nn.Unflatten(1, ({latent.shape[1]}, 1, 1)) in front"
+        ) from error
+    if samples.ndim == 0 or len(samples) != len(latent):
+        raise ValueError(
+            f"the generator makes the shape {tuple(samples.shape)} of {len(latent)} latent vectors: one sample of each "
+            "is wanted; a view or reshape in it that mixes up the batch?"
+        )
+    return samples
+
+
+def check_real(real: Tensor) -> None:
+    """Raise ValueError for real samples that are not floating point, or none, over which a mean is no number."""
+    check_floating(real)
+    if real.ndim == 0 or len(real) == 0:
+        raise ValueError(f"expected a batch of real samples, got the shape {tuple(real.shape)}: leave it out")
 
 
 def check_generated(fake: Tensor, real: Tensor) -> None:

@@ -57,9 +57,18 @@ class SlopePenalty(Penalty):
         self,
         logit: Callable[[Tensor], Tensor],
         real: Float[Tensor, "part ..."],
-        fake: Float[Tensor, "part ..."],
+        fake: Float[Tensor, "fakes ..."],
     ) -> Float[Tensor, ""]:
-        """The penalty somewhere on the segment from each generated sample to a real one."""
+        """The penalty somewhere on the segment from each generated sample to a real one.
+
+        Raises:
+            ValueError: where the two are not equally many.
+        """
+        if len(fake) != len(real):
+            raise ValueError(
+                f"expected as many generated samples as real ones, between which the points lie, got {len(fake)} and "
+                f"{len(real)}: let the batches have the generator's size, or pass samples= of the smaller one"
+            )
         share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
         between = share * real + (1 - share) * fake
         return self.weight * gradient_norm_penalty(logit, between, self.slope)

@@ -162,3 +162,16 @@ def test_what_cannot_be_meant_is_refused() -> None:
     for strictness in (-1.0, math.inf):
         with pytest.raises(ValueError, match="strictness must be a finite number of at least 0"):
             GMAN(generator(), Jury(critics()), 2, strictness=strictness)
+
+
+def test_the_strictness_has_the_precision_of_its_generator() -> None:
+    """Latent vectors have that of the generator's first parameter, which is the strictness."""
+    assert Regulated(generator()).log_strictness.dtype == torch.float64
+    game = GMANStar(Regulated(generator()), Jury(critics()), 2)
+    assert loss(game).dtype == torch.float64
+
+
+def test_a_penalty_on_too_few_samples_for_the_jury_says_so() -> None:
+    game = GMAN(generator(), Jury(critics()), 2, penalties=[R1(samples=2)])
+    with pytest.raises(ValueError, match="penalties on more samples"):
+        game.discriminator_loss(REAL)

@@ -7,7 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from advnotes import play
-from advnotes.gan import GAN, R1, R2, ConditionalGAN, Conditioned, RelativisticGAN, dirac_gan
+from advnotes.gan import (
+    GAN,
+    R1,
+    R2,
+    ConditionalGAN,
+    Conditioned,
+    ParticleGAN,
+    Particles,
+    RelativisticGAN,
+    dirac_gan,
+)
 from advnotes.nets import mlp
 
 
@@ -98,6 +108,9 @@ def test_pairs_are_of_one_class_in_a_conditional_game() -> None:
 
 
 def test_unequal_numbers_are_refused() -> None:
-    game = line()
+    class Pairs(RelativisticGAN, ParticleGAN):
+        pass
+
+    game = Pairs(Particles(torch.rand(3, 1), 0.5), mlp(1, 1))
     with pytest.raises(ValueError, match="as many generated samples as real ones, got 3 and 5"):
         game.generator_loss(torch.zeros(5, 1))

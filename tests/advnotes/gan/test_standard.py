@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from advnotes.data import line, line_density
-from advnotes.gan import DRAGAN, GAN, R1, R2, WGAN, WGANGP, MinimaxGAN, ParticleGAN, Particles, UnrolledGAN
+from advnotes.gan import (
+    DRAGAN,
+    GAN,
+    R1,
+    R2,
+    WGAN,
+    WGANGP,
+    ConditionalGAN,
+    Conditioned,
+    MinimaxGAN,
+    ParticleGAN,
+    Particles,
+    UnrolledGAN,
+)
 from advnotes.nets import digit_discriminator, digit_generator, mlp
 
 #: The plain game with each of the penalties that have no class of games.
@@ -293,3 +306,47 @@ def test_labels_in_the_batch_of_an_unconditional_game_change_nothing() -> None:
             torch.manual_seed(1)
             values.append(gan(player, *batch).item())
         assert values[0] == values[1]
+
+
+class Doubles(nn.Module):
+    """A generator whose view makes two samples of each latent vector."""
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        self.network = mlp(latent, 6)
+
+    def forward(self, z: Tensor, *_: Tensor) -> Tensor:
+        return self.network(z).view(-1, 3)
+
+
+def test_a_generator_makes_one_sample_of_each_latent_vector() -> None:
+    y = torch.arange(4) % 2
+    for game, batch in (
+        (GAN(Doubles(2), mlp(3, 1), 2), (torch.rand(4, 3),)),
+        (ConditionalGAN(Doubles(2), Conditioned(mlp(5, 1), 2), 2, classes=2), (torch.rand(4, 3), y)),
+    ):
+        for loss in (game.discriminator_loss, game.generator_loss):
+            with pytest.raises(
+                ValueError, match=r"makes the shape \(8, 3\) of 4 latent vectors: one sample of each"
+            ):
+                loss(*batch)
+
+
+def test_a_conditional_generator_of_another_width_is_told_as_a_plain_one_is() -> None:
+    wrong = ConditionalGAN(Conditioned(mlp(2, 3), 2), Conditioned(mlp(5, 1), 2), 2, classes=2)
+    for game in (wrong, GAN(mlp(5, 3), mlp(3, 1), 2)):
+        with pytest.raises(ValueError, match=r"fails on latent vectors of shape \(4, 2\)"):
+            game.sample(4)
+
+
+def test_an_empty_batch_and_no_number_of_samples_are_refused() -> None:
+    game = GAN(mlp(2, 3), mlp(3, 1), 2)
+    with pytest.raises(ValueError, match=r"expected a batch of real samples, got the shape \(0, 3\)"):
+        game.discriminator_loss(torch.rand(0, 3))
+    for n in (-1, -8):
+        with pytest.raises(ValueError, match="n must be a whole number of at least 0"):
+            game.sample(n)
+
+
+def test_a_generator_without_parameters_gets_latent_vectors() -> None:
+    assert GAN(nn.Identity(), mlp(3, 1), 3).sample(4).shape == (4, 3)

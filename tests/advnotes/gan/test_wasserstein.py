@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from advnotes import play
-from advnotes.gan import WGAN, WGANGP, gradient_norm_penalty
+from advnotes.gan import WGAN, WGANGP, SlopePenalty, gradient_norm_penalty
 from advnotes.nets import mlp
 
 
@@ -135,3 +135,22 @@ def test_what_cannot_be_meant_is_refused() -> None:
         WGANGP(mlp(2, 4, 2), mlp(2, 4, 1), 2, weight=-1.0)
     with pytest.raises(ValueError, match="one logit for each of 4 samples"):
         WGAN(mlp(2, 4, 2), mlp(2, 4, 3), 2).discriminator_loss(torch.randn(4, 2))
+
+
+def test_points_between_need_as_many_samples_on_either_side() -> None:
+    with pytest.raises(
+        ValueError, match=r"as many generated samples as real ones.*got 6 and 8: let the batches"
+    ):
+        SlopePenalty()(mlp(3, 4, 1), torch.rand(8, 3), torch.rand(6, 3))
+    with pytest.raises(ValueError, match="got 1 and 8"):  # which would be broadcast
+        SlopePenalty()(mlp(3, 4, 1), torch.rand(8, 3), torch.rand(1, 3))
+
+
+def test_what_is_measured_in_inference_mode_has_its_penalty() -> None:
+    game = WGANGP(mlp(2, 4, 3), mlp(3, 4, 1), 2)
+    found = []
+    for mode in (torch.no_grad, torch.inference_mode):
+        torch.manual_seed(0)
+        with mode():
+            found.append(float(game.discriminator_loss(torch.rand(5, 3))))
+    assert found[0] == found[1]
