@@ -42,13 +42,17 @@ class FeatureMatchingGAN(GAN):
     ) -> None:
         super().__init__(generator, discriminator, latent_size, **options)  # type: ignore[arg-type]
         if features is None:
-            if not isinstance(discriminator, nn.Sequential) or len(discriminator) < 2:
+            plain = (
+                isinstance(discriminator, nn.Sequential)
+                and type(discriminator).forward is nn.Sequential.forward
+            )
+            if not plain or len(discriminator) < 2:  # type: ignore[arg-type]
                 raise ValueError(
                     "features must be the layers of the discriminator whose output is matched; they are found by "
-                    f"themselves in an nn.Sequential of two layers or more, got {type(discriminator).__name__}: pass "
-                    "features=, a module that shares its layers"
+                    "themselves in an nn.Sequential of two layers or more without a forward of its own, got "
+                    f"{type(discriminator).__name__}: pass features=, a module that shares its layers"
                 )
-            features = discriminator[:-1]
+            features = nn.Sequential(*list(discriminator.children())[:-1])  # a slice would be of its class
         known = set(discriminator.parameters())
         if not known.intersection(features.parameters()):
             raise ValueError(

@@ -52,11 +52,9 @@ def conv_generator(
 
 
 class _Features(nn.Sequential):
-    """Layers, and how many numbers come out of them for each sample."""
+    """Layers, and how many numbers come out of all of them for each sample; a slice does not know its number."""
 
-    def __init__(self, size: int, *layers: nn.Module) -> None:
-        super().__init__(*layers)
-        self.size = size
+    size: int
 
 
 def conv_features(shape: tuple[int, int, int] = (3, 32, 32), width: int = 32) -> _Features:
@@ -71,7 +69,9 @@ def conv_features(shape: tuple[int, int, int] = (3, 32, 32), width: int = 32) ->
         coarse = check_count("width", width) * 2**k
         layers += [nn.Conv2d(fine, coarse, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         fine = coarse
-    return _Features(fine * sides[-1] ** 2, *layers, nn.Flatten())
+    features = _Features(*layers, nn.Flatten())
+    features.size = fine * sides[-1] ** 2
+    return features
 
 
 def conv_discriminator(shape: tuple[int, int, int] = (3, 32, 32), width: int = 32) -> nn.Sequential:

@@ -129,3 +129,8 @@ def test_a_class_conditional_pair_is_a_game():
     )
     assert game.sample(4, labels=2).shape == (4, *shape)
     assert game.discriminator_loss(torch.rand(4, *shape), torch.tensor([0, 1, 2, 0])).isfinite()
+
+
+def test_a_part_of_the_features_is_that_part():
+    features, images = nets.conv_features((1, 8, 8), width=2), torch.rand(3, 1, 8, 8)
+    torch.testing.assert_close(features[:2](images), features[1](features[0](images)))

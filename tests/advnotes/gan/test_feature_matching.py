@@ -66,3 +66,19 @@ def test_layers_that_nobody_trains_are_refused() -> None:
         game(features=mlp(3, 6))
     with pytest.raises(ValueError, match=r"found by themselves in an nn\.Sequential of two layers"):
         FeatureMatchingGAN(mlp(2, 8, 3), nn.Linear(3, 1), 2)
+
+
+def test_a_sequential_of_ones_own_is_cut_and_one_with_a_forward_of_its_own_is_not() -> None:
+    class Critic(nn.Sequential):
+        def __init__(self, width: int) -> None:
+            super().__init__(nn.Linear(3, width), nn.ReLU(), nn.Linear(width, 1))
+
+    class Shifted(Critic):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x - 100)
+
+    critic, x = Critic(4), torch.randn(5, 3)
+    gan = FeatureMatchingGAN(mlp(2, 3), critic, 2)
+    torch.testing.assert_close(gan.mean_features(x), critic[1](critic[0](x)).mean(dim=0))
+    with pytest.raises(ValueError, match="without a forward of its own, got Shifted"):
+        FeatureMatchingGAN(mlp(2, 3), Shifted(4), 2)
