@@ -52,7 +52,7 @@ def classifier_score(
     Raises:
         ValueError: where ``splits`` is less than 1, a split would have fewer samples than there are classes (it could
             not reach the highest score, and a single sample always scores 1), there are fewer than two classes, or
-            logits are not finite.
+            logits are not finite, or are probabilities.
     """
     check_count("splits", splits)
     rows = as_matrix("logits", logits).double()
@@ -63,6 +63,11 @@ def classifier_score(
         raise ValueError(
             f"a score over {splits} splits wants at least as many samples in each as there are classes, {splits} x "
             f"{classes} = {splits * classes}, got {n}: pass more samples (the paper's are 50,000), or fewer splits"
+        )
+    if bool((rows >= 0).all()) and bool(((rows.sum(dim=1) - 1).abs() < 1e-2).all()):
+        raise ValueError(
+            "logits must be logits or logarithms of probabilities, got rows of numbers from 0 that sum to 1: these are "
+            "probabilities; leave the softmax out, or pass p.clamp_min(1e-30).log()"
         )
     if generator is not None:
         rows = rows[torch.randperm(n, generator=generator, device=generator.device).to(rows.device)]

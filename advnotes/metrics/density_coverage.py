@@ -7,7 +7,7 @@ from jaxtyping import Num
 from torch import Tensor
 
 from advnotes.checks import check_count
-from advnotes.metrics.balls import distances, reach
+from advnotes.metrics.balls import comparable, distances, reach
 from advnotes.metrics.features import AnyArray, as_pair
 
 __all__ = ["DensityCoverage", "density_coverage"]
@@ -50,8 +50,7 @@ def density_coverage(
     only where distances are equal, as for generated samples that are copies of real ones.
     """
     count = check_count("neighbours", neighbours)
-    real, generated = as_pair(real, generated, count + 1, 1)
-    generated = generated.to(real)
+    real, generated = comparable(*as_pair(real, generated, count + 1, 1))
     radius = reach(real, count)
     inside = torch.zeros(len(real), dtype=torch.int64, device=real.device)  # generated samples in each ball
     for part in generated.split(1000):

@@ -17,7 +17,9 @@ else:
 
 
 def as_numbers(name: str, values: Tensor | NDArray[np.generic]) -> Tensor:
-    """The same numbers, without a graph: float32 or float64 as they are, everything else as float32.
+    """The same numbers, without a graph: float32 and float64 as they are, long whole numbers as float64.
+
+    Everything else comes as float32.
 
     Args:
         name: of the argument, for messages.
@@ -37,7 +39,10 @@ def as_numbers(name: str, values: Tensor | NDArray[np.generic]) -> Tensor:
     if numbers.is_complex():
         raise ValueError(f"{name} must hold real numbers, got {numbers.dtype}")
     if numbers.dtype not in (torch.float32, torch.float64):
-        numbers = numbers.float()
+        wide = (
+            not numbers.is_floating_point() and numbers.element_size() >= 4
+        )  # float32 would merge neighbours
+        numbers = numbers.double() if wide else numbers.float()
     # The sum takes one pass; it may also overflow where every number is finite.
     if not bool(numbers.sum().isfinite()) and bool((bad := ~numbers.isfinite()).any()):
         where = int(bad.reshape(len(bad), -1).any(dim=1).nonzero()[0]) if numbers.ndim else 0

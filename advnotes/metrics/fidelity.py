@@ -7,7 +7,7 @@ from jaxtyping import Float, Num
 from torch import Tensor
 
 from advnotes.checks import check_count
-from advnotes.metrics.balls import distances, reach
+from advnotes.metrics.balls import comparable, distances, reach
 from advnotes.metrics.features import AnyArray, as_pair
 
 __all__ = ["PrecisionRecall", "frechet_distance", "frechet_gaussians", "precision_recall"]
@@ -30,10 +30,15 @@ def frechet_distance(
 
     Raises:
         ValueError: where a set is no matrix or has fewer than 2 samples, the sets differ in their number of features,
-            or a feature is not finite.
+            or a feature is not finite or too large.
     """
     real, generated = as_pair(real, generated, 2)
     (mean_p, cov_p), (mean_q, cov_q) = _moments(real), _moments(generated)
+    if not bool(cov_p.isfinite().all()) or not bool(cov_q.isfinite().all()):
+        raise ValueError(
+            f"features as large as {float(max(real.abs().max(), generated.abs().max())):.2g} have no finite covariance "
+            "in float64: divide both sets by one number"
+        )
     return frechet_gaussians(mean_p, cov_p, mean_q.to(mean_p), cov_q.to(cov_p))
 
 
@@ -80,8 +85,8 @@ def precision_recall(
     has collapsed onto one mode keeps its precision and loses its recall.
 
     Args:
-        real, generated: features as in :func:`frechet_distance`; half precision and whole numbers are compared in
-            float32.
+        real, generated: features as in :func:`frechet_distance`; compared in float32, or in float64 where one set
+            is.
         neighbours: the paper's k, 3.
 
     Raises:
@@ -89,8 +94,7 @@ def precision_recall(
             sets differ in their number of features, or a feature is not finite.
     """
     count = check_count("neighbours", neighbours)
-    real, generated = as_pair(real, generated, count + 1)
-    generated = generated.to(real)
+    real, generated = comparable(*as_pair(real, generated, count + 1))
     return PrecisionRecall(_within(generated, real, count), _within(real, generated, count))
 
 

@@ -45,8 +45,8 @@ def kernel_distance(
 
     Raises:
         ValueError: where ``subsets`` is less than 1 or ``subset_size`` less than 2, a set has fewer samples than
-            ``subset_size``, is no matrix or has a feature that is not finite, or the sets differ in their number of
-            features.
+            ``subset_size``, is no matrix or has a feature that is not finite or too large, or the sets differ in their
+            number of features.
     """
     count, size = check_count("subsets", subsets), check_count("subset_size", subset_size, 2)
     first, second = (part.double() for part in as_pair(real, generated, size))
@@ -54,6 +54,11 @@ def kernel_distance(
     found = torch.stack(
         [_unbiased(_draw(first, size, generator), _draw(second, size, generator)) for _ in range(count)]
     )
+    if not bool(found.isfinite().all()):
+        raise ValueError(
+            f"features as large as {float(max(first.abs().max(), second.abs().max())):.2g} have no finite cubes in "
+            "float64: divide both sets by one number"
+        )
     return KernelDistance(float(found.mean()), float(found.std(correction=0)))
 
 

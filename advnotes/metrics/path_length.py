@@ -62,7 +62,8 @@ def path_length(
         source: draws the vectors and the places. None: the global one.
 
     Raises:
-        ValueError: where a number is out of range, or a feature is not finite.
+        ValueError: where a number is out of range, a feature is not finite, or the generator's precision is too low
+            for the step, as half precision always is.
 
     Differs from the paper: its distance is a weighted one on VGG16's features, which are not here; and its code drops
     the largest and smallest hundredth, which this does not.
@@ -75,6 +76,11 @@ def path_length(
     device = torch.device("cpu") if source is None else source.device
     parameters = list(generator.parameters()) if isinstance(generator, nn.Module) else []
     like = parameters[0] if parameters else torch.empty(0)
+    if step < 8 * torch.finfo(like.dtype).eps:
+        raise ValueError(
+            f"a step of {step:g} is lost in the rounding of a generator in {like.dtype}: measure it in another "
+            "precision, generator.float() or .double(), or take a larger step"
+        )
     total = 0.0
     with torch.no_grad(), attacked(generator), attacked(features):
         for first in range(0, count, part):

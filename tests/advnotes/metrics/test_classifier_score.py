@@ -74,3 +74,10 @@ def test_what_are_no_logits_is_refused() -> None:
         classifier_score(torch.full((20, 2), torch.nan))
     with pytest.raises(ValueError, match="splits must be a whole number of at least 1"):
         classifier_score(torch.zeros(20, 2), 0)
+
+
+def test_probabilities_are_not_taken_for_logits() -> None:
+    logits = 5 * torch.randn(200, 4, generator=DRAWN)
+    with pytest.raises(ValueError, match="these are probabilities; leave the softmax out"):
+        classifier_score(logits.softmax(dim=1))
+    assert classifier_score(logits.log_softmax(dim=1)).score == pytest.approx(classifier_score(logits).score)

@@ -119,3 +119,24 @@ def test_numpys_integers_count_neighbours():
 def test_one_number_for_each_sample_is_a_representation():
     plain = proxy_a_distance(REAL[:, :1], MADE[:, :1], generator=torch.Generator().manual_seed(0))
     assert proxy_a_distance(REAL[:, 0], MADE[:, 0], generator=torch.Generator().manual_seed(0)) == plain
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-24, 1.0, 1e20, 1e37])
+def test_what_compares_distances_does_not_depend_on_the_unit(scale):
+    """Squares of such numbers are 0 or infinite in float32, and all distances equal."""
+    apart = REAL + 9.0
+    for metric in (precision_recall, density_coverage):
+        assert metric(scale * REAL / 16, scale * apart / 16) == (0, 0)
+        assert metric(scale * REAL / 16, scale * REAL / 16)[1] == 1
+        assert metric(REAL / 16, scale * apart.double() / 16 + 9) == (0, 0)
+
+
+def test_long_whole_numbers_keep_their_digits():
+    far = 10**9 + REAL.long(), 10**9 + MADE.long()
+    assert frechet_distance(*far) == pytest.approx(frechet_distance(REAL, MADE), rel=1e-6)
+    assert precision_recall(*far) == precision_recall(REAL, MADE)
+
+
+def test_features_without_a_finite_covariance_are_refused():
+    with pytest.raises(ValueError, match="no finite covariance in float64: divide both sets by one number"):
+        frechet_distance(1e160 * REAL.double(), 1e160 * MADE.double())

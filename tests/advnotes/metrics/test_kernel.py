@@ -77,3 +77,9 @@ def test_sets_that_are_too_small_or_unlike_are_refused() -> None:
         kernel_distance(x, x, 1, 1)
     with pytest.raises(ValueError, match="equal numbers of features"):
         kernel_distance(x, x[:, :2], 1, 10)
+
+
+def test_features_without_finite_cubes_are_refused() -> None:
+    x = 1e60 * normal(20, 2, 0)
+    with pytest.raises(ValueError, match="no finite cubes in float64: divide both sets by one number"):
+        kernel_distance(x, x, 1, 10)

@@ -70,3 +70,12 @@ def test_nothing_is_random_but_the_source_and_nothing_is_left_changed() -> None:
 def test_a_feature_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="features"):
         path_length(same, lambda x: x * math.inf, 3, n=4)
+
+
+def test_a_step_that_rounding_swallows_is_refused() -> None:
+    torch.manual_seed(0)
+    network = nn.Linear(4, 3)
+    for dtype, step in ((torch.bfloat16, 1e-2), (torch.float16, 1e-4), (torch.float32, 1e-7)):
+        with pytest.raises(ValueError, match="is lost in the rounding of a generator in torch"):
+            path_length(network.to(dtype), same, 4, n=10, step=step)
+    assert path_length(network.double(), same, 4, n=10, step=1e-7) > 0
