@@ -86,7 +86,7 @@ class Game(nn.Module):
         By default all public attributes that are plain values, functions, dataclasses (such as an attack) or tuples
         of these. Those that change while the game is played are left out by ``play``.
         """
-        texts = {name: _as_text(value) for name, value in vars(self).items()}
+        texts = {name: as_text(value) for name, value in vars(self).items()}
         return {
             name: text
             for name, text in texts.items()
@@ -134,7 +134,7 @@ def _movers(game: str, turns: object) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _as_text(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
     """A setting as text, the same in every process; None where it is no setting."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -142,14 +142,14 @@ def _as_text(value: Any) -> str | None:
         return repr(value)
     if isinstance(value, functools.partial):
         arguments = [value.args, *sorted(value.keywords.items())]
-        return f"partial({_as_text(value.func)}, {', '.join(str(_as_text(item)) for item in arguments)})"
+        return f"partial({as_text(value.func)}, {', '.join(str(as_text(item)) for item in arguments)})"
     if inspect.isclass(value) or inspect.isroutine(value):
         return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, tuple):
-        parts = [_as_text(item) for item in value]
+        parts = [as_text(item) for item in value]
         return None if None in parts else f"({', '.join(map(str, parts))})"
     if dataclasses.is_dataclass(value):
         held = field_values(value, [item for item in dataclasses.fields(value) if item.init])
-        fields = ", ".join(f"{name}={_as_text(part)}" for name, part in held.items())
+        fields = ", ".join(f"{name}={as_text(part)}" for name, part in held.items())
         return f"{type(value).__qualname__}({fields})"
     return None

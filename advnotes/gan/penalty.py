@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from advnotes.checks import check_count
 from advnotes.counter import add_one, number_of
+from advnotes.game import as_text
 
 __all__ = ["Penalty"]
 
@@ -74,4 +75,6 @@ class Penalty(nn.Module, ABC):
         """The settings by name: a checkpoint with others is not resumed."""
         named = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         named.pop("training")
-        return ", ".join(f"{name}={value!r}" for name, value in named.items())
+        # Never where in memory an object lies, which is another place in each process.
+        texts = {name: as_text(value) or repr(value) for name, value in named.items()}
+        return ", ".join(f"{name}={text}" for name, text in texts.items() if " at 0x" not in text)

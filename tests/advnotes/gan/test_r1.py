@@ -1,5 +1,7 @@
 """The R1 penalty against discriminators whose gradient is known, and the turns that it is taken in."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given
@@ -223,3 +225,19 @@ def test_a_conditional_discriminator_is_penalised_at_its_own_labels() -> None:
             torch.manual_seed(1)
             values.append(each.discriminator_loss(torch.zeros(4, 3), labels).item())
         assert values[0] - values[1] == pytest.approx(0.5 * 3 * mean, abs=1e-5)
+
+
+def test_settings_of_a_penalty_of_ones_own_are_the_same_in_every_process() -> None:
+    """A function's or an object's repr says where in memory it lies, and no run would be resumed."""
+
+    class Own(Penalty):
+        def __init__(self, of: Callable[[torch.Tensor], torch.Tensor]) -> None:
+            super().__init__()
+            self.of, self.note = of, object()
+
+        def term(self, logit, real, fake):
+            return self.of(logit(real)).mean()
+
+    found = [repr(Own(of)) for of in (plain_loss, images, nn.functional.softplus)]
+    assert len(set(found)) == 3
+    assert not any(" at 0x" in text for text in found)
