@@ -44,7 +44,7 @@ class ConditionalGAN(GAN):
         L_G &= \mathbb E_{z, y}\, \mathrm{softplus}(-\ell(G(z, y), y))
 
     A batch is ``(x, y)``; what is generated in a turn has the classes of that batch. Any other GAN of this package
-    becomes conditional by inheriting from both: ``class ConditionalWGAN(ConditionalGAN, WGAN): pass``.
+    (but the unrolled one) becomes conditional by inheriting from both: ``class ConditionalWGAN(ConditionalGAN, WGAN)``.
 
     Differs from the paper: the generator's loss is the non-saturating one, as in :class:`~advnotes.gan.GAN`.
 

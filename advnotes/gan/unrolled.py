@@ -8,7 +8,7 @@ from torch.func import functional_call
 from torch.optim import SGD, Adam
 
 from advnotes.checks import check_count
-from advnotes.gan.standard import MinimaxGAN
+from advnotes.gan.standard import GAN, MinimaxGAN
 from advnotes.nets import check_logit_network, one_logit
 
 __all__ = ["UnrolledGAN"]
@@ -41,8 +41,9 @@ class UnrolledGAN(MinimaxGAN):
     imitated: an update knows of no ``clip`` and no ``accumulate``.
 
     Raises:
-        ValueError: where ``unroll`` is negative, the discriminator has batch normalisation, or ``optimizer`` is not one
-            plain Adam or SGD of all of the discriminator's parameters.
+        ValueError: where ``unroll`` is negative, the discriminator has batch normalisation, ``optimizer`` is not one
+            plain Adam or SGD of all of the discriminator's parameters, or the game is combined with one of another
+            objective or logit.
     """
 
     turns = (("discriminator", "generator"),)
@@ -58,6 +59,14 @@ class UnrolledGAN(MinimaxGAN):
     ) -> None:
         super().__init__(generator, discriminator, latent_size)
         check_logit_network("discriminator", discriminator, penalised=True)
+        own = {"discriminator_objective": GAN, "logit": GAN, "generator_loss": UnrolledGAN}
+        if odd := [
+            name for name, kind in own.items() if getattr(type(self), name) is not getattr(kind, name)
+        ]:
+            raise ValueError(
+                f"the updates that are imitated are those of cross-entropy, and {type(self).__name__} has a "
+                f"{odd[0]} of its own: unroll by itself, not together with another game"
+            )
         _check(optimizer, list(discriminator.parameters()))
         self.optimizer = optimizer
         self.unroll = check_count("unroll", unroll, least=0)

@@ -8,7 +8,16 @@ from torch import nn
 
 from advnotes import play
 from advnotes.data import Stream, ring
-from advnotes.gan import MinimaxGAN, UnrolledGAN
+from advnotes.gan import (
+    LSGAN,
+    ConditionalGAN,
+    Conditioned,
+    FeatureMatchingGAN,
+    HingeGAN,
+    LabelSmoothingGAN,
+    MinimaxGAN,
+    UnrolledGAN,
+)
 from advnotes.nets import mlp
 
 ADAM = dict(lr=0.05, betas=(0.5, 0.9))
@@ -174,3 +183,21 @@ def test_what_it_cannot_imitate_is_refused() -> None:
             UnrolledGAN(G, D, 2, optimizer=optimizer)
     with pytest.raises(ValueError, match="unroll must be a whole number of at least 0, got -1"):
         UnrolledGAN(G, D, 2, optimizer=sgd(parameters, lr=0.1), unroll=-1)
+
+
+@pytest.mark.parametrize("kind", [LSGAN, HingeGAN, LabelSmoothingGAN, FeatureMatchingGAN])
+def test_it_is_not_combined_with_another_objective_which_it_would_not_imitate(kind: type) -> None:
+    critic = mlp(2, 4, 1)
+    for bases in ((kind, UnrolledGAN), (UnrolledGAN, kind))[: 1 if kind is FeatureMatchingGAN else 2]:
+        both = type("Both", bases, {})
+        with pytest.raises(ValueError, match="imitated are those of cross-entropy, and Both has a"):
+            both(mlp(2, 2), critic, 2, optimizer=torch.optim.Adam(critic.parameters()))
+
+
+def test_it_is_not_made_conditional() -> None:
+    class Both(ConditionalGAN, UnrolledGAN):
+        pass
+
+    critic = Conditioned(mlp(4, 4, 1), 2)
+    with pytest.raises(ValueError, match="Both has a logit of its own: unroll by itself"):
+        Both(Conditioned(mlp(4, 2), 2), critic, 2, classes=2, optimizer=torch.optim.Adam(critic.parameters()))
