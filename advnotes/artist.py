@@ -15,6 +15,7 @@ from jaxtyping import Float
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
+from advnotes.checks import call_model
 from advnotes.nets import conv_discriminator, conv_generator
 
 __all__ = ["Artist", "Recipe", "portrait_artist", "portrait_game", "train"]
@@ -47,8 +48,14 @@ class Artist(nn.Module):
         self.network, self.card = network, card
 
     def forward(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch 3 32 32"]:
-        """Pictures in [0, 1]."""
-        return self.network(z)
+        """Pictures in [0, 1].
+
+        Raises:
+            ValueError: where the latent vectors are not of 64 numbers each, of the network's precision.
+        """
+        if z.ndim != 2 or z.shape[1] != LATENT:
+            raise ValueError(f"expected latent vectors [batch, {LATENT}], got the shape {tuple(z.shape)}")
+        return call_model(self.network, z)
 
 
 def portrait_artist() -> Artist:

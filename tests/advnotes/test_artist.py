@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+import pytest
 import torch
 
 from advnotes import artist
@@ -38,3 +39,11 @@ def test_its_recipe_is_played_from_its_seed() -> None:
     assert not torch.equal(
         drawn(first, 3), drawn(artist.portrait_game(artist.Recipe(seed=1, rounds=2, width=2)), 3)
     )
+
+
+def test_latent_vectors_of_another_size_or_precision_are_told() -> None:
+    drawing = artist.portrait_artist()
+    with pytest.raises(ValueError, match=r"expected latent vectors \[batch, 64\], got the shape \(2, 63\)"):
+        drawing(torch.randn(2, 63))
+    with pytest.raises(ValueError, match=r"inputs are .*float64, the model .*float32"):
+        drawing(torch.randn(2, 64, dtype=torch.float64))
