@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from advnotes.checks import check_count, check_number
 from advnotes.gan.penalty import Penalty
-from advnotes.gan.standard import GAN
+from advnotes.gan.standard import GAN, LARGER
 from advnotes.precision import at_least_float32
 
 __all__ = ["CalibratedGAN", "HalfSquaredNorm", "NegativeEntropy", "knn_entropy"]
@@ -31,7 +31,7 @@ def knn_entropy(samples: Float[Tensor, "batch ..."], neighbours: int = 1) -> Flo
     k, x = check_count("neighbours", neighbours), at_least_float32(samples).flatten(1)
     n, d = x.shape
     if n <= k:
-        raise ValueError(f"expected more than {k} samples for their neighbour of that number, got {n}")
+        raise ValueError(f"expected more than {k} samples for that neighbour, got {n}: {LARGER}")
     with torch.no_grad():
         apart = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(math.inf)
         near = apart.topk(k, largest=False).indices[:, -1]
@@ -71,7 +71,7 @@ class HalfSquaredNorm:
     def __call__(self, samples: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
         x = at_least_float32(samples).flatten(1)
         if len(x) < 2:
-            raise ValueError(f"expected two samples or more, which make pairs, got {len(x)}")
+            raise ValueError(f"expected two samples or more, which make pairs, got {len(x)}: {LARGER}")
         squares, spread = torch.pdist(x).square(), 4 * self.bandwidth**2
         return 0.5 * torch.exp(-squares / spread - 0.5 * x.shape[1] * math.log(math.pi * spread)).mean()
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from advnotes.checks import call_model, check_number
 from advnotes.gan.penalty import Penalty
-from advnotes.gan.standard import GAN
+from advnotes.gan.standard import GAN, LARGER
 from advnotes.precision import at_least_float32
 
 __all__ = ["EBGAN", "Autoencoder", "pulling_away"]
@@ -58,7 +58,7 @@ def pulling_away(codes: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
     """
     n = len(codes)
     if n < 2:
-        raise ValueError(f"expected two samples or more, which make pairs, got {n}: take larger batches")
+        raise ValueError(f"expected two samples or more, which make pairs, got {n}: {LARGER}")
     directions = F.normalize(at_least_float32(codes).flatten(1), dim=1)
     squared = (directions @ directions.T).square()
     return (squared.sum() - squared.diagonal().sum()) / (n * (n - 1))

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from advnotes.checks import check_number
+from advnotes.gan.standard import LARGER
 from advnotes.nets import check_logit_network, one_logit
 
 __all__ = ["Jury", "Regulated", "critic_weights"]
@@ -46,8 +47,8 @@ class Jury(nn.Module):
         n = len(self)
         if len(x) < n:
             raise ValueError(
-                f"expected a row for each of {n} critics, got {len(x)}: play with larger batches, or take penalties "
-                "on more samples"
+                f"expected a row for each of {n} critics, got {len(x)}: {LARGER}; penalties on part of a batch "
+                "want as many samples too"
             )
         parts = [_judge(critic, x[i::n], labels, i, n) for i, critic in enumerate(self.critics)]
         places = torch.cat([torch.arange(i, len(x), n, device=x.device) for i in range(n)])

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from advnotes.checks import check_count
+from advnotes.gan.standard import LARGER
 from advnotes.precision import at_least_float32
 
 __all__ = ["MinibatchDiscrimination"]
@@ -64,7 +65,7 @@ class MinibatchDiscrimination(nn.Module):
         if len(h) < 2:
             raise ValueError(
                 f"minibatch discrimination compares the samples of a batch, got {len(h)}: pass two samples or more, as "
-                "many as in training"
+                f"many as in training; {LARGER}"
             )
         rows = at_least_float32(h @ self.weight).view(len(h), self.kernels, self.size).transpose(0, 1)
         return (torch.exp(-torch.cdist(rows, rows, p=1.0)).sum(dim=2).T - 1).to(h.dtype)

@@ -14,6 +14,9 @@ from advnotes.nets import check_logit_network, one_logit
 
 __all__ = ["GAN", "MinimaxGAN", "check_generated"]
 
+#: What helps where a batch is too small for a game.
+LARGER = "take larger batches, and leave a smaller last one out, DataLoader(..., drop_last=True)"
+
 
 class GAN(Game):
     r"""Generative adversarial networks, Algorithm 1 of Goodfellow et al. 2014, non-saturating.

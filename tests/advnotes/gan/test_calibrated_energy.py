@@ -151,10 +151,11 @@ def test_the_losses_are_the_energys_difference_and_its_mean_with_k() -> None:
 
 def test_what_cannot_be_meant_is_refused() -> None:
     with pytest.raises(
-        ValueError, match="expected more than 3 samples for their neighbour of that number, got 3"
+        ValueError,
+        match="expected more than 3 samples for that neighbour, got 3: take larger batches",
     ):
         knn_entropy(torch.randn(3, 2), 3)
-    with pytest.raises(ValueError, match="two samples or more, which make pairs, got 1"):
+    with pytest.raises(ValueError, match="two samples or more, which make pairs, got 1: take larger batches"):
         HalfSquaredNorm(0.1)(torch.randn(1, 2))
     with pytest.raises(ValueError, match="ends with Sigmoid"):
         CalibratedGAN(mlp(2, 3), nn.Sequential(nn.Linear(3, 1), nn.Sigmoid()), 2)

@@ -156,7 +156,7 @@ def test_what_cannot_be_meant_is_refused() -> None:
         ValueError, match="Sequential has no module of that name: use Autoencoder, or pull_away=0"
     ):
         EBGAN(mlp(2, 3), mlp(3, 4, 1), 2, margin=1.0)
-    with pytest.raises(ValueError, match="which make pairs, got 1"):
+    with pytest.raises(ValueError, match="which make pairs, got 1: take larger batches"):
         EBGAN(mlp(2, 3), network, 2, margin=1.0).generator_loss(torch.randn(1, 3))
     with pytest.raises(ValueError, match=r"the decoder gives the shape \(5, 1\), the samples have \(5, 3\)"):
         Autoencoder(nn.Linear(3, 2), nn.Linear(2, 1))(torch.randn(5, 3))
