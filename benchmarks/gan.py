@@ -1,6 +1,6 @@
 """Steps of GANs beside loops as one writes them down and beside torchgan's, and metrics beside torch-fidelity's.
 
-    .venv/bin/python benchmarks/gan.py [--threads 1] [--device cpu] [--repeats 15] [--parts plain games metrics]
+    .venv/bin/python benchmarks/gan.py [--threads 1] [--device cpu] [--repeats 15] [--parts plain games ring metrics]
 
 Every round trains each contender for a few steps, in a random order, on the same batches, from the same weights and
 the same noise; each contender's time is divided by that of the first one in the same round. What ``play`` does before
@@ -24,7 +24,8 @@ from timing import Part, main, rounds, table
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from advnotes import nets, play
+from advnotes import gan, nets, play
+from advnotes.data import ring
 from advnotes.gan import GAN, R1, R2, WGANGP, RelativisticGAN
 from advnotes.metrics import frechet_distance
 
@@ -256,6 +257,70 @@ def games(options: argparse.Namespace) -> None:
         print(f"\ntorchgan is left out: {missing}")
 
 
+def ring_games() -> dict[str, Callable[[nn.Sequential, nn.Sequential], gan.GAN | gan.HistoricalAveraging]]:
+    """The games of the table in the chapter "What of all this is needed today?", each from its two networks."""
+    both = [R1(0.1), R2(0.1)]
+    jury = lambda d: gan.Jury([d, nets.mlp(2, 64, 64, 1), nets.mlp(2, 64, 64, 1)])
+    seen = lambda d: nn.Sequential(*d[:-1], gan.MinibatchDiscrimination(64, 8, 3), nn.Linear(72, 1))
+    virtual = lambda d: nn.Sequential(
+        d[0], gan.VirtualBatchNorm(64), *d[1:3], gan.VirtualBatchNorm(64), *d[3:]
+    )
+    return {
+        "GAN": lambda g, d: GAN(g, d, 16),
+        "minimax": lambda g, d: gan.MinimaxGAN(g, d, 16),
+        "least squares": lambda g, d: gan.LSGAN(g, d, 16),
+        "hinge": lambda g, d: gan.HingeGAN(g, d, 16),
+        "f-GAN, KL": lambda g, d: gan.FGAN(g, d, 16, gan.Alpha(1.0)),
+        "label smoothing": lambda g, d: gan.LabelSmoothingGAN(g, d, 16),
+        "task cost": lambda g, d: gan.TaskCostGAN(g, d, 16, pi=0.9),
+        "pairs alone": lambda g, d: RelativisticGAN(g, d, 16),
+        "feature matching": lambda g, d: gan.FeatureMatchingGAN(g, d, 16),
+        "minibatch layer": lambda g, d: GAN(g, seen(d), 16),
+        "virtual batch norm": lambda g, d: GAN(g, gan.WithReference(virtual(d), ring(64)), 16),
+        "historical averaging": lambda g, d: gan.HistoricalAveraging(GAN(g, d, 16), weight=0.1),
+        "EBGAN": lambda g, _: gan.EBGAN(
+            g, gan.Autoencoder(nets.mlp(2, 64, 1), nets.mlp(1, 64, 2)), 16, margin=1.0
+        ),
+        "calibrated energy, R1": lambda g, d: gan.CalibratedGAN(g, d, 16, penalties=[R1(0.1)]),
+        "jury of three": lambda g, d: gan.GMAN(g, jury(d), 16),
+        "jury, strictness learnt": lambda g, d: gan.GMANStar(gan.Regulated(g), jury(d), 16),
+        "DRAGAN": lambda g, d: GAN(g, d, 16, penalties=[gan.DRAGAN(1.0, noise=0.2)]),
+        "R1": lambda g, d: GAN(g, d, 16, penalties=[R1(0.1)]),
+        "R1 + R2": lambda g, d: GAN(g, d, 16, penalties=both),
+        "R3GAN": lambda g, d: RelativisticGAN(g, d, 16, penalties=both),
+        "WGAN, five moves": lambda g, d: gan.WGAN(g, d, 16, clip=0.1),
+        "WGAN-GP, five moves": lambda g, d: WGANGP(g, d, 16, weight=1.0),
+    }
+
+
+def on_the_ring(options: argparse.Namespace) -> None:
+    """A round of each game, on one task with small networks."""
+
+    def rounds_of(make: Callable[..., nn.Module]) -> None:
+        torch.manual_seed(0)
+        one = make(nets.mlp(16, 64, 64, 2), nets.mlp(2, 64, 64, 1))
+        optimizers = {
+            name: Adam(net.parameters(), lr=6e-3, betas=(0.0, 0.99), fused=True)
+            for name, net in one.players.items()
+        }
+        play(
+            one,
+            [real] * (100 * max(1, one.turns.count("discriminator"))),
+            optimizers,
+            steps=100,
+            progress=False,
+        )
+
+    real = ring(128)
+    calls: dict[str, Callable[[], object]] = {
+        name: partial(rounds_of, make) for name, make in ring_games().items()
+    }
+    print(
+        "\n" + table("on the ring, batch 128, 100 rounds", rounds(calls, real, options.repeats), "GAN"),
+        flush=True,
+    )
+
+
 def show(
     title: str,
     same: dict[str, Training],
@@ -315,7 +380,7 @@ def metrics(options: argparse.Namespace) -> None:
         print("\n" + table(f"FID, {n:,} samples of {size:,} features", took, "limit"), flush=True)
 
 
-PARTS: dict[str, Part] = {"plain": plain, "games": games, "metrics": metrics}
+PARTS: dict[str, Part] = {"plain": plain, "games": games, "ring": on_the_ring, "metrics": metrics}
 
 if __name__ == "__main__":
     main(__doc__, PARTS, device=("cpu", "where networks and data are"))
