@@ -260,11 +260,16 @@ def games(options: argparse.Namespace) -> None:
 def ring_games() -> dict[str, Callable[[nn.Sequential, nn.Sequential], gan.GAN | gan.HistoricalAveraging]]:
     """The games of the table in the chapter "What of all this is needed today?", each from its two networks."""
     both = [R1(0.1), R2(0.1)]
-    jury = lambda d: gan.Jury([d, nets.mlp(2, 64, 64, 1), nets.mlp(2, 64, 64, 1)])
-    seen = lambda d: nn.Sequential(*d[:-1], gan.MinibatchDiscrimination(64, 8, 3), nn.Linear(72, 1))
-    virtual = lambda d: nn.Sequential(
-        d[0], gan.VirtualBatchNorm(64), *d[1:3], gan.VirtualBatchNorm(64), *d[3:]
-    )
+
+    def jury(d: nn.Sequential) -> gan.Jury:
+        return gan.Jury([d, nets.mlp(2, 64, 64, 1), nets.mlp(2, 64, 64, 1)])
+
+    def seen(d: nn.Sequential) -> nn.Sequential:
+        return nn.Sequential(*d[:-1], gan.MinibatchDiscrimination(64, 8, 3), nn.Linear(72, 1))
+
+    def virtual(d: nn.Sequential) -> nn.Sequential:
+        return nn.Sequential(d[0], gan.VirtualBatchNorm(64), *d[1:3], gan.VirtualBatchNorm(64), *d[3:])
+
     return {
         "GAN": lambda g, d: GAN(g, d, 16),
         "minimax": lambda g, d: gan.MinimaxGAN(g, d, 16),
