@@ -37,7 +37,7 @@ def knn_entropy(samples: Float[Tensor, "batch ..."], neighbours: int = 1) -> Flo
         near = apart.topk(k, largest=False).indices[:, -1]
     squares = (x - x[near]).square().sum(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
     ball = 0.5 * d * math.log(math.pi) - math.lgamma(0.5 * d + 1)
-    psi = torch.special.digamma(torch.tensor([n, k], dtype=torch.float64)).tolist()
+    psi = torch.special.digamma(torch.tensor([n, k], dtype=torch.float64, device="cpu")).tolist()
     return 0.5 * d * squares.log().mean() + (ball + psi[0] - psi[1])
 
 
