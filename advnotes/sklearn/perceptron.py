@@ -20,7 +20,15 @@ from advnotes.data import Stream
 from advnotes.game import Game
 from advnotes.loop import play
 from advnotes.nets import mlp
-from advnotes.sklearn.tables import Widths, check_widths, read_classes, read_labels, read_rows, read_weights
+from advnotes.sklearn.tables import (
+    Widths,
+    are_marked,
+    check_widths,
+    read_classes,
+    read_labels,
+    read_rows,
+    read_weights,
+)
 
 __all__ = ["Perceptron", "Pool"]
 
@@ -127,6 +135,15 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The likeliest class of each row, ``[n]``."""
         likeliest = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[likeliest])
+
+    def _read_in_part(
+        self, X: Any, y: Any, sample_weight: Any, unlabelled: int | float | str | None
+    ) -> Table:
+        """The table of rows of which those with the label ``unlabelled`` have none; None: all rows have one."""
+        if unlabelled is None:
+            return self._read(X, y, sample_weight)[0]
+        why = f" (unlabelled={unlabelled!r} says that a row has no label: if that is a class, pass unlabelled=None)"
+        return self._read(X, y, sample_weight, lambda labels: ~are_marked(labels, unlabelled), why=why)[0]
 
     def _read(
         self,

@@ -11,7 +11,7 @@ from advnotes.checks import check_count, check_number
 from advnotes.gan.semi_supervised import SemiSupervisedGAN
 from advnotes.nets import mlp
 from advnotes.sklearn.perceptron import Perceptron
-from advnotes.sklearn.tables import Widths, are_marked, check_widths
+from advnotes.sklearn.tables import Widths, check_widths
 
 __all__ = ["SemiSupervisedGANClassifier"]
 
@@ -65,13 +65,9 @@ class SemiSupervisedGANClassifier(Perceptron):
             sample_weight: how often each row counts among the labelled or the unlabelled ones, ``[n]``, from 0 on;
                 None: all alike.
         """
-        mark, latent_size = self.unlabelled, check_count("latent_size", self.latent_size)
+        latent_size = check_count("latent_size", self.latent_size)
         noise = check_number("noise", self.noise, least=0.0)
-        if mark is None:
-            table, _ = self._read(X, y, sample_weight)
-        else:
-            why = f" (unlabelled={mark!r} says that a row has no label: if that is a class, pass unlabelled=None)"
-            table, _ = self._read(X, y, sample_weight, lambda labels: ~are_marked(labels, mark), why=why)
+        table = self._read_in_part(X, y, sample_weight, self.unlabelled)
 
         def game(features: nn.Module, head: nn.Linear) -> SemiSupervisedGAN:
             self.generator_ = mlp(latent_size, *check_widths("hidden", self.hidden), self.n_features_in_)

@@ -8,7 +8,7 @@ from torch import nn
 from advnotes.checks import check_count
 from advnotes.robust.vat import VAT
 from advnotes.sklearn.perceptron import Perceptron
-from advnotes.sklearn.tables import Widths, are_marked
+from advnotes.sklearn.tables import Widths
 
 __all__ = ["VATClassifier"]
 
@@ -63,12 +63,8 @@ class VATClassifier(Perceptron):
             sample_weight: how often each row counts among the labelled or the unlabelled ones, ``[n]``, from 0 on;
                 None: all alike.
         """
-        mark, power_steps = self.unlabelled, check_count("power_steps", self.power_steps, least=0)
-        if mark is None:
-            table, _ = self._read(X, y, sample_weight)
-        else:
-            why = f" (unlabelled={mark!r} says that a row has no label: if that is a class, pass unlabelled=None)"
-            table, _ = self._read(X, y, sample_weight, lambda labels: ~are_marked(labels, mark), why=why)
+        power_steps = check_count("power_steps", self.power_steps, least=0)
+        table = self._read_in_part(X, y, sample_weight, self.unlabelled)
 
         def game(features: nn.Module, head: nn.Linear) -> VAT:
             return VAT(
