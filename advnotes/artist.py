@@ -7,20 +7,19 @@ not among the emoji that it was shown. ``python -m advnotes.artist`` trains it a
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from advnotes.checks import call_model
 from advnotes.nets import conv_discriminator, conv_generator
+from advnotes.zoo import read_weights, save_weights
 
 __all__ = ["Artist", "Recipe", "portrait_artist", "portrait_game", "train"]
 
-WEIGHTS = Path(__file__).parent / "weights" / "portrait_artist.safetensors"
+NAME = "portrait_artist"
 LATENT = 64
 
 
@@ -60,11 +59,9 @@ class Artist(nn.Module):
 
 def portrait_artist() -> Artist:
     """The trained generator of portraits, from the package; ``.card`` says how it was trained."""
-    packed = WEIGHTS.read_bytes()  # read by Python: so the record of an execution sees that it was read
-    size = int.from_bytes(packed[:8], "little")
-    card = json.loads(json.loads(packed[8 : 8 + size])["__metadata__"]["card"])
+    weights, card = read_weights(NAME)
     network = conv_generator(latent_size=LATENT, width=card["recipe"]["width"])
-    network.load_state_dict({name: weight.float() for name, weight in load(packed).items()})
+    network.load_state_dict({name: weight.float() for name, weight in weights.items()})
     return Artist(network, card).eval()
 
 
@@ -120,17 +117,16 @@ def train(recipe: Recipe = RECIPE, callbacks: Sequence[Any] = (), every: int | N
     torch.set_num_threads(1)
     network = portrait_game(recipe, callbacks, every)
     card = {
-        "name": "portrait_artist",
+        "name": NAME,
         "network": "conv_generator",
         "data": "advnotes.data.portraits, the 560 of its training split, mirrored half of the time",
         "game": "RelativisticGAN with R1 and R2: R3GAN's loss",
         "recipe": vars(recipe),
         "made with": stamp(),
     }
-    unfinished = WEIGHTS.with_suffix(".unfinished")
-    halves = {name: weight.half().contiguous() for name, weight in network.state_dict().items()}
-    save_file(halves, unfinished, metadata={"card": json.dumps(card)})
-    unfinished.replace(WEIGHTS)
+    save_weights(
+        NAME, {name: weight.half().contiguous() for name, weight in network.state_dict().items()}, card
+    )
     return portrait_artist()
 
 

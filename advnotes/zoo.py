@@ -136,20 +136,30 @@ def train(name: str) -> Trained:
         },
         "made with": stamp(),
     }
+    save_weights(name, model.state_dict(), card)
+    return _load(name)
+
+
+def save_weights(name: str, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
+    """Write the weights of that name and their card, whole or not at all."""
     FOLDER.mkdir(exist_ok=True)
     unfinished = FOLDER / f"{name}.unfinished"
-    save_file(model.state_dict(), unfinished, metadata={"card": json.dumps(card)})
+    save_file(weights, unfinished, metadata={"card": json.dumps(card)})
     unfinished.replace(FOLDER / f"{name}.safetensors")
-    return _load(name)
+
+
+def read_weights(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The weights of that name, and their card."""
+    # Read by Python, unlike what safetensors opens itself: so the record of an execution sees that it was read.
+    packed = (FOLDER / f"{name}.safetensors").read_bytes()
+    size = int.from_bytes(packed[:8], "little")  # of the header, which is JSON
+    return load(packed), json.loads(json.loads(packed[8 : 8 + size])["__metadata__"]["card"])
 
 
 def _load(name: str) -> Trained:
     network = small_cnn()
-    # Read by Python, unlike what safetensors opens itself: so the record of an execution sees that it was read.
-    packed = (FOLDER / f"{name}.safetensors").read_bytes()
-    network.load_state_dict(load(packed))
-    size = int.from_bytes(packed[:8], "little")  # of the header, which is JSON
-    card = json.loads(json.loads(packed[8 : 8 + size])["__metadata__"]["card"])
+    weights, card = read_weights(name)
+    network.load_state_dict(weights)
     return Trained(network, card).eval()
 
 

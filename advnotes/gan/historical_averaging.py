@@ -63,10 +63,9 @@ class HistoricalAveraging(Game):
 
     def _pay(self, player: str, *batch: Tensor) -> Float[Tensor, ""]:
         loss = self.game(player, *batch)
-        for name, weight in self.weights:
-            if name == player:
-                past: Past = self.past[name]  # type: ignore[assignment]
-                loss = loss + weight * past.squared_distance(self.game.players[name])
+        if player in self.past:
+            past: Past = self.past[player]  # type: ignore[assignment]
+            loss = loss + dict(self.weights)[player] * past.squared_distance(self.game.players[player])
         return loss
 
     def settings(self) -> dict[str, str]:
