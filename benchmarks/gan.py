@@ -12,13 +12,12 @@ the same; README.md says how it is installed.
 
 import argparse
 import importlib
-import sys
 from collections.abc import Callable
 from functools import partial
-from types import ModuleType
 
 import torch
 import torch.nn.functional as F
+from peers import unused_imports
 from steps import Batches, Training, batches_of, compare, descend, trained
 from timing import Part, main, rounds, table
 from torch import Tensor, nn
@@ -179,28 +178,11 @@ def torchgan_steps(generator: nn.Module, discriminator: nn.Module, *, batches: B
         wish.train_ops(generator, discriminator, mine, real.device, len(real))
 
 
-class Absent(ModuleType):
-    """A module in which every name is an empty class."""
-
-    __path__: list[str] = []  # noqa: RUF012 - what makes a module a package
-
-    def __getattr__(self, name: str) -> type:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (), {})
-
-
-def without_torchvision() -> None:
-    """Both peers import torchvision for pictures that nobody draws here: empty modules stand in for it."""
-    for path in ("", ".datasets", ".models", ".transforms", ".transforms.functional", ".utils"):
-        sys.modules.setdefault(f"torchvision{path}", Absent(f"torchvision{path}"))
-
-
 def has_torchgan() -> str | None:
     """Why torchgan cannot be imported, or None."""
-    without_torchvision()
     try:
-        importlib.import_module("torchgan.losses")
+        with unused_imports():
+            importlib.import_module("torchgan.losses")
     except ImportError as error:
         return str(error)
     return None
@@ -351,8 +333,8 @@ def show(
 
 def metrics(options: argparse.Namespace) -> None:
     """The Frechet distance beside torch-fidelity's, and beside the matrix operations that it cannot do without."""
-    without_torchvision()
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    with unused_imports():
+        from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
     def theirs(real: Tensor, fake: Tensor) -> float:
         both = [fid_features_to_statistics(part) for part in (real, fake)]

@@ -106,7 +106,7 @@ PGD_OF = {
 def pgd_of_peers() -> tuple[dict[str, Contender], dict[str, str]]:
     """The libraries that can be imported, and why the others cannot."""
     found, missing = {}, {}
-    with _unused_imports():
+    with unused_imports():
         for name, make in PGD_OF.items():
             try:
                 with warnings.catch_warnings():
@@ -130,18 +130,32 @@ def autoattack_of_torchattacks(
     return attack
 
 
-#: What adv-lib imports for a perceptual distance and a live plot, which no attack here uses: the first has no build for
+#: What peers import for pictures, data sets and a live plot, none of which is used here; torchvision has no build for
 #: processors everywhere.
-UNUSED = {"torchvision": "models", "visdom": "Visdom"}
+UNUSED = (
+    *(f"torchvision{path}" for path in ("", ".datasets", ".models", ".transforms", ".transforms.functional")),
+    *("torchvision.utils", "visdom"),
+)
+
+
+class Absent(ModuleType):
+    """A module in which every name is an empty class."""
+
+    __path__: list[str] = []  # noqa: RUF012 - what makes a module a package
+
+    def __getattr__(self, name: str) -> type:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (), {})
 
 
 @contextmanager
-def _unused_imports() -> Iterator[None]:
+def unused_imports() -> Iterator[None]:
     """Empty modules of those names for the time of an import, where there are none."""
-    absent = [name for name in UNUSED if importlib.util.find_spec(name) is None]
+    absent = [name for name in UNUSED if importlib.util.find_spec(name.partition(".")[0]) is None]
     for name in absent:
-        sys.modules[name] = importlib.util.module_from_spec(ModuleSpec(name, None))
-        setattr(sys.modules[name], UNUSED[name], ModuleType(UNUSED[name]))
+        sys.modules[name] = Absent(name)
+        sys.modules[name].__spec__ = ModuleSpec(name, None)
     try:
         yield
     finally:
