@@ -1,4 +1,4 @@
-from . import data, gan, invariance, metrics, nets, plots, robust, zoo
+from . import data, gan, generators, invariance, metrics, nets, plots, robust, zoo
 from .attacks import APGD, BIM, FGSM, PGD, Attack, AutoAttack, NormAttack, Square, Universal
 from .citations import cite
 from .claims import Claims, at_least, at_most, between
@@ -59,6 +59,7 @@ __all__ = [
     "fooling_rate",
     "fresh_adversary",
     "gan",
+    "generators",
     "invariance",
     "load",
     "margin",

@@ -41,6 +41,7 @@ def public() -> Iterator[tuple[str, object]]:
         "attacks",
         "data",
         "gan",
+        "generators",
         "invariance",
         "losses",
         "metrics",

@@ -23,6 +23,7 @@ MODULES = (
         "advnotes.data",
         "advnotes.fast",
         "advnotes.gan",
+        "advnotes.generators",
         "advnotes.invariance",
     ),
     *("advnotes.losses", "advnotes.metrics", "advnotes.nets", "advnotes.plots", "advnotes.robust"),
