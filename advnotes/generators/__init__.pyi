@@ -1,1 +1,70 @@
-__all__: list[str] = []
+from .annealed_importance import LogPartition, log_partition
+from .boltzmann import DBM
+from .contrastive_divergence import ContrastiveDivergence
+from .coupled import CoupledGAN
+from .couplings import AdditiveCoupling, AffineCoupling, Logit, Scaling
+from .diffusion import DDPM, linear_betas
+from .flow import Flow, dequantise
+from .generative_stochastic_network import GSN
+from .inference import BiGAN, GaussianEncoder, PairDiscriminator
+from .modulation import AdaIN, ModulatedConv, NoiseInput
+from .pixel_cnn import CausalNetwork, MaskedConv2d, PixelCNN
+from .student import AdversarialStudent, Student
+from .style import Mapping, StyleGenerator, mix_styles, truncate
+from .super_resolution import SRGAN
+from .synthesis import StyleLayer, Synthesis
+from .tied import Tied, tie
+from .upscaling import SRResNet, enlarge, shrink
+from .vae import VAE, BernoulliPixels, GaussianPixels, kl_from_prior
+from .voice import HiFiGAN
+from .voice_networks import PeriodCritic, PhaseShuffle, ScaleCritic, SoundCritic, Vocoder
+
+__all__ = [
+    "DBM",
+    "DDPM",
+    "GSN",
+    "SRGAN",
+    "VAE",
+    "AdaIN",
+    "AdditiveCoupling",
+    "AdversarialStudent",
+    "AffineCoupling",
+    "BernoulliPixels",
+    "BiGAN",
+    "CausalNetwork",
+    "ContrastiveDivergence",
+    "CoupledGAN",
+    "Flow",
+    "GaussianEncoder",
+    "GaussianPixels",
+    "HiFiGAN",
+    "LogPartition",
+    "Logit",
+    "Mapping",
+    "MaskedConv2d",
+    "ModulatedConv",
+    "NoiseInput",
+    "PairDiscriminator",
+    "PeriodCritic",
+    "PhaseShuffle",
+    "PixelCNN",
+    "SRResNet",
+    "ScaleCritic",
+    "Scaling",
+    "SoundCritic",
+    "Student",
+    "StyleGenerator",
+    "StyleLayer",
+    "Synthesis",
+    "Tied",
+    "Vocoder",
+    "dequantise",
+    "enlarge",
+    "kl_from_prior",
+    "linear_betas",
+    "log_partition",
+    "mix_styles",
+    "shrink",
+    "tie",
+    "truncate",
+]

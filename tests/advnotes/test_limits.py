@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from advnotes import attacks, data, gan, invariance, metrics, nets, robust
+from advnotes import attacks, data, gan, generators, invariance, metrics, nets, robust
 from advnotes.nets import mlp
 from advnotes.threats import L1, L2, Linf
 
@@ -155,6 +155,13 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
             "target": count(0),
         },
     ),
+    (of(generators.BiGAN, mlp(3, 2), EYE, ONE, shape=(3,)), {"latent_size": count()}),
+    (of(generators.BiGAN, mlp(3, 2), EYE, ONE, 2), {"shape": Limits(((1,), (1, 2, 2)), ((0,), (1, -1)))}),
+    (
+        of(generators.CoupledGAN, generators.Tied([EYE, EYE]), generators.Tied([ONE, ONE])),
+        {"latent_size": count()},
+    ),
+    (of(generators.tie, [mlp(2, 4, 3), mlp(2, 4, 3)]), {"first": count(0), "last": count(0)}),
     (of(gan.dirac_eigenvalues), {"gamma": NOT_NEGATIVE}),
     (of(gan.dirac_eigenvalues, 1.0), {"slope": POSITIVE}),
     (of(robust.AdversarialTraining, model(), FGSM), {"share": SHARE, "warmup": count(0)}),

@@ -43,6 +43,7 @@ from advnotes.gan import (
     WithReference,
     dirac_gan,
 )
+from advnotes.generators import BiGAN, CoupledGAN, GaussianEncoder, PairDiscriminator, tie
 from advnotes.invariance import DANN, AlternatingDANN, CategoricalDensity, MixtureDensity, Pivot
 from advnotes.nets import mlp
 from advnotes.robust import (
@@ -84,6 +85,15 @@ def referenced() -> nn.Module:
 
 def batch_critic() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 8), nn.ReLU(), MinibatchDiscrimination(8, 4, 2), nn.Linear(12, 1))
+
+
+def pair_critic() -> nn.Module:
+    return PairDiscriminator(nn.Identity(), mlp(5, 8, 1))
+
+
+def coupled() -> CoupledGAN:
+    generators, discriminators = [mlp(2, 8, 3), mlp(2, 8, 3)], [mlp(3, 8, 1), mlp(3, 8, 1)]
+    return CoupledGAN(tie(generators, first=2), tie(discriminators, last=1), 2)
 
 
 LABELLED, REAL, THREE = (X, Y), (X,), (X, Y, OTHERS)
@@ -128,6 +138,9 @@ GAMES = {
     "SemiSupervisedGAN, matching": (lambda: Matching(mlp(2, 8, 3), mlp(3, 8, 2), 2), THREE),
     "VirtualBatchNorm, MinibatchDiscrimination": (lambda: GAN(referenced(), batch_critic(), 2), REAL),
     "ParticleGAN": (lambda: ParticleGAN(Particles(OTHERS, 0.5), critic()), REAL),
+    "BiGAN": (lambda: BiGAN(mlp(3, 8, 2), mlp(2, 8, 3), pair_critic(), 2, (3,), penalties=R1()), REAL),
+    "ALI": (lambda: BiGAN(GaussianEncoder(mlp(3, 8, 4)), mlp(2, 8, 3), pair_critic(), 2, (3,)), REAL),
+    "CoupledGAN": (coupled, (X, OTHERS)),
     "Dirac": (lambda: dirac_gan(GAN, penalties=[R1()]), (torch.zeros(1, 1),)),
     "DANN": (lambda: DANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1), warmup=3), THREE),
     "AlternatingDANN": (lambda: AlternatingDANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1)), THREE),
