@@ -1,10 +1,14 @@
 from .annealed_importance import LogPartition, log_partition
 from .boltzmann import DBM
+from .columns import Categories, Modes
+from .conditions import Conditions
 from .contrastive_divergence import ContrastiveDivergence
 from .coupled import CoupledGAN
 from .couplings import AdditiveCoupling, AffineCoupling, Logit, Scaling
+from .ctgan import CTGAN, Layout, RowGenerator, row_critic
 from .diffusion import DDPM, linear_betas
 from .flow import Flow, dequantise
+from .frames import Encoder
 from .generative_stochastic_network import GSN
 from .inference import BiGAN, GaussianEncoder, PairDiscriminator
 from .modulation import AdaIN, ModulatedConv, NoiseInput
@@ -20,6 +24,7 @@ from .voice import HiFiGAN
 from .voice_networks import PeriodCritic, PhaseShuffle, ScaleCritic, SoundCritic, Vocoder
 
 __all__ = [
+    "CTGAN",
     "DBM",
     "DDPM",
     "GSN",
@@ -31,23 +36,29 @@ __all__ = [
     "AffineCoupling",
     "BernoulliPixels",
     "BiGAN",
+    "Categories",
     "CausalNetwork",
+    "Conditions",
     "ContrastiveDivergence",
     "CoupledGAN",
+    "Encoder",
     "Flow",
     "GaussianEncoder",
     "GaussianPixels",
     "HiFiGAN",
+    "Layout",
     "LogPartition",
     "Logit",
     "Mapping",
     "MaskedConv2d",
+    "Modes",
     "ModulatedConv",
     "NoiseInput",
     "PairDiscriminator",
     "PeriodCritic",
     "PhaseShuffle",
     "PixelCNN",
+    "RowGenerator",
     "SRResNet",
     "ScaleCritic",
     "Scaling",
@@ -64,6 +75,7 @@ __all__ = [
     "linear_betas",
     "log_partition",
     "mix_styles",
+    "row_critic",
     "shrink",
     "tie",
     "truncate",
