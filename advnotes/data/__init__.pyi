@@ -1,6 +1,7 @@
 from .adult import Adult, adult
 from .blended import mnist_m, photographs
 from .bundled import digits, mnist, spam, spam_words
+from .census import census
 from .downloads import (
     CIFAR10,
     FASHION_MNIST,
@@ -13,8 +14,10 @@ from .downloads import (
 )
 from .loading import Stream, batches
 from .pairs import Pairs
+from .photos import Photos, patches, photos
 from .portraits import Portraits, portraits
 from .reviews import Reviews, reviews
+from .spoken import Spoken, spoken
 from .things import Things, on_photographs, things
 from .toy import (
     gaussians,
@@ -35,13 +38,16 @@ __all__ = [
     "Adult",
     "DownloadError",
     "Pairs",
+    "Photos",
     "Portraits",
     "Reviews",
     "Source",
+    "Spoken",
     "Stream",
     "Things",
     "adult",
     "batches",
+    "census",
     "cifar10",
     "digits",
     "fashion_mnist",
@@ -54,7 +60,9 @@ __all__ = [
     "mnist_m",
     "moons",
     "on_photographs",
+    "patches",
     "photographs",
+    "photos",
     "portraits",
     "reviews",
     "ring",
@@ -62,6 +70,7 @@ __all__ = [
     "shifted_gaussians",
     "spam",
     "spam_words",
+    "spoken",
     "svhn",
     "things",
 ]

@@ -1,4 +1,6 @@
 from .annealed_importance import LogPartition, log_partition
+from .augmentation import DAGAN, pairs_of_a_class
+from .bend import Bend, random_affine
 from .boltzmann import DBM
 from .columns import Categories, Modes
 from .conditions import Conditions
@@ -25,6 +27,7 @@ from .voice_networks import PeriodCritic, PhaseShuffle, ScaleCritic, SoundCritic
 
 __all__ = [
     "CTGAN",
+    "DAGAN",
     "DBM",
     "DDPM",
     "GSN",
@@ -34,6 +37,7 @@ __all__ = [
     "AdditiveCoupling",
     "AdversarialStudent",
     "AffineCoupling",
+    "Bend",
     "BernoulliPixels",
     "BiGAN",
     "Categories",
@@ -75,6 +79,8 @@ __all__ = [
     "linear_betas",
     "log_partition",
     "mix_styles",
+    "pairs_of_a_class",
+    "random_affine",
     "row_critic",
     "shrink",
     "tie",

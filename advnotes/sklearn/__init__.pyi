@@ -1,6 +1,13 @@
 from .dann import DomainAdversarialClassifier
 from .pivot import PivotClassifier
 from .semi_supervised_gan import SemiSupervisedGANClassifier
+from .table_generator import TableGenerator
 from .vat import VATClassifier
 
-__all__ = ["DomainAdversarialClassifier", "PivotClassifier", "SemiSupervisedGANClassifier", "VATClassifier"]
+__all__ = [
+    "DomainAdversarialClassifier",
+    "PivotClassifier",
+    "SemiSupervisedGANClassifier",
+    "TableGenerator",
+    "VATClassifier",
+]
