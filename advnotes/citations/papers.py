@@ -12,6 +12,7 @@ _DLR = ("croce2020reliable",)
 _FGAN = ("nowozin2016fgan",)
 _FREE = ("shafahi2019adversarial",)
 _FRESH = ("barber2003im",)
+_HIFI = ("kong2020hifi",)
 _IMPROVED = ("kynkaanniemi2019improved",)
 _PARTICLES = ("durr2022effective",)
 _PIVOT = ("louppe2016learning",)
@@ -84,6 +85,8 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "growing_strength": _DANN,
     "reverse_gradient": _DANN,
     # generators
+    "SRGAN": ("ledig2016photo",),
+    "SRResNet": ("ledig2016photo", "shi2016real"),
     "AdaIN": ("huang2017arbitrary", "karras2019style"),
     "Mapping": ("karras2019style",),
     "ModulatedConv": ("karras2020analyzing",),
@@ -100,6 +103,23 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "Alpha": _FGAN,
     "ConditionalGAN": _CONDITIONAL,
     "Conditioned": _CONDITIONAL,
+    "AdditiveCoupling": ("dinh2014nice",),
+    "Scaling": ("dinh2014nice",),
+    "AffineCoupling": ("dinh2016density",),
+    "Logit": ("dinh2016density",),
+    "Flow": ("dinh2014nice", "dinh2016density"),
+    "dequantise": ("theis2015note", "dinh2016density"),
+    "DDPM": ("ho2020denoising", "song2020implicit"),
+    "linear_betas": ("ho2020denoising",),
+    "CausalNetwork": ("oord2016pixel",),
+    "MaskedConv2d": ("oord2016pixel",),
+    "PixelCNN": ("oord2016pixel",),
+    "Student": ("luhman2021knowledge",),
+    "AdversarialStudent": ("luhman2021knowledge", "sauer2023adversarial"),
+    "VAE": ("kingma2013auto", "burda2015importance"),
+    "BernoulliPixels": ("kingma2013auto",),
+    "GaussianPixels": ("kingma2013auto",),
+    "kl_from_prior": ("kingma2013auto",),
     "CoupledGAN": ("liu2016coupled",),
     "Tied": ("liu2016coupled",),
     "tie": ("liu2016coupled",),
@@ -147,6 +167,14 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "knn_entropy": ("kozachenko1987sample",),
     "pulling_away": ("zhao2016energy",),
     "r1_penalty": ("mescheder2018which",),
+    # voices
+    "HiFiGAN": _HIFI,
+    "MelSpectrogram": _HIFI,
+    "PeriodCritic": _HIFI,
+    "PhaseShuffle": ("donahue2018audio",),
+    "ScaleCritic": _HIFI,
+    "Vocoder": ("siuzdak2023vocos",),
+    "griffin_lim": ("griffin1984signal", "perraudin2013fast"),
     # metrics
     "ClassifierScore": _SALIMANS,
     "classifier_score": _SALIMANS,
@@ -164,6 +192,7 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "kernel_distance": ("binkowski2018demystifying",),
     "mode_coverage": ("srivastava2017veegan",),
     "path_length": ("karras2019style",),
+    "ssim": ("wang2004image",),
     "slerp": ("shoemake1985animating",),
     "precision_recall": _IMPROVED,
     "proxy_a_distance": ("bendavid2007analysis",),

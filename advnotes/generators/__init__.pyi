@@ -13,6 +13,7 @@ from .flow import Flow, dequantise
 from .frames import Encoder
 from .generative_stochastic_network import GSN
 from .inference import BiGAN, GaussianEncoder, PairDiscriminator
+from .likelihoods import BernoulliPixels, GaussianPixels
 from .modulation import AdaIN, ModulatedConv, NoiseInput
 from .pixel_cnn import CausalNetwork, MaskedConv2d, PixelCNN
 from .student import AdversarialStudent, Student
@@ -21,7 +22,7 @@ from .super_resolution import SRGAN
 from .synthesis import StyleLayer, Synthesis
 from .tied import Tied, tie
 from .upscaling import SRResNet, enlarge, shrink
-from .vae import VAE, BernoulliPixels, GaussianPixels, kl_from_prior
+from .vae import VAE, kl_from_prior
 from .voice import HiFiGAN
 from .voice_networks import PeriodCritic, PhaseShuffle, ScaleCritic, SoundCritic, Vocoder
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from advnotes import attacks, data, gan, generators, invariance, metrics, nets, robust
+from advnotes import attacks, audio, data, gan, generators, invariance, metrics, nets, robust
 from advnotes.nets import mlp
 from advnotes.threats import L1, L2, Linf
 
@@ -51,6 +51,7 @@ def model() -> nn.Module:
 
 X, Y = torch.rand(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2
 EYE, ONE = mlp(2, 4, 3), mlp(3, 4, 1)
+PICTURES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 AUTOENCODER = gan.Autoencoder(mlp(3, 4, 2), mlp(2, 4, 3))
 LOADER = data.batches(X, Y, batch_size=4)
 FGSM, UNIVERSAL = attacks.FGSM(LINF), attacks.Universal(LINF, steps=2, batch_size=4)
@@ -161,6 +162,17 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(generators.CoupledGAN, generators.Tied([EYE, EYE]), generators.Tied([ONE, ONE])),
         {"latent_size": count()},
     ),
+    (of(generators.VAE, mlp(3, 4), EYE), {"latent_size": count()}),
+    (of(generators.GaussianPixels), {"sigma": POSITIVE}),
+    (of(generators.CausalNetwork), {"channels": count(), "blocks": count(0)}),
+    (of(generators.MaskedConv2d, 1, 1, mask="A"), {"side": Limits((1, 3), (0, 2))}),
+    (of(generators.PixelCNN, generators.CausalNetwork(2, 1, 3), 2), {"width": count()}),
+    (of(generators.Scaling), {"size": count()}),
+    (of(generators.Logit), {"alpha": Limits((1e-6, 0.05, 0.499), (0.0, 0.5, NAN))}),
+    (of(generators.dequantise, X), {"levels": count(2)}),
+    (of(generators.linear_betas), {"steps": count(21)}),
+    (of(generators.AdversarialStudent, EYE, ONE, 2), {"weight": NOT_NEGATIVE}),
+    (of(generators.AdversarialStudent, EYE, ONE), {"latent_size": count()}),
     (of(generators.StyleGenerator, (3, 8, 8), width=2), {"depth": count(), "mixing": SHARE}),
     (of(generators.Synthesis, (3, 8, 8)), {"style_size": count(), "width": count()}),
     (of(generators.Mapping, 3), {"style_size": count()}),
@@ -168,6 +180,12 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(generators.NoiseInput), {"side": count()}),
     (of(generators.AdaIN, 2), {"style_size": count()}),
     (of(generators.tie, [mlp(2, 4, 3), mlp(2, 4, 3)]), {"first": count(0), "last": count(0)}),
+    (of(generators.HiFiGAN, EYE, [], EYE), {"mel_weight": NOT_NEGATIVE, "feature_weight": NOT_NEGATIVE}),
+    (of(generators.PeriodCritic), {"period": count()}),
+    (of(generators.ScaleCritic), {"scale": count(), "shuffle": count(0)}),
+    (of(generators.PhaseShuffle), {"n": count(0)}),
+    (of(generators.Vocoder, audio.MelSpectrogram()), {"width": count(), "blocks": count(0)}),
+    (of(audio.MelSpectrogram), {"rate": count(), "bands": count(), "floor": POSITIVE}),
     (of(gan.dirac_eigenvalues), {"gamma": NOT_NEGATIVE}),
     (of(gan.dirac_eigenvalues, 1.0), {"slope": POSITIVE}),
     (of(robust.AdversarialTraining, model(), FGSM), {"share": SHARE, "warmup": count(0)}),
@@ -204,6 +222,17 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(invariance.fresh_adversary, X, Y, steps=1),
         {"steps": count(), "batch_size": count(), "tries": count(), "learning_rate": POSITIVE},
     ),
+    (of(generators.SRGAN, EYE, ONE, EYE), {"adversarial": NOT_NEGATIVE, "scale": POSITIVE}),
+    (
+        of(generators.SRResNet, kernel=3),
+        {"channels": count(), "blocks": count(), "factor": Limits((2, 4, 8), (1, 0, 6)), "fine": count()},
+    ),
+    (of(generators.SRResNet, 4, 1), {"kernel": Limits((1, 3), (0, 2, 4))}),
+    (of(generators.shrink, PICTURES), {"factor": count()}),
+    (of(generators.enlarge, PICTURES), {"factor": count()}),
+    (of(data.patches, list(PICTURES), size=4), {"count": count()}),
+    (of(data.patches, list(PICTURES), 3), {"size": count()}),
+    (of(metrics.ssim, PICTURES, PICTURES), {"sigma": Limits((0.1, 1.0), (0.0, -1e-6, NAN, INF))}),
     (of(metrics.mode_coverage, X, X), {"radius": POSITIVE}),
     (of(metrics.proxy_a_distance, X, X + 1), {"c": POSITIVE}),
     (of(metrics.precision_recall, X, X), {"neighbours": count()}),
