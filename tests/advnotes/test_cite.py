@@ -39,6 +39,7 @@ MENTIONS = {
 def public() -> Iterator[tuple[str, object]]:
     for part in (
         "attacks",
+        "audio",
         "data",
         "gan",
         "generators",

@@ -19,6 +19,7 @@ MODULES = (
     *(
         "advnotes",
         "advnotes.attacks",
+        "advnotes.audio",
         "advnotes.claims",
         "advnotes.data",
         "advnotes.fast",

@@ -8,6 +8,7 @@ from torch import nn
 
 from advnotes import Game
 from advnotes.attacks import BIM, FGSM, PGD, Universal
+from advnotes.audio import MelSpectrogram
 from advnotes.gan import (
     DRAGAN,
     EBGAN,
@@ -43,7 +44,27 @@ from advnotes.gan import (
     WithReference,
     dirac_gan,
 )
-from advnotes.generators import BiGAN, CoupledGAN, GaussianEncoder, PairDiscriminator, tie
+from advnotes.generators import (
+    DDPM,
+    SRGAN,
+    VAE,
+    AdversarialStudent,
+    AffineCoupling,
+    BiGAN,
+    CausalNetwork,
+    CoupledGAN,
+    Flow,
+    GaussianEncoder,
+    HiFiGAN,
+    PairDiscriminator,
+    PeriodCritic,
+    PixelCNN,
+    ScaleCritic,
+    Student,
+    Vocoder,
+    linear_betas,
+    tie,
+)
 from advnotes.invariance import DANN, AlternatingDANN, CategoricalDensity, MixtureDensity, Pivot
 from advnotes.nets import mlp
 from advnotes.robust import (
@@ -83,6 +104,17 @@ def referenced() -> nn.Module:
     return WithReference(nn.Sequential(*layers), torch.rand(5, 2))
 
 
+class NoiseOf(nn.Module):
+    """What a diffusion model asks: the noise in a sample, given its step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = mlp(4, 8, 3)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return self.body(torch.cat([x, t[:, None] / 30], dim=1))
+
+
 def batch_critic() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 8), nn.ReLU(), MinibatchDiscrimination(8, 4, 2), nn.Linear(12, 1))
 
@@ -96,7 +128,18 @@ def coupled() -> CoupledGAN:
     return CoupledGAN(tie(generators, first=2), tie(discriminators, last=1), 2)
 
 
+def vocoding() -> HiFiGAN:
+    mel = MelSpectrogram(n_fft=64, hop=16, bands=8)
+    critics = [PeriodCritic(3, (2, 4)), ScaleCritic(2, (2, 4), (2, 2), 5)]
+    return HiFiGAN(Vocoder(mel, width=4, blocks=1), critics, mel)
+
+
+def srgan() -> SRGAN:
+    return SRGAN(mlp(3, 8, 3), critic(), nn.Sequential(nn.Linear(3, 5), nn.Dropout(0.2)), adversarial=0.1)
+
+
 LABELLED, REAL, THREE = (X, Y), (X,), (X, Y, OTHERS)
+STARTS = X, X.flip(0), X.flip(1)
 GAMES = {
     "AdversarialTraining": (
         lambda: AdversarialTraining(model(), BIM(Linf(0.1), steps=2), warmup=2),
@@ -141,6 +184,17 @@ GAMES = {
     "BiGAN": (lambda: BiGAN(mlp(3, 8, 2), mlp(2, 8, 3), pair_critic(), 2, (3,), penalties=R1()), REAL),
     "ALI": (lambda: BiGAN(GaussianEncoder(mlp(3, 8, 4)), mlp(2, 8, 3), pair_critic(), 2, (3,)), REAL),
     "CoupledGAN": (coupled, (X, OTHERS)),
+    "HiFiGAN": (vocoding, (2 * torch.rand(4, 1, 128, generator=DRAWN) - 1,)),
+    "VAE": (lambda: VAE(mlp(3, 8, 4), mlp(2, 8, 3), 2), REAL),
+    "PixelCNN": (lambda: PixelCNN(CausalNetwork(4, 1, 3), 8, 8), ((IMAGES > 0.5).float(),)),
+    "Flow": (
+        lambda: Flow([AffineCoupling(mlp(1, 8, 2)), AffineCoupling(mlp(1, 8, 2), odd=True)], (2,)),
+        (X[:, :2],),
+    ),
+    "DDPM": (lambda: DDPM(NoiseOf(), linear_betas(30), (3,)), REAL),
+    "Student": (lambda: Student(mlp(3, 8, 3)), STARTS),
+    "AdversarialStudent": (lambda: AdversarialStudent(mlp(3, 8, 3), critic(), 3, penalties=R1()), STARTS),
+    "SRGAN": (srgan, (torch.rand(8, 3), X)),
     "Dirac": (lambda: dirac_gan(GAN, penalties=[R1()]), (torch.zeros(1, 1),)),
     "DANN": (lambda: DANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1), warmup=3), THREE),
     "AlternatingDANN": (lambda: AlternatingDANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1)), THREE),

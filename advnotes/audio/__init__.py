@@ -1,0 +1,18 @@
+"""Sound: mel spectrograms and a way back, how periodic a sound is, and a player for the page."""
+
+from advnotes.audio.griffin_lim import griffin_lim, unmel
+from advnotes.audio.mel import MelSpectrogram, mel_filters
+from advnotes.audio.periodicity import Pitch, periodicity_error, pitch
+from advnotes.audio.player import listen, wav
+
+__all__ = [
+    "MelSpectrogram",
+    "Pitch",
+    "griffin_lim",
+    "listen",
+    "mel_filters",
+    "periodicity_error",
+    "pitch",
+    "unmel",
+    "wav",
+]
