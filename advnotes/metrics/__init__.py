@@ -9,6 +9,8 @@ from advnotes.metrics.fidelity import PrecisionRecall, frechet_distance, frechet
 from advnotes.metrics.fooling import fooling_rate
 from advnotes.metrics.frechet_limit import FrechetLimit, frechet_limit
 from advnotes.metrics.kernel import KernelDistance, kernel_distance
+from advnotes.metrics.likeness import psnr, ssim
+from advnotes.metrics.nearest import NearestRecords, nearest_records
 from advnotes.metrics.path_length import path_length, slerp
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "DensityCoverage",
     "FrechetLimit",
     "KernelDistance",
+    "NearestRecords",
     "PrecisionRecall",
     "Proportion",
     "accuracy",
@@ -29,9 +32,12 @@ __all__ = [
     "frechet_limit",
     "kernel_distance",
     "mode_coverage",
+    "nearest_records",
     "path_length",
     "precision_recall",
     "proxy_a_distance",
+    "psnr",
     "robust_accuracy",
     "slerp",
+    "ssim",
 ]
