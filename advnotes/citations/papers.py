@@ -3,6 +3,7 @@
 __all__ = ["PAPERS"]
 
 _ADVGAN = ("xiao2018generating",)
+_ANNEALED = ("neal2001annealed", "salakhutdinov2008quantitative")
 _CARLINI_WAGNER = ("carlini2017towards",)
 _CONDITIONAL = ("mirza2014conditional",)
 _DANN = ("ganin2016domain",)
@@ -121,6 +122,11 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "GaussianPixels": ("kingma2013auto",),
     "kl_from_prior": ("kingma2013auto",),
     "CoupledGAN": ("liu2016coupled",),
+    "DBM": ("salakhutdinov2009deep", "montavon2012deep"),
+    "ContrastiveDivergence": ("tieleman2008training",),
+    "GSN": ("bengio2014deep", "bengio2013generalized"),
+    "LogPartition": _ANNEALED,
+    "log_partition": _ANNEALED,
     "Tied": ("liu2016coupled",),
     "tie": ("liu2016coupled",),
     "DRAGAN": ("kodali2017convergence",),

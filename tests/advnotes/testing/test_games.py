@@ -45,13 +45,16 @@ from advnotes.gan import (
     dirac_gan,
 )
 from advnotes.generators import (
+    DBM,
     DDPM,
+    GSN,
     SRGAN,
     VAE,
     AdversarialStudent,
     AffineCoupling,
     BiGAN,
     CausalNetwork,
+    ContrastiveDivergence,
     CoupledGAN,
     Flow,
     GaussianEncoder,
@@ -130,7 +133,7 @@ def coupled() -> CoupledGAN:
 
 def vocoding() -> HiFiGAN:
     mel = MelSpectrogram(n_fft=64, hop=16, bands=8)
-    critics = [PeriodCritic(3, (2, 4)), ScaleCritic(2, (2, 4), (2, 2), 5)]
+    critics = [PeriodCritic(3, (2, 4)), ScaleCritic(2, (2, 4), 5, 2)]
     return HiFiGAN(Vocoder(mel, width=4, blocks=1), critics, mel)
 
 
@@ -159,6 +162,8 @@ GAMES = {
     "TRADES": (lambda: TRADES(model(), PGD(Linf(0.1), steps=2)), LABELLED),
     "VAT": (lambda: VAT(model(), 0.5, entropy=0.1), THREE),
     "VAT, all labelled": (lambda: VAT(model(), 0.5), LABELLED),
+    "ContrastiveDivergence": (lambda: ContrastiveDivergence(DBM(X.mean(dim=0), (4, 2)), chains=3), REAL),
+    "GSN": (lambda: GSN(mlp(3, 8, 3)), REAL),
     "GAN": (lambda: GAN(mlp(2, 8, 3), critic(), 2), REAL),
     "RelativisticGAN": (lambda: RelativisticGAN(mlp(2, 8, 3), critic(), 2, penalties=[R1(), R2()]), REAL),
     "MinimaxGAN": (lambda: MinimaxGAN(mlp(2, 8, 3), critic(), 2), REAL),
