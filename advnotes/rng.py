@@ -1,4 +1,4 @@
-"""The states of all global random number generators, to be kept and put back."""
+"""The states of all global random number generators, to be kept and put back; coins."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 def capture(device: torch.device) -> dict[str, Any]:
@@ -48,6 +49,13 @@ def preserved(device: torch.device) -> Iterator[None]:
         yield
     finally:
         restore(states, device)
+
+
+def bernoulli(probabilities: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Zeros and ones, each a one with its probability, drawn from ``generator`` on whatever device it is."""
+    where = probabilities.device if generator is None else generator.device
+    drawn = torch.rand(probabilities.shape, generator=generator, device=where, dtype=probabilities.dtype)
+    return (drawn.to(probabilities.device) < probabilities).to(probabilities)
 
 
 def _index(device: torch.device) -> tuple[torch.device, ...]:
