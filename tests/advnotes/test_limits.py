@@ -162,6 +162,20 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(generators.CoupledGAN, generators.Tied([EYE, EYE]), generators.Tied([ONE, ONE])),
         {"latent_size": count()},
     ),
+    (of(generators.DAGAN, EYE, ONE), {"latent_size": count()}),
+    (
+        of(generators.Bend, (4, 4)),
+        {"latent_size": count(), "knots": count(2), "width": count(), "reach": NOT_NEGATIVE},
+    ),
+    (of(generators.Bend), {"shape": Limits(((1, 1), (2, 3)), ((0, 1), (2, -1)))}),
+    (
+        of(generators.random_affine, torch.zeros(2, 1, 4, 4)),
+        {
+            "rotation": NOT_NEGATIVE,
+            "translation": NOT_NEGATIVE,
+            "scale": Limits((1.0, 1.5), (0.999, NAN)),
+        },
+    ),
     (of(generators.VAE, mlp(3, 4), EYE), {"latent_size": count()}),
     (of(generators.GaussianPixels), {"sigma": POSITIVE}),
     (of(generators.CausalNetwork), {"channels": count(), "blocks": count(0)}),

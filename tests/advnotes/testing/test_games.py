@@ -45,6 +45,7 @@ from advnotes.gan import (
     dirac_gan,
 )
 from advnotes.generators import (
+    DAGAN,
     DBM,
     DDPM,
     GSN,
@@ -96,6 +97,17 @@ def model() -> nn.Module:
 
 def critic() -> nn.Module:
     return mlp(3, 8, 1)
+
+
+class Beside(nn.Module):
+    """A network of two inputs that are put side by side."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return self.network(torch.cat([a, b], dim=1))
 
 
 class Matching(SemiSupervisedGAN, FeatureMatchingGAN):
@@ -186,6 +198,7 @@ GAMES = {
     "SemiSupervisedGAN, matching": (lambda: Matching(mlp(2, 8, 3), mlp(3, 8, 2), 2), THREE),
     "VirtualBatchNorm, MinibatchDiscrimination": (lambda: GAN(referenced(), batch_critic(), 2), REAL),
     "ParticleGAN": (lambda: ParticleGAN(Particles(OTHERS, 0.5), critic()), REAL),
+    "DAGAN": (lambda: DAGAN(Beside(mlp(5, 8, 3)), Beside(mlp(6, 8, 1)), 2, penalties=R1()), (X, 1 - X)),
     "BiGAN": (lambda: BiGAN(mlp(3, 8, 2), mlp(2, 8, 3), pair_critic(), 2, (3,), penalties=R1()), REAL),
     "ALI": (lambda: BiGAN(GaussianEncoder(mlp(3, 8, 4)), mlp(2, 8, 3), pair_critic(), 2, (3,)), REAL),
     "CoupledGAN": (coupled, (X, OTHERS)),
