@@ -30,6 +30,8 @@ GREEN = ROOT / "_build" / "test.stamp"
 MADE = ("_build", "build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis")
 
 UNIT = ["pytest", "-q", "-n", "auto", "tests", "--ignore=tests/browser", "--ignore=tests/book/test_site.py"]
+# A file's tests stay in one process: those of all pages share one look at each.
+BROWSER = ["pytest", "-q", "-n", "auto", "--dist", "loadfile", "tests/book/test_site.py", "tests/browser"]
 BOOK = "advnotes.publish.cli"
 
 
@@ -50,7 +52,7 @@ TESTS = {
     "notebooks with papermill": Step([BOOK, "run", "--profile", "smoke"]),
     "notebooks with nbval": Step([BOOK, "verify", "--profile", "smoke"], needs="notebooks with papermill"),
     "site": Step([BOOK, "book", "--profile", "smoke"]),
-    "site in a browser": Step(["pytest", "-q", "tests/book/test_site.py", "tests/browser"], needs="site"),
+    "site in a browser": Step(BROWSER, needs="site"),
 }
 
 # Other processors, imitated: what torch and its libraries may use of the one that is here. Where a machine has no
