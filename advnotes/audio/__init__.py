@@ -4,10 +4,12 @@ from advnotes.audio.griffin_lim import griffin_lim, unmel
 from advnotes.audio.mel import MelSpectrogram, mel_filters
 from advnotes.audio.periodicity import Pitch, periodicity_error, pitch
 from advnotes.audio.player import listen, wav
+from advnotes.audio.wave_match import WaveMatch, wave_match
 
 __all__ = [
     "MelSpectrogram",
     "Pitch",
+    "WaveMatch",
     "griffin_lim",
     "listen",
     "mel_filters",
@@ -15,4 +17,5 @@ __all__ = [
     "pitch",
     "unmel",
     "wav",
+    "wave_match",
 ]

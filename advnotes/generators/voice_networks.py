@@ -102,8 +102,8 @@ class ScaleCritic(SoundCritic):
 
     Args:
         scale: 1 for the sound itself; the paper has 1, 2 and 4.
-        widths, strides: channels and strides of the layers.
-        kernel: samples that a layer looks at.
+        widths: channels of the layers, each of which takes every ``stride``-th place.
+        kernel, stride: along the sound; the paper's differ from layer to layer.
         shuffle: the largest shift of a :class:`PhaseShuffle` before each layer but the first; WaveGAN's 2, or 0.
     """
 
@@ -111,14 +111,14 @@ class ScaleCritic(SoundCritic):
         self,
         scale: int = 1,
         widths: Sequence[int] = (16, 32, 64),
-        strides: Sequence[int] = (4, 4, 4),
         kernel: int = 15,
+        stride: int = 4,
         shuffle: int = 0,
     ) -> None:
         self.scale = check_count("scale", scale)
         layers: list[nn.Module] = [
             nn.Conv1d(narrow, wide, kernel, stride, kernel // 2)
-            for narrow, wide, stride in zip((1, *widths), widths, strides, strict=False)
+            for narrow, wide in zip((1, *widths), widths, strict=False)
         ]
         if check_count("shuffle", shuffle, least=0):
             layers[1:] = [nn.Sequential(PhaseShuffle(shuffle), layer) for layer in layers[1:]]

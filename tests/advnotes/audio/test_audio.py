@@ -23,6 +23,7 @@ from advnotes.audio import (
     player,
     unmel,
     wav,
+    wave_match,
 )
 
 RATE = 8000
@@ -146,6 +147,21 @@ def test_periodicity_does_not_ask_for_loudness_or_phase():
     assert not pitch(quiet).loud[0, -4:].any()
 
 
+def test_a_wave_matches_itself_a_little_later_and_its_mirror_image_upside_down():
+    x = noise(2, 1, 2048)
+    same, later, mirror = (wave_match(x, y) for y in (x, 0.3 * x.roll(7, dims=2), -x))
+    assert same.upright == pytest.approx(1, abs=1e-5)
+    assert later.upright == pytest.approx(1, abs=0.01)
+    assert mirror.mirrored == pytest.approx(1, abs=1e-5)
+    assert (mirror.upright, mirror.mirrored) == pytest.approx((same.mirrored, same.upright), abs=1e-6)
+    assert wave_match(x, x.roll(30, dims=2)).upright < 0.5  # beyond its reach
+
+
+def test_a_mirror_image_has_the_same_spectrogram():
+    x, mel = noise(2, 1, 1024), MelSpectrogram()
+    assert torch.equal(mel(x), mel(-x))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -157,6 +173,8 @@ def test_periodicity_does_not_ask_for_loudness_or_phase():
         (lambda: griffin_lim(torch.zeros(1, 32, 16), MelSpectrogram(), 0), "steps"),
         (lambda: pitch(torch.zeros(1, 1, 4096), frame=128), "228 samples"),
         (lambda: pitch(torch.zeros(1, 1, 256)), "no shorter"),
+        (lambda: wave_match(noise(2, 1, 512), noise(2, 1, 256)), "two times the same sounds"),
+        (lambda: wave_match(noise(1, 1, 64), noise(1, 1, 64)), "200 samples"),
         (lambda: wav(torch.zeros(2, 8), RATE), "one sound"),
         (lambda: wav(torch.tensor([0.0, float("nan")]), RATE), "finite"),
         (lambda: listen({"a": torch.zeros(8)}, RATE, "short"), "sentence"),

@@ -26,7 +26,7 @@ def small(critics: list | None = None, **weights: float) -> HiFiGAN:
     torch.manual_seed(0)
     mel = small_mel()
     if critics is None:
-        critics = [PeriodCritic(3, NARROW), ScaleCritic(2, NARROW, (2, 2), 5)]
+        critics = [PeriodCritic(3, NARROW), ScaleCritic(2, NARROW, 5, 2)]
     return HiFiGAN(Vocoder(mel, width=4, blocks=1), critics, mel, **weights)
 
 
@@ -58,11 +58,9 @@ def test_what_repeats_after_a_period_is_constant_in_its_columns_and_in_no_others
 def test_a_critic_of_scales_does_not_see_what_the_mean_hides():
     torch.manual_seed(0)
     fast = torch.tensor([1.0, -1.0]).repeat(128)[None, None]
-    critic, x = ScaleCritic(2, NARROW, (2, 2), 5), sounds()
+    critic, x = ScaleCritic(2, NARROW, 5, 2), sounds()
     torch.testing.assert_close(critic(x + fast), critic(x), atol=1e-6, rtol=1e-5)
-    assert (
-        ScaleCritic(1, NARROW, (2, 2), 5)(x + fast) - ScaleCritic(1, NARROW, (2, 2), 5)(x)
-    ).abs().min() > 1e-3
+    assert (ScaleCritic(1, NARROW, 5, 2)(x + fast) - ScaleCritic(1, NARROW, 5, 2)(x)).abs().min() > 1e-3
 
 
 def test_losses_are_the_papers():
@@ -127,7 +125,7 @@ def test_a_perfect_generator_pays_the_critics_alone():
 
 def test_critics_judge_in_other_games():
     torch.manual_seed(0)
-    jury = Jury([PeriodCritic(2, NARROW), ScaleCritic(1, NARROW, (2, 2), 5, shuffle=1)])
+    jury = Jury([PeriodCritic(2, NARROW), ScaleCritic(1, NARROW, 5, 2, shuffle=1)])
     game = LSGAN(nn.Sequential(nn.Linear(4, 64), nn.Unflatten(1, (1, 64))), jury, 4)
     for player in game.players:
         assert game(player, sounds(4, 64)).isfinite()
