@@ -9,6 +9,7 @@ from .coupled import CoupledGAN
 from .couplings import AdditiveCoupling, AffineCoupling, Logit, Scaling
 from .ctgan import CTGAN, Layout, RowGenerator, row_critic
 from .diffusion import DDPM, linear_betas
+from .diffusion_bound import diffusion_bound
 from .flow import Flow, dequantise
 from .frames import Encoder
 from .generative_stochastic_network import GSN
@@ -75,6 +76,7 @@ __all__ = [
     "Tied",
     "Vocoder",
     "dequantise",
+    "diffusion_bound",
     "enlarge",
     "kl_from_prior",
     "linear_betas",

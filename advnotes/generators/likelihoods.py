@@ -39,7 +39,7 @@ class BernoulliPixels:
 
 @dataclass(frozen=True)
 class GaussianPixels:
-    """Independent normal coordinates around the decoder's output, with one standard deviation. Appendix C.2 of the same.
+    """Independent normal coordinates around the decoder's output, with one standard deviation. Appendix C.2.
 
     Args:
         sigma: the standard deviation, in the unit of the data.

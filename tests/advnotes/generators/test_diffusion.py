@@ -1,11 +1,14 @@
 """DDPM: its schedule, its posterior against Bayes rule, and samplers with the denoiser that is best for a Gaussian."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from advnotes import data, play
-from advnotes.generators import DDPM, linear_betas
+from advnotes.generators import DDPM, diffusion_bound, linear_betas
+from advnotes.generators.diffusion_bound import _log_cell
 from advnotes.nets import mlp
 
 
@@ -109,6 +112,48 @@ def test_the_best_denoiser_has_the_least_loss_and_it_is_known() -> None:
         assert game.network_loss(x).item() > expected + 0.01
 
 
+class BestForCoin(nn.Module):
+    """E[noise | x_t] where the data are 1 with probability p, else -1."""
+
+    def __init__(self, betas: Tensor, p: float) -> None:
+        super().__init__()
+        self.signal, self.p = (1 - betas).cumprod(dim=0), p
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        signal = self.signal[t][:, None]
+        clean = torch.tanh(signal.sqrt() * x / (1 - signal) + 0.5 * math.log(self.p / (1 - self.p)))
+        return (x - signal.sqrt() * clean) / (1 - signal).sqrt()
+
+
+def test_the_bound_is_below_the_likelihood_and_near_it_for_the_best_denoiser() -> None:
+    p, n, betas = 0.8, 20_000, linear_betas(200).double()
+    game = DDPM(BestForCoin(betas, p), betas, (1,))
+    heads = torch.ones(n, 1, dtype=torch.float64)
+    one, other = (
+        diffusion_bound(game, x, generator=torch.Generator().manual_seed(0)).mean() for x in (heads, -heads)
+    )
+    bound, exact = p * one + (1 - p) * other, p * math.log(p) + (1 - p) * math.log(1 - p)
+    assert exact - 0.05 < bound < exact + 0.01
+    game.network = BestForCoin(betas, 0.5)  # a denoiser of other data
+    fair = [
+        diffusion_bound(game, x, generator=torch.Generator().manual_seed(0)).mean() for x in (heads, -heads)
+    ]
+    assert p * fair[0] + (1 - p) * fair[1] < exact - 0.1
+    assert float(fair[0]) == pytest.approx(math.log(0.5), abs=0.05)
+
+
+def test_the_cells_of_a_normal_distribution_sum_to_one() -> None:
+    levels, mean = (
+        torch.linspace(-1, 1, 5, dtype=torch.float64),
+        torch.tensor([[0.3], [-0.9], [4.0]]).double(),
+    )
+    logs = torch.stack([_log_cell(level, mean, 0.25, 0.4) for level in levels])
+    torch.testing.assert_close(
+        logs.logsumexp(dim=0), torch.zeros(3, 1, dtype=torch.float64), atol=1e-9, rtol=0
+    )
+    assert bool(logs.isfinite().all())
+
+
 def test_play_learns_to_part_two_dots() -> None:
     torch.manual_seed(0)
     x = torch.randint(0, 2, (1024, 1)).float().mul(2).sub(1).expand(-1, 2).contiguous()  # (-1, -1) and (1, 1)
@@ -134,3 +179,5 @@ def test_what_does_not_fit_is_refused() -> None:
     narrow = DDPM(Perceptron(30, outputs=1), linear_betas(30), (2,))
     with pytest.raises(ValueError, match="the network gives the shape"):
         narrow.network_loss(torch.rand(4, 2))
+    with pytest.raises(ValueError, match="equidistant values"):
+        diffusion_bound(best(), torch.zeros(2, 1).double())
