@@ -1,5 +1,5 @@
 from .annealed_importance import LogPartition, log_partition
-from .augmentation import DAGAN, pairs_of_a_class
+from .augmentation import DAGAN, Beside, pairs_of_a_class
 from .bend import Bend, random_affine
 from .boltzmann import DBM
 from .columns import Categories, Modes
@@ -41,6 +41,7 @@ __all__ = [
     "AffineCoupling",
     "Bend",
     "BernoulliPixels",
+    "Beside",
     "BiGAN",
     "Categories",
     "CausalNetwork",

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from advnotes.checks import check_floating, check_inputs
+from advnotes.checks import call_model, check_floating, check_inputs
 from advnotes.gan.standard import GAN, check_generated, check_real, generate
 from advnotes.nets import one_logit
 
-__all__ = ["DAGAN", "pairs_of_a_class"]
+__all__ = ["DAGAN", "Beside", "pairs_of_a_class"]
 
 
 class DAGAN(GAN):
@@ -74,6 +74,24 @@ class DAGAN(GAN):
             ValueError: always.
         """
         raise ValueError(f"{type(self).__name__} makes a sample from another one: call more(x)")
+
+
+class Beside(nn.Module):
+    """A network of two inputs, flattened and put side by side: the discriminator of a :class:`DAGAN`.
+
+    ``Beside(mlp(2 * 784, 256, 1))`` judges pairs of digits.
+
+    Args:
+        network: maps the joined rows to whatever it makes of them.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, first: Float[Tensor, "batch ..."], second: Float[Tensor, "batch ..."]) -> Tensor:
+        """What the network makes of each two."""
+        return call_model(self.network, torch.cat([first.flatten(1), second.flatten(1)], dim=1))
 
 
 def pairs_of_a_class(

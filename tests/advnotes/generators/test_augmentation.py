@@ -9,23 +9,12 @@ from torch import nn
 from advnotes import play
 from advnotes.data import Stream
 from advnotes.gan import R1, RelativisticGAN
-from advnotes.generators import DAGAN, pairs_of_a_class
+from advnotes.generators import DAGAN, Beside, pairs_of_a_class
 from advnotes.nets import mlp
 
 
-class Joined(nn.Module):
-    """A network of two inputs that are put side by side."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, a, b):
-        return self.network(torch.cat([a, b], dim=1))
-
-
 def game(kind=DAGAN, **options):
-    return kind(Joined(mlp(2 + 3, 8, 3)), Joined(mlp(6, 8, 1)), 2, **options)
+    return kind(Beside(mlp(2 + 3, 8, 3)), Beside(mlp(6, 8, 1)), 2, **options)
 
 
 def test_losses_are_the_formulas_with_the_sample_that_was_given_beside_both():
@@ -77,7 +66,7 @@ def test_the_spread_of_some_classes_is_given_to_one_that_was_never_seen():
     y = torch.arange(400) % 2
     long = torch.tensor([1.0, 1.0]) / math.sqrt(2)
     x = 4.0 * y[:, None] + torch.randn(400, 1) * long
-    gan = DAGAN(Shifts(), Joined(mlp(4, 32, 32, 1)), 2, penalties=[R1(gamma=0.1)])
+    gan = DAGAN(Shifts(), Beside(mlp(4, 32, 32, 1)), 2, penalties=[R1(gamma=0.1)])
     optimizers = {
         n: torch.optim.Adam(p.parameters(), 1e-2, betas=(0.0, 0.99)) for n, p in gan.players.items()
     }

@@ -53,6 +53,7 @@ from advnotes.generators import (
     VAE,
     AdversarialStudent,
     AffineCoupling,
+    Beside,
     BiGAN,
     CausalNetwork,
     ContrastiveDivergence,
@@ -97,17 +98,6 @@ def model() -> nn.Module:
 
 def critic() -> nn.Module:
     return mlp(3, 8, 1)
-
-
-class Beside(nn.Module):
-    """A network of two inputs that are put side by side."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return self.network(torch.cat([a, b], dim=1))
 
 
 class Matching(SemiSupervisedGAN, FeatureMatchingGAN):
