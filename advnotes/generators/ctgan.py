@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from advnotes.checks import check_count, check_counts, check_number
 from advnotes.gan.penalty import Penalty
 from advnotes.gan.standard import check_generated, check_real, generate
-from advnotes.gan.wasserstein import WGANGP
+from advnotes.gan.wasserstein import WGANGP, SlopePenalty
 from advnotes.nets import one_logit
 
 __all__ = ["CTGAN", "Layout", "RowGenerator", "row_critic"]
@@ -140,6 +140,7 @@ class CTGAN(WGANGP):
         frequencies: how often :meth:`sample` asks for each category, ``[categories]``, in any unit; None: all alike.
         pack: rows that the critic judges at once; it divides the batch.
         weight: the penalty's :math:`\lambda`.
+        every: the penalty is taken in one of so many moves, and weighs as much more in it.
         moves: of the critic in each round.
         penalties: more of them, of packs.
 
@@ -160,12 +161,14 @@ class CTGAN(WGANGP):
         frequencies: Float[Tensor, " categories"] | None = None,
         pack: int = 10,
         weight: float = 10.0,
+        every: int = 1,
         moves: int = 1,
         penalties: Penalty | Sequence[nn.Module] = (),
     ) -> None:
         super().__init__(
             generator, discriminator, latent_size, weight=weight, moves=moves, penalties=penalties
         )
+        self.penalties[0] = SlopePenalty(weight, every=every)
         self.layout, self.pack = generator.layout, check_count("pack", pack)
         uniform = torch.ones(self.layout.condition)
         self.register_buffer("frequencies", uniform if frequencies is None else frequencies.clone())

@@ -160,7 +160,8 @@ def check_frame(frame: pd.DataFrame, levels: int, most: int) -> None:
     """
     if 0 in frame.shape:
         raise ValueError(
-            f"expected a table with rows and columns, got {frame.shape[0]} rows and {frame.shape[1]} columns"
+            f"expected a table with rows and columns, got {frame.shape[0]} sample(s) and {frame.shape[1]} feature(s) "
+            f"(shape={frame.shape}) while a minimum of 1 is required"
         )
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
@@ -179,7 +180,9 @@ def check_column(column: "pd.Series[Any]", name: str, levels: int, most: int) ->
             f"column {name} holds times ({dtype}): turn them into numbers, such as days since a date"
         )
     if dtype.kind == "c":
-        raise ValueError(f"column {name} holds complex numbers: make two columns of it, .real and .imag")
+        raise ValueError(
+            f"Complex data not supported: column {name} holds complex numbers: make two of it, .real and .imag"
+        )
     if is_number(column):
         infinite = np.isinf(read_numbers(column))
         if infinite.any():

@@ -10,38 +10,48 @@ import torch
 from jaxtyping import Float
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, check_random_state
 from torch import Tensor
 from torch.optim import Adam
+from torch.optim.lr_scheduler import LambdaLR
 
 from advnotes import rng
 from advnotes.checks import check_count, check_number
 from advnotes.data import Stream
-from advnotes.generators import CTGAN, Encoder, RowGenerator, row_critic
-from advnotes.loop import play
+from advnotes.generators import CTGAN, Conditions, Encoder, RowGenerator, row_critic
+from advnotes.loop import History, play
 from advnotes.sklearn.tables import Widths, check_widths
 
 __all__ = ["TableGenerator"]
 
-#: Rows of the network in one go, and in how many of them a wanted row must turn up.
-AT_ONCE, PATIENCE = 10_000, 200
+#: Rows that the network makes in one go, and of how many of them one must have what is given.
+AT_ONCE, PATIENCE = 10_000, 1_000_000
 
 
 class TableGenerator(BaseEstimator):  # type: ignore[misc]
-    """More rows of the kind of a table, by a CTGAN: :class:`~advnotes.generators.CTGAN`.
+    """More rows of the kind of a table, by the game :class:`~advnotes.generators.CTGAN` (Xu et al. 2019).
 
-    ``TableGenerator().fit(frame).sample(1000)`` is a frame with the same columns, types and order. Numbers, texts,
-    truth values, categories and missing values may be mixed; a missing value is learnt as one, and comes back as one.
-    Numbers stay within the range that was seen, and are whole where all were.
+    ``TableGenerator().fit(frame).sample(1000)`` is a frame of the same columns, types and order. Numbers, texts, truth
+    values, categories and missing values may be mixed; a missing value is learnt as one, and comes back as one. Numbers
+    stay within the range that was seen, and are whole where all were.
+
+    Differs from the paper: the defaults are for a minute of one processor. It has batches of 500, packs of 10, half of
+    the critic's units dropped, a learning rate of 2e-4 that stays, the last weights, a penalty in every move, and 300
+    epochs.
 
     Args:
-        epochs: passes over the rows, the paper's 300 or fewer; None: as many as make ``steps``.
+        epochs: passes over the rows; None: as many as make ``steps``.
         steps: rounds of the game, where there are no ``epochs``.
         batch_size: rows in a batch, a multiple of ``pack``.
-        pack: rows that the critic judges at once.
+        pack: rows that the critic judges at once: more find repeated rows sooner, and need more rounds.
         latent_size: random numbers that a row is made of.
         hidden: widths of the hidden layers of both networks.
-        learning_rate: Adam's, for both.
+        drop: the share of the critic's hidden units that dropout leaves out.
+        learning_rate: Adam's, for both, falling linearly to 0.
+        average: over which share of the training the generator's weights are averaged; 0: its last ones are taken.
+        moves: of the critic in each round.
+        every: the critic's penalty is taken in one of so many moves.
         modes: of a column of numbers, at most.
         levels: numbers of so few different values are taken for categories.
         max_categories: more are refused, as names and free text are no categories.
@@ -50,25 +60,30 @@ class TableGenerator(BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         encoder_: from frames to encoded rows and back.
-        game_: the game with its networks.
-        history_: what :func:`advnotes.play` returned; None where all columns are constant.
+        game_: the game with its networks, None where all columns are constant.
+        history_: what :func:`advnotes.play` returned, None as well.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
 
     Raises:
         ValueError: in ``fit``, where a number is out of range or the table cannot be learnt: no rows or columns, two
             columns of one name, dates, infinite or complex numbers, nested objects, texts and numbers in one column,
             or more than ``max_categories`` texts in one. It says which column, and what to do.
+        TypeError: in ``fit``, for a sparse matrix.
     """
 
     def __init__(
         self,
         epochs: int | None = None,
-        steps: int = 1500,
-        batch_size: int = 500,
-        pack: int = 10,
+        steps: int = 1000,
+        batch_size: int = 200,
+        pack: int = 1,
         latent_size: int = 128,
         hidden: Widths = (256, 256),
-        learning_rate: float = 2e-4,
+        drop: float = 0.25,
+        learning_rate: float = 1e-3,
+        average: float = 0.05,
+        moves: int = 2,
+        every: int = 4,
         modes: int = 10,
         levels: int = 20,
         max_categories: int = 200,
@@ -80,7 +95,11 @@ class TableGenerator(BaseEstimator):  # type: ignore[misc]
         self.pack = pack
         self.latent_size = latent_size
         self.hidden = hidden
+        self.drop = drop
         self.learning_rate = learning_rate
+        self.average = average
+        self.moves = moves
+        self.every = every
         self.modes = modes
         self.levels = levels
         self.max_categories = max_categories
@@ -88,46 +107,57 @@ class TableGenerator(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any = None) -> "TableGenerator":
         """Learn the rows of ``X``, a frame or an array ``[rows, columns]``; ``y`` is not looked at."""
-        batch_size, pack = check_count("batch_size", self.batch_size), check_count("pack", self.pack)
-        latent_size, hidden = (
-            check_count("latent_size", self.latent_size),
-            check_widths("hidden", self.hidden),
-        )
-        learning_rate = check_number("learning_rate", self.learning_rate, above=0.0)
-        if batch_size % pack:
-            raise ValueError(
-                f"batch_size must be a multiple of pack={pack}, got {batch_size}: take {pack * -(-batch_size // pack)}"
-            )
+        self._check()
         frame = self._read(X)
         number = int(check_random_state(self.random_state).randint(2**31))
         random = np.random.default_rng(number)
-        self.encoder_ = Encoder(frame, random, modes=self.modes, levels=self.levels, most=self.max_categories)
+        kinds = dict(modes=self.modes, levels=self.levels, most=self.max_categories)
+        self.encoder_ = Encoder(frame, random, **kinds)
         rows, conditions = self.encoder_.encode(frame, random)
-        passes = None if self.epochs is None else check_count("epochs", self.epochs)
-        steps = (
-            check_count("steps", self.steps) if passes is None else passes * max(len(rows) // batch_size, 1)
-        )
+        self.history_: History | None = None
+        self.game_: CTGAN | None = None
+        if rows.shape[1]:
+            with rng.preserved(torch.device("cuda" if torch.cuda.is_available() else "cpu")):
+                rng.seed(number)
+                self._play(rows, conditions)
+        return self
+
+    def _play(self, rows: Float[Tensor, "rows width"], conditions: Conditions) -> None:
+        """Train the two networks on encoded rows."""
+        layout, hidden = self.encoder_.layout, check_widths("hidden", self.hidden)
+        network = RowGenerator(layout, self.latent_size, hidden)
+        critic = row_critic(layout, self.pack, hidden, self.drop)
+        game = CTGAN(
+            network,
+            critic,
+            self.latent_size,
+            frequencies=conditions.frequencies,
+            pack=self.pack,
+            every=self.every,
+            moves=self.moves,
+        ).train()
+        steps = self.steps if self.epochs is None else self.epochs * max(len(rows) // self.batch_size, 1)
+        adam = partial(Adam, lr=self.learning_rate, betas=(0.5, 0.9), fused=True)
+        optimizers = {name: adam(player.parameters()) for name, player in game.players.items()}
 
         def batch(size: int) -> tuple[Tensor, Tensor]:
-            asked, chosen = conditions.draw(size)
-            return rows[chosen], asked
+            condition, chosen = conditions.draw(size)
+            return rows[chosen], condition
 
-        self.history_ = self.game_ = None
-        if not rows.shape[1]:
-            return self
-        with rng.preserved(torch.device("cuda" if torch.cuda.is_available() else "cpu")):
-            rng.seed(number)
-            layout = self.encoder_.layout
-            generator, critic = RowGenerator(layout, latent_size, hidden), row_critic(layout, pack, hidden)
-            game = CTGAN(
-                generator, critic, latent_size, frequencies=conditions.frequencies, pack=pack
-            ).train()
-            adam = partial(Adam, lr=learning_rate, betas=(0.5, 0.9), fused=True)
-            optimizers = {name: adam(player.parameters()) for name, player in game.players.items()}
-            data = Stream(batch, batch_size, steps)
-            self.history_ = play(game, data, optimizers, steps=steps, progress=False)
+        over = self.average * steps
+        self.history_ = history = play(
+            game,
+            Stream(batch, self.batch_size, steps * self.moves),
+            optimizers,
+            steps=steps,
+            schedules={name: LambdaLR(one, partial(falling, steps)) for name, one in optimizers.items()},
+            schedule_by="round",
+            ema={"generator": 1 - 1 / over} if over > 1 else None,
+            progress=False,
+        )
+        if history.averages:
+            network.load_state_dict(history.averages["generator"].state_dict())
         self.game_ = game.cpu().eval()
-        return self
 
     def sample(
         self,
@@ -141,12 +171,12 @@ class TableGenerator(BaseEstimator):  # type: ignore[misc]
         Args:
             n: how many.
             random_state: a number gives the same rows each time.
-            given: what the rows are to have, by column: a category, a truth value, a number of at most ``levels``, or
-                None for missing. The network is asked for the rarest, and rows that lack one are drawn again.
+            given: what every row is to have, by column: a category, a truth value, a number where there are at most
+                ``levels``, or None for missing. The network is asked for the rarest; rows that lack one are left out.
 
         Raises:
-            ValueError: where ``n`` is negative, ``given`` names no such column or value, or not one row of
-                10,000 in 200 has what is given.
+            ValueError: where ``n`` is negative, ``given`` names no such column or value, or not one of a million rows
+                has what is given.
         """
         check_is_fitted(self)
         check_count("n", n, least=0)
@@ -160,36 +190,74 @@ class TableGenerator(BaseEstimator):  # type: ignore[misc]
         """Encoded rows that have the wanted categories."""
         if self.game_ is None:
             return torch.empty(n, 0)
-        asked = self.encoder_.condition(wanted, self.game_.frequencies)
-        kept, drawn, size = [torch.empty(0, self.encoder_.layout.width)], 0, min(max(n, 1), AT_ONCE)
-        while (have := sum(map(len, kept))) < n:
-            if drawn >= PATIENCE * AT_ONCE and have == 0:
+        kept = torch.empty(0, self.encoder_.layout.width)
+        condition = self.encoder_.condition(wanted, self.game_.frequencies)
+        drawn, size = 0, min(max(n, 1), AT_ONCE)
+        while len(kept) < n:
+            if drawn >= PATIENCE and not len(kept):
                 raise ValueError(
                     f"of {drawn:,} rows that were drawn none has all that is given: ask for less, or train for longer"
                 )
-            labels = None if asked is None else asked.expand(size, -1)
+            labels = None if condition is None else condition.expand(size, -1)
             rows = self.game_.sample(size, generator, labels=labels)
-            kept.append(rows[self.encoder_.have(rows, wanted)])
-            drawn, size = drawn + size, AT_ONCE if wanted else min(n - have, AT_ONCE)
-        return torch.cat(kept)[:n]
+            kept = torch.cat([kept, rows[self.encoder_.have(rows, wanted)]])
+            drawn, size = drawn + size, AT_ONCE if wanted else min(max(n - len(kept), 1), AT_ONCE)
+        return kept[:n]
+
+    def _check(self) -> None:
+        """Raise ValueError for a number that is out of range."""
+        for name in (
+            "steps",
+            "batch_size",
+            "pack",
+            "latent_size",
+            "moves",
+            "every",
+            "modes",
+            "levels",
+            "max_categories",
+        ):
+            check_count(name, getattr(self, name))
+        check_count("epochs", 1 if self.epochs is None else self.epochs)
+        check_widths("hidden", self.hidden)
+        check_number("learning_rate", self.learning_rate, above=0.0)
+        check_number("average", self.average, least=0.0, most=1.0)
+        check_number("drop", self.drop, least=0.0, most=0.9)
+        if self.batch_size % self.pack:
+            fitting = self.pack * -(-self.batch_size // self.pack)
+            raise ValueError(
+                f"batch_size must be a multiple of pack={self.pack}, got {self.batch_size}: take {fitting}"
+            )
 
     def _read(self, X: Any) -> pd.DataFrame:
-        """What was given as a frame; it is kept what is to come back."""
-        if isinstance(X, pd.DataFrame):
-            self._array, frame = None, X
-        else:
-            array = X if isinstance(X, np.ndarray) else None if issparse(X) else np.array(X, dtype=object)
-            if array is None or array.ndim != 2:
+        """What was given, as a frame; the type of an array is kept for what comes back."""
+        self._array: np.dtype[Any] | None = None
+        frame = X
+        if issparse(X):
+            raise TypeError(
+                "Sparse data was passed, but dense data is required: make it dense by X.toarray()"
+            )
+        if not isinstance(X, pd.DataFrame):
+            array = X if isinstance(X, np.ndarray) else np.array(X, dtype=object)
+            if array.ndim != 2:
                 raise ValueError(
-                    "Expected a frame of pandas or a 2D array of rows and columns, got "
-                    + (
-                        f"a {type(X).__name__}: make it dense"
-                        if array is None
-                        else f"{array.ndim} dimension(s): Reshape your data"
-                    )
+                    f"Expected a frame of pandas or a 2D array of rows and columns, got {array.ndim} dimension(s): "
+                    "Reshape your data, such as by X[:, None] for one column"
                 )
             self._array, frame = array.dtype, pd.DataFrame(array).infer_objects()
+        if not frame.shape[1]:
+            raise ValueError(f"0 feature(s) (shape={frame.shape}) while a minimum of 1 is required.")
         self.n_features_in_ = frame.shape[1]
-        if all(isinstance(name, str) for name in frame.columns) and len(frame.columns):
+        if all(isinstance(name, str) for name in frame.columns):
             self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
         return frame
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        return tags
+
+
+def falling(steps: int, step: int) -> float:
+    """The factor on the learning rate: from 1 to 0 in so many steps."""
+    return max(1 - step / steps, 0.0)
