@@ -21,7 +21,7 @@ LEFT_OUT = {*CODE.values(), TAGS["tell"]}
 ON_A_SCREEN = (
     "a.headerlink, a.viewcode-link, script, style, noscript, button, form, input, .advnotes-filter, .advnotes-doors, "
     ".toctree-wrapper, .sd-summary-state-marker, .d-print-none, .advnotes-slider > .controls, "
-    ".advnotes-slider img:not(.still)"
+    ".advnotes-slider img:not(.still), .advnotes-player audio"
 )
 EXERCISE = re.compile(r"^(\d+)\.")
 #: A solution is a fold of words that may hold a cell, or a cell alone.
