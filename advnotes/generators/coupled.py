@@ -17,7 +17,7 @@ __all__ = ["CoupledGAN"]
 
 
 class CoupledGAN(Game):
-    r"""Coupled GANs (Liu and Tuzel 2016, equation 5, Algorithm 1), non-saturating.
+    r"""Coupled GANs (Liu and Tuzel 2016, section 3), non-saturating.
 
     Each domain has a generator :math:`g_i` and a discriminator with the logit :math:`\ell_i`. All generators are given
     the same :math:`z`, and no discriminator sees a pair:
@@ -34,7 +34,7 @@ class CoupledGAN(Game):
     A batch is ``(x_1, x_2)``: a batch of each domain, drawn independently. The domains may differ in shape.
 
     Differs from the paper: the generators' loss is the non-saturating one, as in the authors' code, in place of
-    equation 5's; and there may be more than two domains.
+    the minimax one; and there may be more than two domains.
 
     Args:
         generators: map latent vectors ``[batch, latent_size]`` to samples of each domain; ``tie([G1, G2], first=6)``.
