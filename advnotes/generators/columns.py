@@ -73,7 +73,8 @@ class Modes:
 
     .. math:: \alpha = \frac{c - \eta_k}{4 \phi_k}.
 
-    A missing value is a mode of its own. Values come back within the range that was seen, whole where all were whole.
+    A missing value lies in the middle of the heaviest mode: whether there is one is to be said beside it. Values come
+    back within the range that was seen, whole where all were whole.
 
     Differs from the paper: a mode is drawn among those within whose reach, :math:`4 \phi_k`, the value lies, and where
     it lies in none, the likeliest one reaches further, so that the generator's tanh can say every value; the mixture
@@ -116,8 +117,8 @@ class Modes:
 
     @property
     def size(self) -> int:
-        """How many modes there are, that of missing values included."""
-        return len(self.centre) + self.missing
+        """How many modes there are."""
+        return len(self.centre)
 
     def _standard(self, values: Array) -> Array:
         return (values / self.unit - self.mean) / self.deviation
@@ -126,7 +127,7 @@ class Modes:
         return self.log_weight - np.log(self.spread) - ((x[:, None] - self.centre) / self.spread) ** 2 / 2
 
     def encode(self, column: "pd.Series[Any]", random: np.random.Generator) -> tuple[Array, Codes]:
-        """The place of each value in its mode, and the mode's number; a missing value is at 0 in the last one.
+        """The place of each value in its mode, and the mode's number.
 
         Raises:
             ValueError: where a value is missing and none was in ``fit``.
@@ -142,15 +143,16 @@ class Modes:
         inside = np.abs(x[:, None] - self.centre) <= self.reach * (1 + 1e-9)
         score[~inside & inside.any(axis=1, keepdims=True)] = -np.inf
         modes = (score + random.gumbel(size=score.shape)).argmax(axis=1)
-        places, codes = np.zeros(len(values)), np.full(len(values), len(self.centre))
+        places, codes = np.zeros(len(values)), np.full(len(values), self.log_weight.argmax())
         places[~absent], codes[~absent] = (x - self.centre[modes]) / self.reach[modes], modes
         return places, codes
 
-    def decode(self, places: Array, codes: Codes) -> "pd.Series[Any]":
-        """The values at places in modes, of the column's own type."""
-        absent = codes == len(self.centre)
-        modes = np.where(absent, 0, codes)
-        values = ((self.centre[modes] + places * self.reach[modes]) * self.deviation + self.mean) * self.unit
+    def decode(
+        self, places: Array, codes: Codes, absent: NDArray[np.bool_] | None = None
+    ) -> "pd.Series[Any]":
+        """The values at places in modes, of the column's own type, missing where ``absent``."""
+        absent = np.zeros(len(codes), dtype=bool) if absent is None else absent
+        values = ((self.centre[codes] + places * self.reach[codes]) * self.deviation + self.mean) * self.unit
         values = np.round(values) if self.whole else values
         return write_numbers(values, absent, self)
 

@@ -22,8 +22,8 @@ class Encoder:
     """Rows of a frame as the numbers of a network, and back to a frame of the same columns, types and order.
 
     Numbers of more than ``levels`` different values are a mode and a place in it (:class:`Modes`), all else is one-hot
-    (:class:`Categories`); a missing value is a mode or a category of its own. A column of one value has no place in the
-    rows, and comes back as it was.
+    (:class:`Categories`), and missing is a category; whether a number is missing is two categories beside it. A column
+    of one value has no place in the rows, and comes back as it was.
 
     Args:
         frame: what is to be learnt.
@@ -48,12 +48,16 @@ class Encoder:
         check_frame(frame, levels, most)
         self.names = frame.columns
         self.numbers: dict[int, Modes] = {}
-        self.categories: dict[int, Categories] = {}
+        self.categories: dict[
+            int, Categories
+        ] = {}  # by the column's place; by ~place: is the number there missing?
         self.constants: dict[int, Categories] = {}
         for place in range(frame.shape[1]):
             column = frame.iloc[:, place]
             if is_number(column) and column.nunique() > max(levels, 1):
                 self.numbers[place] = Modes(column, random, modes)
+                if self.numbers[place].missing:
+                    self.categories[~place] = Categories(column.isna())
             else:
                 categories = Categories(column)
                 (self.categories if categories.size > 1 else self.constants)[place] = categories
@@ -70,7 +74,8 @@ class Encoder:
             places.append(torch.from_numpy(inside).float()[:, None])
             blocks.append(one_hot(torch.from_numpy(modes), number.size).float())
         for place, category in self.categories.items():
-            codes.append(torch.from_numpy(category.encode(frame.iloc[:, place])))
+            column = frame.iloc[:, place] if place >= 0 else frame.iloc[:, ~place].isna()
+            codes.append(torch.from_numpy(category.encode(column)))
             blocks.append(one_hot(codes[-1], category.size).float())
         rows = torch.cat([torch.empty(len(frame), 0), *places, *blocks], dim=1)
         drawn = torch.stack(codes, dim=1) if codes else torch.empty(len(frame), 0, dtype=torch.int64)
@@ -79,15 +84,16 @@ class Encoder:
     def decode(self, rows: Float[Tensor, "rows width"]) -> pd.DataFrame:
         """A frame of rows, each block read as its largest entry."""
         places, *blocks = rows.split([self.layout.numbers, *self.layout.blocks], dim=1)
-        codes = iter([block.argmax(dim=1).numpy() for block in blocks])
-        read: dict[int, pd.Series[Any]] = {}
+        largest = [block.argmax(dim=1).numpy() for block in blocks]
+        modes, codes = largest[: self.layout.numbers], largest[self.layout.numbers :]
+        kinds = zip(self.categories.items(), codes, strict=True)
+        read = {place: category.decode(code) for (place, category), code in kinds}
         for k, (place, number) in enumerate(self.numbers.items()):
-            read[place] = number.decode(places[:, k].double().numpy(), next(codes))
-        for place, category in self.categories.items():
-            read[place] = category.decode(next(codes))
+            absent = read[~place].to_numpy() if number.missing else None
+            read[place] = number.decode(places[:, k].double().numpy(), modes[k], absent)
         for place, constant in self.constants.items():
             read[place] = constant.decode(np.zeros(len(rows), dtype=np.int64))
-        frame = pd.concat([read[place] for place in range(len(read))], axis=1, ignore_index=True)
+        frame = pd.concat([read[place] for place in range(len(self.names))], axis=1, ignore_index=True)
         frame.columns = self.names
         return frame
 
@@ -99,11 +105,14 @@ class Encoder:
         """
         found = {}
         for name, value in given.items():
-            place = list(self.names).index(name) if name in self.names else -1
-            if place in self.numbers:
+            place = list(self.names).index(name) if name in self.names else len(self.names)
+            if place in self.numbers and not (~place in self.categories and is_absent(value)):
                 raise ValueError(
-                    f"column {name!r} is one of numbers, got given={given!r}: only categories can be asked for"
+                    f"column {name!r} is one of numbers, got given={given!r}: only categories can be asked for, and "
+                    "None where numbers are missing"
                 )
+            if place in self.numbers:
+                place, value = ~place, True
             column = (self.categories | self.constants).get(place)
             if column is None or (code := column.code(value)) < 0:
                 there = (
@@ -135,6 +144,11 @@ class Encoder:
         for block, code in wanted.items():
             all_of_them &= blocks[block].argmax(dim=1) == code
         return all_of_them
+
+
+def is_absent(value: object) -> bool:
+    """Whether a value is None, NaN or the NA of pandas."""
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))  # type: ignore[call-overload]
 
 
 def is_number(column: "pd.Series[Any]") -> bool:

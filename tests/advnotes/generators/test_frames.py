@@ -56,11 +56,12 @@ def test_one_row_and_constant_columns_have_no_place_in_the_rows() -> None:
 
 
 def test_which_column_is_which() -> None:
-    """age has more than 20 different values, level two; a missing value is a category and a mode."""
+    """age has more than 20 different values, level two; whether a number is missing is two categories."""
     found = encoder(odd())
     assert [found.names[place] for place in found.numbers] == ["age", "income", "bytes", "count"]
-    assert [found.names[place] for place in found.categories] == ["yes", "ünïcode", "level", 7]
-    assert found.layout.categories == (2, 3, 3, 2)
+    named = [found.names[place] if place >= 0 else f"no {found.names[~place]}" for place in found.categories]
+    assert named == ["yes", "ünïcode", "no income", "level", 7, "no count"]
+    assert found.layout.categories == (2, 3, 2, 3, 2, 2)
     assert [number.missing for number in found.numbers.values()] == [False, True, False, True]
     assert "age" not in [found.names[place] for place in encoder(odd(), levels=60).numbers]
     assert "level" in [found.names[place] for place in encoder(odd(), levels=1).numbers]
@@ -71,11 +72,9 @@ def test_conditions_speak_of_the_categories() -> None:
     frame = odd()
     found = encoder(frame)
     rows, conditions = found.encode(frame, np.random.default_rng(1))
-    shares = [frame[name].value_counts(normalize=True, dropna=False, sort=False) for name in ("yes", 7)]
-    assert conditions.frequencies[:2].tolist() == pytest.approx(
-        [shares[0][v] / 4 for v in frame.yes.unique()]
-    )
-    assert conditions.frequencies[-2:].tolist() == pytest.approx([1 / 8, 1 / 8])
+    yes = frame.yes.value_counts(normalize=True)
+    assert conditions.frequencies[:2].tolist() == pytest.approx([yes[v] / 6 for v in frame.yes.unique()])
+    assert conditions.frequencies[-4:].tolist() == pytest.approx([1 / 12, 1 / 12, 59 / 360, 1 / 360])
     asked, chosen = conditions.draw(200, torch.Generator().manual_seed(0))
     assert (rows[chosen][:, -found.layout.condition :] * asked).sum(dim=1).eq(1).all()
 
@@ -85,14 +84,16 @@ def test_what_is_given_becomes_a_condition() -> None:
     found = encoder(frame)
     _, conditions = found.encode(frame, np.random.default_rng(1))
     wanted = found.wanted({"level": None, "yes": True, "constant": 1})
-    assert sorted(wanted) == [0, 2]
+    assert sorted(wanted) == [0, 3]
     asked = found.condition(wanted, conditions.frequencies)
     assert asked is not None
     assert asked.sum() == 1
-    assert asked.argmax() >= 5  # the third column's, as a third is rarer than a half
+    assert 7 <= asked.argmax() < 10  # the level's, as a third is rarer than a half
     assert found.condition({}, conditions.frequencies) is None
     rows, _ = found.encode(frame, np.random.default_rng(1))
     assert found.have(rows, wanted).tolist() == (frame.level.isna() & frame.yes).tolist()
+    missing = found.wanted({"income": None})
+    assert found.have(rows, missing).tolist() == frame.income.isna().tolist()
     with pytest.raises(ValueError, match=r"no 'nobody': 1 in the table, whose columns are 'constant', 'age'"):
         found.wanted({"nobody": 1})
     with pytest.raises(ValueError, match="no 7: 'none' in the table, whose values are 'low', 'high'"):
