@@ -87,6 +87,7 @@ def test_metrics_compute_where_the_data_is():
         metrics.frechet_distance(rows, rows + 1)
         metrics.precision_recall(rows, rows + 0.1)
         metrics.density_coverage(rows, rows + 0.1)
+        metrics.nearest_records(rows, rows + 0.1, rows - 0.1)
         metrics.kernel_distance(rows, rows + 0.1, 2, 10)
         metrics.frechet_limit(rows, rows + 0.1, [20, 40])
         metrics.mode_coverage(rows, rows[:5], 0.5)

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from advnotes import attacks, audio, data, gan, generators, invariance, metrics, nets, robust
 from advnotes.nets import mlp
+from advnotes.sklearn import TableGenerator
 from advnotes.threats import L1, L2, Linf
 
 LINF, L2_BALL = Linf(0.1), L2(0.5)
@@ -49,8 +51,15 @@ def model() -> nn.Module:
     return mlp(3, 4, 2)
 
 
+def table_of(**settings: Any) -> TableGenerator:
+    """A small table that is learnt."""
+    few: dict[str, Any] = dict(steps=1, batch_size=2, hidden=2, latent_size=2)
+    return TableGenerator(**few | settings).fit(np.array([[1.0, 2.0], [2.0, 1.0]] * 2))
+
+
 X, Y = torch.rand(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2
 EYE, ONE = mlp(2, 4, 3), mlp(3, 4, 1)
+TABLES = generators.Layout(1, (2,), (2,))
 PICTURES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 AUTOENCODER = gan.Autoencoder(mlp(3, 4, 2), mlp(2, 4, 3))
 LOADER = data.batches(X, Y, batch_size=4)
@@ -163,6 +172,23 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         {"latent_size": count()},
     ),
     (of(generators.DAGAN, EYE, ONE), {"latent_size": count()}),
+    (of(generators.RowGenerator, TABLES), {"latent_size": count(), "temperature": POSITIVE}),
+    (
+        of(generators.CTGAN, generators.RowGenerator(TABLES, 2), generators.row_critic(TABLES, 1), 2),
+        {"pack": count(), "weight": NOT_NEGATIVE, "every": count(), "moves": count()},
+    ),
+    (
+        of(table_of),
+        {
+            **{name: count() for name in ("epochs", "steps", "batch_size", "latent_size", "moves", "every")},
+            **{name: count() for name in ("modes", "levels")},
+            "pack": Limits((1, 2), (0,)),
+            "max_categories": Limits((2, 3), (0,)),
+            "learning_rate": Limits((1e-6, 0.1), (0.0, -1e-6, NAN, INF)),
+            "average": SHARE,
+            "drop": Limits((0.0, 0.9), (-1e-6, 0.91, NAN)),
+        },
+    ),
     (
         of(generators.Bend, (4, 4)),
         {"latent_size": count(), "knots": count(2), "width": count(), "reach": NOT_NEGATIVE},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from advnotes import Game
@@ -45,6 +46,7 @@ from advnotes.gan import (
     dirac_gan,
 )
 from advnotes.generators import (
+    CTGAN,
     DAGAN,
     DBM,
     DDPM,
@@ -61,13 +63,16 @@ from advnotes.generators import (
     Flow,
     GaussianEncoder,
     HiFiGAN,
+    Layout,
     PairDiscriminator,
     PeriodCritic,
     PixelCNN,
+    RowGenerator,
     ScaleCritic,
     Student,
     Vocoder,
     linear_betas,
+    row_critic,
     tie,
 )
 from advnotes.invariance import DANN, AlternatingDANN, CategoricalDensity, MixtureDensity, Pivot
@@ -139,6 +144,11 @@ def vocoding() -> HiFiGAN:
     return HiFiGAN(Vocoder(mel, width=4, blocks=1), critics, mel)
 
 
+def tables() -> CTGAN:
+    layout = Layout(1, (2,), (2,))
+    return CTGAN(RowGenerator(layout, 2, (8,)), row_critic(layout, 2, (8,)), 2, pack=2, every=2)
+
+
 def srgan() -> SRGAN:
     return SRGAN(mlp(3, 8, 3), critic(), nn.Sequential(nn.Linear(3, 5), nn.Dropout(0.2)), adversarial=0.1)
 
@@ -192,6 +202,7 @@ GAMES = {
     "BiGAN": (lambda: BiGAN(mlp(3, 8, 2), mlp(2, 8, 3), pair_critic(), 2, (3,), penalties=R1()), REAL),
     "ALI": (lambda: BiGAN(GaussianEncoder(mlp(3, 8, 4)), mlp(2, 8, 3), pair_critic(), 2, (3,)), REAL),
     "CoupledGAN": (coupled, (X, OTHERS)),
+    "CTGAN": (tables, (torch.rand(8, 5, generator=DRAWN), F.one_hot(Y, 2).float())),
     "HiFiGAN": (vocoding, (2 * torch.rand(4, 1, 128, generator=DRAWN) - 1,)),
     "VAE": (lambda: VAE(mlp(3, 8, 4), mlp(2, 8, 3), 2), REAL),
     "PixelCNN": (lambda: PixelCNN(CausalNetwork(4, 1, 3), 8, 8), ((IMAGES > 0.5).float(),)),
