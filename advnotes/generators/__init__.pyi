@@ -1,31 +1,32 @@
-from .annealed_importance import LogPartition, log_partition
 from .augmentation import DAGAN, Beside, pairs_of_a_class
-from .bend import Bend, random_affine
 from .boltzmann import DBM
 from .columns import Categories, Modes
 from .conditions import Conditions
 from .contrastive_divergence import ContrastiveDivergence
 from .coupled import CoupledGAN
-from .couplings import AdditiveCoupling, AffineCoupling, Logit, Scaling
-from .ctgan import CTGAN, Layout, RowGenerator, row_critic
+from .ctgan import CTGAN
 from .diffusion import DDPM, linear_betas
-from .diffusion_bound import diffusion_bound
 from .flow import Flow, dequantise
 from .frames import Encoder
 from .generative_stochastic_network import GSN
 from .inference import BiGAN, GaussianEncoder, PairDiscriminator
-from .likelihoods import BernoulliPixels, GaussianPixels
-from .modulation import AdaIN, ModulatedConv, NoiseInput
+from .parts.annealed_importance import LogPartition, log_partition
+from .parts.bend import Bend, random_affine
+from .parts.couplings import AdditiveCoupling, AffineCoupling, Logit, Scaling
+from .parts.diffusion_bound import diffusion_bound
+from .parts.likelihoods import BernoulliPixels, GaussianPixels
+from .parts.modulation import AdaIN, ModulatedConv, NoiseInput
+from .parts.synthesis import StyleLayer, Synthesis
+from .parts.tied import Tied, tie
+from .parts.upscaling import SRResNet, enlarge, shrink
+from .parts.voice_networks import PeriodCritic, PhaseShuffle, ScaleCritic, SoundCritic, Vocoder
 from .pixel_cnn import CausalNetwork, MaskedConv2d, PixelCNN
 from .student import AdversarialStudent, Student
 from .style import Mapping, StyleGenerator, mix_styles, truncate
 from .super_resolution import SRGAN
-from .synthesis import StyleLayer, Synthesis
-from .tied import Tied, tie
-from .upscaling import SRResNet, enlarge, shrink
+from .table_networks import Layout, RowGenerator, row_critic
 from .vae import VAE, kl_from_prior
 from .voice import HiFiGAN
-from .voice_networks import PeriodCritic, PhaseShuffle, ScaleCritic, SoundCritic, Vocoder
 
 __all__ = [
     "CTGAN",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from advnotes.checks import check_count
 from advnotes.game import Game, Turns
 from advnotes.gan.standard import check_generated, check_real, generate
-from advnotes.generators.tied import Tied
+from advnotes.generators.parts.tied import Tied
 from advnotes.nets import check_logit_network, one_logit
 
 __all__ = ["CoupledGAN"]

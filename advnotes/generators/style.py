@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from advnotes.checks import check_count, check_number
-from advnotes.generators.synthesis import Synthesis
+from advnotes.generators.parts.synthesis import Synthesis
 
 __all__ = ["Mapping", "StyleGenerator", "mix_styles", "truncate"]
 

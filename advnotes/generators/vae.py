@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from advnotes.checks import call_model, check_count, check_floating
 from advnotes.game import Game, Turns
-from advnotes.generators.likelihoods import BernoulliPixels, Likelihood, normal_like
+from advnotes.generators.parts.likelihoods import BernoulliPixels, Likelihood, normal_like
 
 __all__ = ["VAE", "kl_from_prior"]
 

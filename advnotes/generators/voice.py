@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from advnotes.checks import check_number
 from advnotes.game import Game, Turns
 from advnotes.gan.standard import check_generated, check_real
-from advnotes.generators.voice_networks import SoundCritic
+from advnotes.generators.parts.voice_networks import SoundCritic
 
 __all__ = ["HiFiGAN"]
 

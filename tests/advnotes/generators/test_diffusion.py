@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from advnotes import data, play
 from advnotes.generators import DDPM, diffusion_bound, linear_betas
-from advnotes.generators.diffusion_bound import _log_cell
+from advnotes.generators.parts.diffusion_bound import _log_cell
 from advnotes.nets import mlp
 
 

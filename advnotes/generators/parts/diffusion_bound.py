@@ -8,7 +8,7 @@ from torch import Tensor
 
 from advnotes.checks import check_count
 from advnotes.generators.diffusion import DDPM
-from advnotes.generators.likelihoods import normal_like
+from advnotes.generators.parts.likelihoods import normal_like
 
 __all__ = ["diffusion_bound"]
 

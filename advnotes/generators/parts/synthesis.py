@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from advnotes.checks import check_count
-from advnotes.generators.modulation import ModulatedConv, NoiseInput
+from advnotes.generators.parts.modulation import ModulatedConv, NoiseInput
 
 __all__ = ["StyleLayer", "Synthesis"]
 
