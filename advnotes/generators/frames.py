@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 
 from advnotes.generators.columns import Categories, Modes, read_numbers
 from advnotes.generators.conditions import Conditions
-from advnotes.generators.ctgan import Layout
+from advnotes.generators.table_networks import Layout
 
 __all__ = ["Encoder", "check_frame"]
 
