@@ -20,8 +20,8 @@ class CTGAN(WGANGP):
     r"""The conditional GAN for tables of Xu et al. 2019: its rows are asked for one category of one column.
 
     A batch is ``(rows, conditions)``: encoded rows :math:`r`, and for each a vector :math:`c` with a single one, at a
-    category that the row has (:class:`Conditions` draws both). With packs :math:`R, C` of rows and conditions, which show
-    the critic rows that repeat each other (PacGAN, Lin et al. 2018),
+    category that the row has (:class:`Conditions` draws both). With packs :math:`R, C` of rows and conditions, by which
+    the critic sees rows that repeat each other (PacGAN, Lin et al. 2018),
 
     .. math::
         L_D &= \mathbb E\, \ell(\hat R, C) - \mathbb E\, \ell(R, C)
