@@ -17,7 +17,7 @@ __all__ = ["CoupledGAN"]
 
 
 class CoupledGAN(Game):
-    r"""Coupled GANs (Liu and Tuzel 2016, section 3), non-saturating.
+    r"""Coupled GANs (Liu and Tuzel 2016), non-saturating.
 
     Each domain has a generator :math:`g_i` and a discriminator with the logit :math:`\ell_i`. All generators are given
     the same :math:`z`, and no discriminator sees a pair:

@@ -22,8 +22,8 @@ class Tied(nn.Module):
         last: what all end with; None: nothing.
 
     Raises:
-        ValueError: where there are fewer than two networks; when called, where there is neither one input for all nor
-            one for each.
+        ValueError: where there are fewer than two networks, or one stands there twice; when called, where there is
+            neither one input for all nor one for each.
     """
 
     def __init__(
@@ -32,9 +32,16 @@ class Tied(nn.Module):
         super().__init__()
         if len(own) < 2:
             raise ValueError(f"expected two networks or more to tie, got {len(own)}")
-        self.first = nn.Identity() if first is None else first
+        leaves = [[m for m in part.modules() if not any(True for _ in m.children())] for part in own]
+        for i, layers in enumerate(leaves):
+            if next(own[i].parameters(), None) is not None and layers in leaves[:i]:
+                raise ValueError(
+                    f"networks {leaves.index(layers)} and {i} are the same layers, so that their outputs can never "
+                    "differ: make another network, such as by copy.deepcopy"
+                )
+        self.first = layers_or_none(first)
         self.own = nn.ModuleList(own)
-        self.last = nn.Identity() if last is None else last
+        self.last = layers_or_none(last)
 
     def __len__(self) -> int:
         """The number of networks."""
@@ -59,6 +66,12 @@ class Tied(nn.Module):
         return tuple(self.end(i, h) for i, h in enumerate(begun))
 
 
+def layers_or_none(layers: nn.Module | None) -> nn.Module:
+    """The layers in common; an identity where there are none, so that what ends with them is seen to end before."""
+    empty = isinstance(layers, nn.Sequential) and len(layers) == 0
+    return nn.Identity() if layers is None or empty else layers
+
+
 def tie(networks: Sequence[nn.Module], *, first: int = 0, last: int = 0) -> Tied:
     """Let ordinary networks have their first or last layers in common: those of ``networks[0]`` stay.
 
@@ -69,8 +82,8 @@ def tie(networks: Sequence[nn.Module], *, first: int = 0, last: int = 0) -> Tied
         first, last: how many layers, counted as the Sequential counts them, with activations.
 
     Raises:
-        ValueError: where a network is no ``nn.Sequential``, or a number is negative or leaves a network without a layer
-            of its own.
+        ValueError: where a network is no ``nn.Sequential`` or stands there twice, or a number is negative or leaves a
+            network without a layer of its own.
     """
     check_count("first", first, least=0)
     check_count("last", last, least=0)

@@ -207,7 +207,7 @@ def test_what_cannot_be_meant_is_refused() -> None:
     with pytest.raises(ValueError, match=r"such as Tied\(\[N1, N2\]\), got Sequential and Tied"):
         CoupledGAN(generators[0], tie(discriminators), 2)
     with pytest.raises(ValueError, match="a discriminator for each generator, got 2 for 3"):
-        CoupledGAN(Tied([*generators, generators[0]]), tie(discriminators), 2)
+        CoupledGAN(Tied([*generators, copy.deepcopy(generators[0])]), tie(discriminators), 2)
     with pytest.raises(ValueError, match="discriminator 1 ends with Sigmoid"):
         CoupledGAN(tie(generators), Tied([discriminators[0], nn.Sequential(mlp(4, 1), nn.Sigmoid())]), 2)
     game = coupled()
@@ -220,6 +220,28 @@ def test_what_cannot_be_meant_is_refused() -> None:
     wide = CoupledGAN(tie(generators), tie([mlp(3, 2).double(), mlp(4, 2).double()]), 2)
     with pytest.raises(ValueError, match="one logit for each of 12 samples"):
         wide.discriminator_loss(X1, X2)
+
+
+@pytest.mark.parametrize("last", [None, nn.Sequential(), nn.Identity()])
+def test_a_sigmoid_is_found_where_no_last_layers_are_tied(last: nn.Module | None) -> None:
+    generators, _ = networks()
+    ending = [nn.Sequential(mlp(wide, 1).double(), nn.Sigmoid()) for wide in (3, 4)]
+    with pytest.raises(ValueError, match="discriminator 0 ends with Sigmoid"):
+        CoupledGAN(tie(generators, first=4), Tied(ending, last=last), 2)
+    with pytest.raises(ValueError, match="discriminator 0 ends with Sigmoid"):
+        CoupledGAN(tie(generators, first=4), tie(ending, first=0, last=0), 2)
+
+
+def test_one_network_is_not_taken_for_two() -> None:
+    one, other = networks()[0][0], copy.deepcopy(networks()[0][0])
+    with pytest.raises(ValueError, match="networks 0 and 1 are the same layers"):
+        tie([one, one], first=4)
+    with pytest.raises(ValueError, match="networks 0 and 2 are the same layers"):
+        Tied([one, other, one])
+    assert len(tie([one, other], first=4)) == 2
+    assert len(Tied([nn.Flatten(), nn.Flatten()], last=one)) == 2  # nothing of their own that could differ
+    shared = nn.Linear(2, 3)
+    assert len(Tied([nn.Sequential(shared, nn.Sigmoid()), nn.Sequential(shared, nn.Tanh())])) == 2
 
 
 def test_the_non_saturating_loss_moves_both_generators_from_a_lost_game() -> None:
