@@ -11,7 +11,7 @@ from advnotes.checks import call_model, check_count
 from advnotes.game import Turns
 from advnotes.gan.penalty import Penalty
 from advnotes.gan.standard import GAN, check_real, generate
-from advnotes.nets import one_logit
+from advnotes.nets import check_logit_network, one_logit
 
 __all__ = ["BiGAN", "GaussianEncoder", "PairDiscriminator"]
 
@@ -45,9 +45,11 @@ class BiGAN(GAN):
         penalties: as in :class:`~advnotes.gan.GAN`.
 
     Differs from the papers: BiGAN's latent vectors on MNIST are uniform in [-1, 1]; they are normal here, as ALI's.
+    Both papers move all three networks at once; here the discriminator moves first.
 
     Raises:
-        ValueError: as :class:`~advnotes.gan.GAN`; where ``shape`` has a number less than 1; when called, where samples
+        ValueError: as :class:`~advnotes.gan.GAN`; where ``shape`` is no sequence of at least one number, or has one
+            less than 1; when called, where samples
             have another shape than ``shape``, or the encoder does not give ``latent_size`` numbers to each.
     """
 
@@ -65,6 +67,10 @@ class BiGAN(GAN):
     ) -> None:
         super().__init__(generator, discriminator, latent_size, penalties=penalties)
         self.encoder = encoder
+        if not isinstance(shape, Sequence) or len(shape) == 0:
+            raise ValueError(
+                f"shape must have the sides of one sample, such as (1, 28, 28) or (2,), got {shape!r}"
+            )
         self.shape = tuple(check_count("shape", side) for side in shape)
 
     def discriminator_loss(self, real: Float[Tensor, "batch ..."], *labels: Tensor) -> Float[Tensor, ""]:
@@ -137,7 +143,7 @@ class GaussianEncoder(nn.Module):
         network: maps samples to :math:`(\mu, \log\sigma)`, side by side in a row ``[batch, 2 * latent_size]``.
 
     Raises:
-        ValueError: when called, where the network does not give rows of an even number.
+        ValueError: when called, where the network does not give a row of an even number to each sample.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -156,10 +162,10 @@ class GaussianEncoder(nn.Module):
     def halves(self, x: Float[Tensor, "batch ..."]) -> tuple[Tensor, Tensor]:
         """The mean, and the logarithm of the standard deviation, of each sample's latent vector."""
         both = call_model(self.network, x)
-        if both.ndim != 2 or both.shape[1] % 2:
+        if both.ndim != 2 or len(both) != len(x) or both.shape[1] % 2:
             raise ValueError(
-                f"expected rows of an even number, mean and log of sigma, got the shape {tuple(both.shape)}: "
-                "let the network end with 2 * latent_size outputs"
+                f"expected rows of an even number, mean and log of sigma of each of {len(x)} samples, got the shape "
+                f"{tuple(both.shape)}: let the network end with 2 * latent_size outputs"
             )
         mean, log_sigma = both.chunk(2, dim=1)
         return mean, log_sigma
@@ -172,15 +178,25 @@ class PairDiscriminator(nn.Module):
 
     Args:
         features: maps samples to rows, such as ``nn.Flatten()`` or :func:`advnotes.nets.conv_features`.
-        head: maps the joined rows to one logit each.
+        head: maps the joined rows to one logit each, no sigmoid at its end.
+
+    Raises:
+        ValueError: where the head ends with a sigmoid or a softmax; when called, where the features are no rows.
     """
 
     def __init__(self, features: nn.Module, head: nn.Module) -> None:
         super().__init__()
+        check_logit_network("head", head)
         self.features, self.head = features, head
 
     def forward(
         self, x: Float[Tensor, "batch ..."], z: Float[Tensor, "batch latent"]
     ) -> Float[Tensor, "batch 1"]:
         """The logit of each pair."""
-        return call_model(self.head, torch.cat([call_model(self.features, x), z], dim=1))
+        rows = call_model(self.features, x)
+        if rows.ndim != 2 or z.ndim != 2 or len(rows) != len(z):
+            raise ValueError(
+                f"the features of {len(x)} samples have the shape {tuple(rows.shape)}, the latent vectors "
+                f"{tuple(z.shape)}: expected a row of each for every pair; let the features end with nn.Flatten()"
+            )
+        return call_model(self.head, torch.cat([rows, z], dim=1))

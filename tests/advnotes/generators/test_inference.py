@@ -198,3 +198,25 @@ def test_what_does_not_fit_is_refused() -> None:
         BiGAN(line(1.0), line(1.0), normalised, 1, (1,), penalties=[R1()])
     with pytest.raises(ValueError, match="cannot be asked for a class"):
         game.sample(2, labels=1)
+
+
+def test_a_pair_discriminator_refuses_a_sigmoid_and_features_that_are_no_rows() -> None:
+    """Which of its two networks comes last a game cannot see: it would train on the sigmoid of a sigmoid."""
+    with pytest.raises(ValueError, match="the head ends with Sigmoid"):
+        PairDiscriminator(nn.Linear(1, 1), nn.Sequential(nn.Linear(2, 1), nn.Sigmoid()))
+    with pytest.raises(ValueError, match=r"have the shape \(3, 1, 2, 2\), the latent vectors \(3, 5\)"):
+        PairDiscriminator(nn.Identity(), mlp(9, 1))(torch.rand(3, 1, 2, 2), torch.rand(3, 5))
+    with pytest.raises(ValueError, match=r"the latent vectors \(2, 5\): expected a row of each"):
+        PairDiscriminator(nn.Flatten(), mlp(9, 1))(torch.rand(3, 1, 2, 2), torch.rand(2, 5))
+
+
+@pytest.mark.parametrize("shape", [784, ()])
+def test_a_shape_without_sides_is_refused(shape: Sequence[int]) -> None:
+    with pytest.raises(ValueError, match="shape must have the sides of one sample"):
+        BiGAN(line(1.0), line(1.0), Product(1.0), 1, shape)
+
+
+def test_an_encoder_that_mixes_up_the_batch_is_refused() -> None:
+    mixed = nn.Sequential(nn.Flatten(0), nn.Unflatten(0, (9, 2)))
+    with pytest.raises(ValueError, match="of each of 6 samples"):
+        GaussianEncoder(mixed)(torch.rand(6, 3))
