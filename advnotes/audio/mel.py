@@ -38,6 +38,43 @@ def mel_filters(rate: int, n_fft: int, bands: int) -> Float[Tensor, "bands bins"
     return torch.minimum(rising, falling).clamp_min(0).float()
 
 
+def check_sounds(x: Tensor, least: int, multiple: int = 1) -> None:
+    """Raise ValueError for what is no batch of sounds, has fewer samples than ``least``, or is made of whole numbers.
+
+    Args:
+        x: sounds, ``[batch, 1, samples]``.
+        least: the fewest samples.
+        multiple: what the number of samples must be a multiple of.
+    """
+    if x.ndim != 3 or not len(x) or x.shape[1] != 1 or x.shape[2] % multiple or x.shape[2] < least:
+        whole = f", a multiple of {multiple}" if multiple > 1 else ""
+        raise ValueError(
+            f"expected sounds [batch, 1, samples] of {least} samples or more{whole}, got the shape {tuple(x.shape)}"
+        )
+    check_floats(x)
+
+
+def check_floats(x: Tensor) -> None:
+    """Raise ValueError for sounds of whole numbers, whose squares overflow."""
+    if not x.is_floating_point():
+        raise ValueError(
+            f"sounds must be floating point, within [-1, 1], got {x.dtype}: x / 32768 for 16 bits"
+        )
+
+
+def check_heard(x: Tensor, least: int) -> None:
+    """Raise ValueError for sounds of which a measure would be silently wrong: see :func:`check_sounds`; or not finite.
+
+    Numbers of half precision are refused as well, whose squares are 0 for soft sounds.
+    """
+    check_sounds(x, least)
+    if x.dtype in (torch.float16, torch.bfloat16):
+        raise ValueError(f"half precision is too coarse for a sound's energy, got {x.dtype}: x.float()")
+    if not bool(x.isfinite().all()):
+        bad = int((~x.isfinite()).nonzero()[0, 0])
+        raise ValueError(f"sounds must be finite numbers, and number {bad} is not")
+
+
 class MelSpectrogram(nn.Module):
     r"""The logarithm of the magnitudes of a short-time Fourier transform, summed in mel bands.
 
@@ -56,7 +93,8 @@ class MelSpectrogram(nn.Module):
 
     Raises:
         ValueError: where ``hop`` does not divide ``n_fft`` into two frames or more, or a number is not above 0; when
-            called, where the sound is no ``[batch, 1, samples]`` with ``samples`` a multiple of ``hop``.
+            called, where the sounds are none, or no floating-point ``[batch, 1, samples]`` with ``samples`` a
+            multiple of ``hop``.
     """
 
     window: Tensor
@@ -84,17 +122,23 @@ class MelSpectrogram(nn.Module):
 
     def stft(self, x: Float[Tensor, "batch 1 samples"]) -> Complex[Tensor, "batch bins frames"]:
         """The short-time Fourier transform."""
-        if x.ndim != 3 or x.shape[1] != 1 or x.shape[2] % self.hop or x.shape[2] < self.n_fft:
-            raise ValueError(
-                f"expected sounds [batch, 1, samples] of {self.n_fft} samples or more, a multiple of {self.hop}, got "
-                f"the shape {tuple(x.shape)}"
-            )
+        check_sounds(x, self.n_fft, self.hop)
         edge = (self.n_fft - self.hop) // 2
         padded = F.pad(x, (edge, edge), mode="reflect").squeeze(1)
         return torch.stft(padded, self.n_fft, self.hop, window=self.window, center=False, return_complex=True)
 
     def istft(self, spectrum: Complex[Tensor, "batch bins frames"]) -> Float[Tensor, "batch 1 samples"]:
-        """The sound whose frames are nearest to the given ones: windowed, overlapped and added."""
+        """The sound whose frames are nearest to the given ones: windowed, overlapped and added.
+
+        Raises:
+            ValueError: where it is no ``[batch, bins, frames]`` of complex numbers with the bins of :meth:`stft`.
+        """
+        bins = self.n_fft // 2 + 1
+        if not spectrum.is_complex() or spectrum.ndim != 3 or spectrum.shape[1] != bins or not len(spectrum):
+            raise ValueError(
+                f"expected complex spectra [batch, {bins}, frames], got {spectrum.dtype} of the shape "
+                f"{tuple(spectrum.shape)}"
+            )
         frames = torch.fft.irfft(spectrum, n=self.n_fft, dim=1) * self.window[:, None]
         count, whole = frames.shape[2], self.n_fft + self.hop * (frames.shape[2] - 1)
         weights = self.window.square()[:, None].expand(1, self.n_fft, count)

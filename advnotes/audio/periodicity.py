@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from advnotes.audio.mel import check_heard
 from advnotes.checks import check_count
 
 __all__ = ["Pitch", "periodicity_error", "pitch"]
@@ -28,8 +29,8 @@ def pitch(x: Float[Tensor, "batch 1 samples"], rate: int = 8000, frame: int = 51
     Among lags that repeat it almost as well as the best one, the shortest is the pitch's.
 
     Args:
-        x: sounds.
-        rate: samples a second.
+        x: sounds; whatever is far softer than 0.001 counts as not periodic.
+        rate: samples a second, 400 or more.
         frame: samples looked at, twice the longest lag or more.
         hop: samples from frame to frame.
 
@@ -38,15 +39,16 @@ def pitch(x: Float[Tensor, "batch 1 samples"], rate: int = 8000, frame: int = 51
         above a twentieth of the sound's loudest.
 
     Raises:
-        ValueError: where ``frame`` is shorter than two of the longest lags, or the sound shorter than a frame.
+        ValueError: where ``frame`` is shorter than two of the longest lags, the sound shorter than a frame, or its
+            numbers are not finite or not of single precision at least.
     """
     check_count("hop", hop)
-    shortest, longest = rate // 400, rate // 70
-    if frame < 2 * longest or x.ndim != 3 or x.shape[2] < frame:
+    shortest, longest = check_count("rate", rate, least=400) // 400, rate // 70
+    if check_count("frame", frame) < 2 * longest:
         raise ValueError(
-            f"expected sounds [batch, 1, samples] no shorter than a frame, and a frame of {2 * longest} samples or "
-            f"more, got the shape {tuple(x.shape)} and {frame}"
+            f"expected a frame of {2 * longest} samples or more, two of the longest lags, got {frame}"
         )
+    check_heard(x, frame)
     half = frame - longest
     frames = x.squeeze(1).unfold(1, frame, hop)
     still = frames[..., :half]
@@ -68,8 +70,18 @@ def pitch(x: Float[Tensor, "batch 1 samples"], rate: int = 8000, frame: int = 51
 
 
 def periodicity_error(
-    real: Float[Tensor, "batch 1 samples"], made: Float[Tensor, "batch 1 samples"], rate: int = 8000
+    real: Float[Tensor, "batch 1 samples"], made: Float[Tensor, "batch 1 others"], rate: int = 8000
 ) -> float:
-    """The root mean square of the difference in periodicity, over the frames in which the real sound is loud."""
+    """The root mean square of the difference in periodicity, over the frames in which the real sound is loud.
+
+    Raises:
+        ValueError: where the sounds differ in shape, all real ones are silent, or :func:`pitch` refuses them.
+    """
+    if real.shape != made.shape:
+        raise ValueError(
+            f"expected two times the same sounds, got the shapes {tuple(real.shape)} and {tuple(made.shape)}"
+        )
     wanted, found = pitch(real, rate), pitch(made, rate)
+    if not bool(wanted.loud.any()):
+        raise ValueError("the real sounds are silent: there is no frame to compare")
     return float((wanted.periodicity - found.periodicity)[wanted.loud].square().mean().sqrt())

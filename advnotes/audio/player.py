@@ -11,6 +11,7 @@ from jaxtyping import Float
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from torch import Tensor
 
+from advnotes.audio.mel import check_floats
 from advnotes.checks import check_count
 from advnotes.notebook import in_notebook
 
@@ -32,11 +33,18 @@ def wav(sound: Float[Tensor, "*one samples"], rate: int) -> bytes:
     The same sound gives the same bytes. Nothing is made louder or softer, so that sounds can be compared.
 
     Raises:
-        ValueError: where it is no single sound, is empty, or has values that are not finite.
+        ValueError: where it is no single sound, is empty, or has values that are not finite or not floating point: of
+            whole numbers nearly all would be clipped.
     """
     check_count("rate", rate)
+    check_floats(sound)
     samples = sound.detach().to("cpu", torch.float64)
-    if samples.numel() == 0 or samples.numel() != samples.shape[-1] or not samples.isfinite().all():
+    if (
+        samples.ndim == 0
+        or samples.numel() == 0
+        or samples.numel() != samples.shape[-1]
+        or not samples.isfinite().all()
+    ):
         raise ValueError(
             f"expected one sound of finite numbers, [samples] or [1, samples], got the shape {tuple(samples.shape)}"
         )

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from advnotes.audio.mel import check_heard
 from advnotes.checks import check_count
 
 __all__ = ["WaveMatch", "wave_match"]
@@ -38,15 +39,17 @@ def wave_match(
         reach: the largest shift either way, in samples.
 
     Raises:
-        ValueError: where the sounds differ in shape, or are too short for a stretch.
+        ValueError: where the sounds differ in shape, are too short for a stretch, or have numbers that are not finite
+            or not of single precision at least; or where all real ones are silent.
     """
     check_count("frame", frame)
     check_count("reach", reach, least=0)
-    if real.shape != made.shape or real.ndim != 3 or real.shape[2] < frame + 2 * reach:
+    if real.shape != made.shape:
         raise ValueError(
-            f"expected two times the same sounds [batch, 1, samples] of {frame + 2 * reach} samples or more, got the "
-            f"shapes {tuple(real.shape)} and {tuple(made.shape)}"
+            f"expected two times the same sounds, got the shapes {tuple(real.shape)} and {tuple(made.shape)}"
         )
+    for sounds in (real, made):
+        check_heard(sounds, frame + 2 * reach)
     stop = real.shape[2] - reach
     x = real.squeeze(1)[:, reach:stop].unfold(1, frame, frame)
     shifted = [
@@ -58,4 +61,6 @@ def wave_match(
         [(x * y).sum(dim=2) / (energy * y.square().sum(dim=2) + 1e-9).sqrt() for y in shifted], dim=2
     )
     loud = energy > energy.amax(dim=1, keepdim=True) / 400
+    if not bool(loud.any()):
+        raise ValueError("the real sounds are silent: there is no stretch to compare")
     return WaveMatch(float(cosines.amax(dim=2)[loud].mean()), float((-cosines).amax(dim=2)[loud].mean()))

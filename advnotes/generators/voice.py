@@ -1,4 +1,4 @@
-"""HiFi-GAN of Kong et al. 2020: a vocoder before critics of periods and of scales."""
+"""HiFi-GAN of Kong et al. 2020: a vocoder, and critics of periods and of scales."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from advnotes.checks import check_number
 from advnotes.game import Game, Turns
 from advnotes.gan.standard import check_generated, check_real
-from advnotes.generators.parts.voice_networks import SoundCritic
+from advnotes.generators.parts.voice_networks import PhaseShuffle, SoundCritic
 
 __all__ = ["HiFiGAN"]
 
@@ -26,8 +26,8 @@ class HiFiGAN(Game):
             + \lambda_{fm} \sum_i \mathbb E\, \lvert D_k^i(x) - D_k^i(G(s)) \rvert \Bigr]
             + \lambda_{mel}\, \mathbb E\, \lvert \phi(x) - \phi(G(s)) \rvert
 
-    (Kong, Kim and Bae 2020, equations 1 to 8.) There is no noise: a spectrogram has one sound. Without critics what is
-    left is a regression on spectrograms.
+    (Kong, Kim and Bae 2020, equations 1 to 8.) There is no noise: one sound for each spectrogram is
+    enough. Without critics what is left is a regression on spectrograms.
 
     Args:
         generator: maps spectrograms ``[batch, bands, frames]`` to sounds ``[batch, 1, samples]``.
@@ -38,7 +38,8 @@ class HiFiGAN(Game):
         feature_weight: :math:`\lambda_{fm}`, at least 0; the paper's is 2.
 
     Raises:
-        ValueError: where a weight is negative, or a critic is no ``SoundCritic``; when called, where the generator's
+        ValueError: where a weight is negative, a critic is no ``SoundCritic``, or one shuffles phases and its layers
+            are to be matched, since it shifts real and generated sounds differently; when called, where the generator's
             sounds have not the data's shape.
 
     Differs from the paper: the features matched are all layers before the scores, as in the authors' code without its
@@ -66,6 +67,13 @@ class HiFiGAN(Game):
         self.generator, self.discriminator, self.mel = generator, nn.ModuleList(critics), mel
         self.mel_weight = check_number("mel_weight", mel_weight, least=0.0)
         self.feature_weight = check_number("feature_weight", feature_weight, least=0.0)
+        if self.feature_weight and any(
+            isinstance(m, PhaseShuffle) and m.n for m in self.discriminator.modules()
+        ):
+            raise ValueError(
+                "a critic with phase shuffle shifts real and generated sounds differently, so its layers cannot be "
+                "matched: pass feature_weight=0, or critics with shuffle=0"
+            )
 
     @property
     def critics(self) -> list[SoundCritic]:

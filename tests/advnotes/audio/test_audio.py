@@ -25,6 +25,7 @@ from advnotes.audio import (
     wav,
     wave_match,
 )
+from advnotes.audio.mel import check_sounds
 
 RATE = 8000
 # librosa 0.11.0: filters.mel(sr=8000, n_fft=256, n_mels=32, htk=True, norm=None), rows 5 and 20, from a first bin on
@@ -172,7 +173,15 @@ def test_a_mirror_image_has_the_same_spectrogram():
         (lambda: MelSpectrogram()(torch.zeros(1, 1, 1000)), "multiple of 64"),
         (lambda: griffin_lim(torch.zeros(1, 32, 16), MelSpectrogram(), 0), "steps"),
         (lambda: pitch(torch.zeros(1, 1, 4096), frame=128), "228 samples"),
-        (lambda: pitch(torch.zeros(1, 1, 256)), "no shorter"),
+        (lambda: pitch(torch.zeros(1, 1, 256)), "512 samples or more"),
+        (lambda: pitch(tone(100.0), rate=100), "rate"),
+        (lambda: MelSpectrogram()(noise(0, 1, 512)), r"got the shape \(0, 1, 512\)"),
+        (lambda: check_sounds(torch.zeros(1, 1, 512).short(), 512), "x / 32768 for 16 bits"),
+        (lambda: MelSpectrogram().istft(torch.zeros(1, 128, 8) + 0j), r"\[batch, 129, frames\]"),
+        (lambda: griffin_lim(torch.zeros(1, 20, 16), MelSpectrogram()), r"\[batch, 32, frames\]"),
+        (lambda: griffin_lim(torch.full((1, 32, 16), float("nan")), MelSpectrogram()), "finite"),
+        (lambda: griffin_lim(torch.zeros(1, 32, 16), MelSpectrogram(), momentum=-1.0), "momentum"),
+        (lambda: periodicity_error(noise(2, 1, 512), noise(2, 1, 640)), "two times the same sounds"),
         (lambda: wave_match(noise(2, 1, 512), noise(2, 1, 256)), "two times the same sounds"),
         (lambda: wave_match(noise(1, 1, 64), noise(1, 1, 64)), "200 samples"),
         (lambda: wav(torch.zeros(2, 8), RATE), "one sound"),
@@ -185,6 +194,23 @@ def test_a_mirror_image_has_the_same_spectrogram():
 def test_what_is_wrong_is_said(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("measure", [periodicity_error, wave_match])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda x: x * torch.tensor([1.0, torch.nan])[:, None, None], "number 1 is not"),
+        (lambda x: torch.zeros_like(x), "silent"),
+        (lambda x: x.half(), "half precision"),
+        (lambda x: x[:0], "512 samples|200 samples"),
+    ],
+)
+def test_sounds_that_a_measure_would_get_wrong_are_refused(measure, spoil, message):
+    """With NaN or silence it would leave out sounds, or take a mean over none; squares of halves are 0."""
+    x = spoil(noise(2, 1, 512))
+    with pytest.raises(ValueError, match=message):
+        measure(x, x)
 
 
 def test_a_file_holds_the_sound():

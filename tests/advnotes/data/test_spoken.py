@@ -48,6 +48,16 @@ def test_sounds_are_loud_in_front_and_silent_behind():
     assert sounds.mean(dim=1).abs().max() < 0.02
 
 
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_waves_fall_faster_than_they_rise_in_every_voice(split):
+    """So a sound can be told from its mirror image, which the chapter on voices is about."""
+    said = spoken(split)
+    for voice in set(said.voices):
+        slopes = said.sounds[[name == voice for name in said.voices]].diff(dim=2)
+        slopes = slopes[slopes != 0]
+        assert (slopes - slopes.mean()).pow(3).mean() < 0
+
+
 def test_another_split_is_refused():
     with pytest.raises(ValueError, match="spoken has the splits 'train', 'validation', 'test'; got 'all'"):
         spoken("all")

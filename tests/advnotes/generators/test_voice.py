@@ -152,6 +152,16 @@ def test_phase_shuffle_shifts_each_sound_and_keeps_its_values():
     assert shifted.max() <= 39  # reflected: nothing new comes in
 
 
+def test_layers_of_a_critic_with_phase_shuffle_are_not_matched():
+    x, critic = sounds(), ScaleCritic(1, NARROW, 5, 2, shuffle=1)
+    assert small([critic], feature_weight=0.0)("generator", x).isfinite()
+    apart = max(
+        float((a - b).detach().abs().max())
+        for a, b in zip(critic.features(x), critic.features(x), strict=True)
+    )
+    assert apart > 1e-3  # though it is the same sound
+
+
 def test_phase_shuffle_is_off_at_0_and_in_eval():
     h = sounds(4, 32)
     assert torch.equal(PhaseShuffle(0)(h), h)
@@ -164,6 +174,7 @@ def test_phase_shuffle_is_off_at_0_and_in_eval():
         (lambda: small(mel_weight=-1.0), "mel_weight"),
         (lambda: small(feature_weight=float("nan")), "feature_weight"),
         (lambda: small([nn.Linear(4, 1)]), "derive yours from SoundCritic"),
+        (lambda: small([ScaleCritic(1, NARROW, shuffle=1)]), "shifts real and generated sounds differently"),
         (lambda: PeriodCritic(0), "period"),
         (lambda: ScaleCritic(0), "scale"),
         (lambda: PhaseShuffle(-1), "n must be"),
