@@ -5,18 +5,19 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from advnotes import artist
 from advnotes.data import portraits
+from advnotes.zoo import PortraitRecipe, portrait_generator, train_portraits
+from advnotes.zoo.portraits import LATENT, RECIPES
 
 
 def drawn(network: torch.nn.Module, n: int = 200) -> torch.Tensor:
     with torch.no_grad():
-        return network(torch.randn(n, artist.LATENT, generator=torch.Generator().manual_seed(0)))
+        return network(torch.randn(n, LATENT, generator=torch.Generator().manual_seed(0)))
 
 
 def test_it_draws_people_of_every_tone_and_copies_nobody() -> None:
-    painter, shown = artist.portrait_artist(), portraits("train")
-    assert painter.card["recipe"] == asdict(artist.RECIPE)
+    painter, shown = portrait_generator(), portraits("train")
+    assert painter.card["recipe"] == asdict(RECIPES["portrait_generator"])
     assert not painter.training
     images = drawn(painter)
     assert images.shape == (200, 3, 32, 32)
@@ -31,18 +32,18 @@ def test_it_draws_people_of_every_tone_and_copies_nobody() -> None:
 
 
 def test_its_recipe_is_played_from_its_seed() -> None:
-    recipe = artist.Recipe(rounds=2, width=2)
+    recipe = PortraitRecipe(rounds=2, width=2)
     rounds: list[int] = []
-    first = artist.portrait_game(recipe, [lambda state: rounds.append(state.step)], 1)
+    first = train_portraits(recipe, [lambda state: rounds.append(state.step)], 1)
     assert rounds == [1, 2]
-    assert torch.equal(drawn(first, 3), drawn(artist.portrait_game(recipe), 3))
+    assert torch.equal(drawn(first, 3), drawn(train_portraits(recipe), 3))
     assert not torch.equal(
-        drawn(first, 3), drawn(artist.portrait_game(artist.Recipe(seed=1, rounds=2, width=2)), 3)
+        drawn(first, 3), drawn(train_portraits(PortraitRecipe(seed=1, rounds=2, width=2)), 3)
     )
 
 
 def test_latent_vectors_of_another_size_or_precision_are_told() -> None:
-    drawing = artist.portrait_artist()
+    drawing = portrait_generator()
     with pytest.raises(ValueError, match=r"expected latent vectors \[batch, 64\], got the shape \(2, 63\)"):
         drawing(torch.randn(2, 63))
     with pytest.raises(ValueError, match=r"inputs are .*float64, the model .*float32"):

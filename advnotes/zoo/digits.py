@@ -1,43 +1,18 @@
-"""A few small trained networks, so that a chapter need not train what another one teaches.
+"""Classifiers of handwritten digits: chapter "Adversarial training" explains how they are trained."""
 
-``model = zoo.mnist_robust()`` is a network in eval mode; ``model.card`` says how it was trained and what was measured.
-``python -m advnotes.zoo`` trains all of them again (``python -m advnotes.zoo mnist_natural`` one of them) and says
-what the new ones reach; on the same machine and versions the bits come out the same.
-"""
-
-import json
-import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
-from jaxtyping import Float
-from safetensors.torch import load, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from advnotes.nets import small_cnn
+from advnotes.zoo.trained import Trained, read_weights, save_weights
 
-__all__ = ["Trained", "mnist_features", "mnist_judge", "mnist_natural", "mnist_robust"]
-
-FOLDER = Path(__file__).parent / "weights"
-
-
-class Trained(nn.Module):
-    """A trained network with its card: recipe, data, and measured accuracies."""
-
-    def __init__(self, network: nn.Module, card: dict[str, Any]) -> None:
-        super().__init__()
-        self.network = network
-        self.card = card
-
-    def forward(self, x: Float[Tensor, "batch 1 28 28"]) -> Float[Tensor, "batch 10"]:
-        """Logits for digits in [0, 1]."""
-        return self.network(x)
+__all__ = ["RECIPES", "Recipe", "mnist_features", "mnist_judge", "mnist_natural", "mnist_robust", "train"]
 
 
 def mnist_natural() -> Trained:
-    """A classifier of digits, trained as usual: high clean accuracy, none under attack."""
+    """A classifier of digits in [0, 1], trained as usual: high clean accuracy, none under attack."""
     return _load("mnist_natural")
 
 
@@ -140,29 +115,8 @@ def train(name: str) -> Trained:
     return _load(name)
 
 
-def save_weights(name: str, weights: dict[str, Tensor], card: dict[str, Any]) -> None:
-    """Write the weights of that name and their card, whole or not at all."""
-    FOLDER.mkdir(exist_ok=True)
-    unfinished = FOLDER / f"{name}.unfinished"
-    save_file(weights, unfinished, metadata={"card": json.dumps(card)})
-    unfinished.replace(FOLDER / f"{name}.safetensors")
-
-
-def read_weights(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The weights of that name, and their card."""
-    # Read by Python, unlike what safetensors opens itself: so the record of an execution sees that it was read.
-    packed = (FOLDER / f"{name}.safetensors").read_bytes()
-    size = int.from_bytes(packed[:8], "little")  # of the header, which is JSON
-    return load(packed), json.loads(json.loads(packed[8 : 8 + size])["__metadata__"]["card"])
-
-
 def _load(name: str) -> Trained:
     network = small_cnn()
     weights, card = read_weights(name)
     network.load_state_dict(weights)
     return Trained(network, card).eval()
-
-
-if __name__ == "__main__":
-    for wanted in sys.argv[1:] or RECIPES:
-        print(json.dumps(train(wanted).card, indent=2))

@@ -1,13 +1,19 @@
 """The zoo's networks are what their cards say, and small."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from advnotes import artist, zoo
+from advnotes import zoo
 from advnotes.attacks import PGD
 from advnotes.data import mnist
 from advnotes.metrics import accuracy, robust_accuracy
 from advnotes.threats import Linf
+from advnotes.zoo.__main__ import TRAIN
+from advnotes.zoo.digits import train
+from advnotes.zoo.trained import FOLDER
 
 
 @pytest.mark.parametrize("load", [zoo.mnist_natural, zoo.mnist_robust, zoo.mnist_judge])
@@ -26,8 +32,8 @@ def test_a_network_is_what_its_card_says(load):
 
 
 def test_weights_are_small():
-    files = list(zoo.FOLDER.glob("*.safetensors"))
-    assert {file.stem for file in files} == {*zoo.RECIPES, artist.NAME}
+    files = list(FOLDER.glob("*.safetensors"))
+    assert {file.stem for file in files} == TRAIN.keys()
     assert all(file.stat().st_size < 1_000_000 for file in files)
 
 
@@ -35,4 +41,9 @@ def test_training_an_unknown_network_is_refused():
     with pytest.raises(
         ValueError, match="the zoo has mnist_natural, mnist_robust, mnist_judge; got 'resnet'"
     ):
-        zoo.train("resnet")
+        train("resnet")
+    told = subprocess.run(
+        [sys.executable, "-m", "advnotes.zoo", "resnet"], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 1
+    assert "the zoo has mnist_natural, mnist_robust, mnist_judge, portrait_generator" in told.stderr

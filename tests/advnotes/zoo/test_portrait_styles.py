@@ -6,21 +6,22 @@ from dataclasses import asdict, replace
 
 import torch
 
-from advnotes import portrait_styles as ps
 from advnotes.data import portraits
 from advnotes.generators import mix_styles
+from advnotes.zoo import PortraitRecipe, play_portraits, portrait_styles, style_generator
+from advnotes.zoo.portraits import LATENT, RECIPES
 
-SMALL = ps.Recipe(side=16, rounds=2, width=2, batch=4)
+SMALL = PortraitRecipe(side=16, rounds=2, width=2, batch=4)
 
 
 def drawn(network: torch.nn.Module, n: int = 200) -> torch.Tensor:
     with torch.no_grad():
-        return network(torch.randn(n, ps.LATENT, generator=torch.Generator().manual_seed(0)))
+        return network(torch.randn(n, LATENT, generator=torch.Generator().manual_seed(0)))
 
 
 def test_it_draws_people_and_its_last_layer_colours_them() -> None:
-    people, shown = ps.portrait_styles(), portraits("train").images
-    assert people.card["recipe"] == asdict(ps.RECIPE)
+    people, shown = portrait_styles(), portraits("train").images
+    assert people.card["recipe"] == asdict(RECIPES["portrait_styles"])
     assert not people.training
     images = drawn(people)
     assert images.shape == (200, 3, 32, 32)
@@ -31,7 +32,7 @@ def test_it_draws_people_and_its_last_layer_colours_them() -> None:
     assert 0.1 * apart < nearest < 0.8 * apart  # off the emoji, and nearer than they are to each other
     with torch.no_grad():
         first, second = people.mapping(
-            torch.randn(400, ps.LATENT, generator=torch.Generator().manual_seed(1))
+            torch.randn(400, LATENT, generator=torch.Generator().manual_seed(1))
         ).chunk(2)
         own, other, mixed = (people.synthesis(mix_styles(first, second, k, 5)) for k in (5, 0, 4))
     faces = [x[:, :, 12:21, 12:21].mean(dim=(2, 3)) for x in (own, other, mixed)]
@@ -43,9 +44,9 @@ def test_it_draws_people_and_its_last_layer_colours_them() -> None:
 def test_its_recipe_is_played_from_its_seed() -> None:
     rounds: list[int] = []
 
-    def played(recipe: ps.Recipe, **how: object) -> torch.Tensor:
+    def played(recipe: PortraitRecipe, **how: object) -> torch.Tensor:
         torch.manual_seed(recipe.seed)
-        return drawn(ps.play_portraits(ps.style_generator(recipe), recipe, **how), 3)  # type: ignore[arg-type]
+        return drawn(play_portraits(style_generator(recipe), recipe, **how), 3)  # type: ignore[arg-type]
 
     first = played(SMALL, callbacks=[lambda state: rounds.append(state.step)], every=1)
     assert rounds == [1, 2]
@@ -58,9 +59,9 @@ def test_without_noise_its_strength_stays_0_and_the_mapping_learns_at_its_own_ra
     for noise in (False, True):
         torch.manual_seed(0)
         recipe = replace(SMALL, noise=noise, mapping_rate=0.0)
-        network = ps.style_generator(recipe)
+        network = style_generator(recipe)
         before = [p.detach().clone() for p in network.mapping.parameters()]
-        ps.play_portraits(network, recipe)
+        play_portraits(network, recipe)
         strengths = [float(layer.noise.strength.detach()) for layer in network.synthesis.grow]  # type: ignore[union-attr, operator]
         assert all(strength != 0 for strength in strengths) == noise
         assert all(torch.equal(a, b) for a, b in zip(before, network.mapping.parameters(), strict=True))

@@ -1,0 +1,24 @@
+from .digits import mnist_features, mnist_judge, mnist_natural, mnist_robust
+from .portraits import (
+    PortraitRecipe,
+    play_portraits,
+    portrait_generator,
+    portrait_styles,
+    style_generator,
+    train_portraits,
+)
+from .trained import Trained
+
+__all__ = [
+    "PortraitRecipe",
+    "Trained",
+    "mnist_features",
+    "mnist_judge",
+    "mnist_natural",
+    "mnist_robust",
+    "play_portraits",
+    "portrait_generator",
+    "portrait_styles",
+    "style_generator",
+    "train_portraits",
+]

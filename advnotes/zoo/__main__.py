@@ -1,0 +1,15 @@
+"""``python -m advnotes.zoo NAME ...`` trains networks again, all of them without a name, and prints their cards."""
+
+import json
+import sys
+
+from advnotes.zoo import digits, portraits
+
+TRAIN = dict.fromkeys(digits.RECIPES, digits.train) | dict.fromkeys(portraits.RECIPES, portraits.train)
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or list(TRAIN)
+    if unknown := set(wanted) - TRAIN.keys():
+        sys.exit(f"the zoo has {', '.join(TRAIN)}; got {', '.join(sorted(unknown))}")
+    for name in wanted:
+        print(json.dumps(TRAIN[name](name).card, indent=2))
