@@ -98,7 +98,7 @@ def test_there_are_paths_for_every_kind_of_reader() -> None:
         "Attack and defend",
         "Generators",
         "From numbers to pictures and back",
-        "Pictures and sounds",
+        "Sharp pictures",
         "More data, and other ways to it",
         "A GAN that collapses",
         "What a discriminator knows",
