@@ -1,4 +1,4 @@
-"""Three of the games as scikit-learn classifiers, for tables of numbers: ``fit``, ``predict``, ``predict_proba``.
+"""Games as scikit-learn has them: classifiers for tables of numbers, and a generator of tables of any kind.
 
 The names are listed, with their types, in ``__init__.pyi``; each is imported when it is first used.
 """
