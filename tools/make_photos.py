@@ -29,13 +29,16 @@ INPUTS = {
         "scipy==1.11.4",
         "scipy/misc/face.dat",
         "9d8b0b4d081313e2b485748c770472e5a95ed1738146883d84c7030493e82886",
-        "pixnio.com; public domain",
+        "https://pixnio.com/fauna-animals/raccoons/raccoon-procyon-lotor, formerly at public-domain-image.com, as "
+        "SciPy states, which names no photographer; public domain",
     ),
     "hopper": (
         "matplotlib==3.10.9",
         "matplotlib/mpl-data/sample_data/grace_hopper.jpg",
         "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130",
-        "Rear Admiral Grace Hopper, by James S. Davis, United States Navy; public domain",
+        "Commodore (later Rear Admiral) Grace M. Hopper, by James S. Davis, United States Navy, 20 January 1984, "
+        "NH 96919-KN, https://commons.wikimedia.org/wiki/File:Grace_Hopper.jpg; public domain, a work of the United "
+        "States government",
     ),
 }
 CARD = {

@@ -33,7 +33,7 @@ def photos(split: str = "train") -> Photos:
 
     Args:
         split: "train", an astronaut, a cup of coffee, a rocket, a Chinese palace, a flower and a raccoon; or "test",
-            Chelsea, who is a cat, and the computer scientist Grace Hopper, in the uniform of an admiral.
+            Chelsea, who is a cat, and the computer scientist Grace Hopper, in naval uniform.
 
     Returns:
         Pictures in [0, 1], and what each shows.
@@ -42,7 +42,8 @@ def photos(split: str = "train") -> Photos:
         ValueError: where the split is unknown.
         RuntimeError: where the bundle is missing or damaged.
 
-    Source: :func:`photographs`, six, and two in the public domain, of which ``photos.json`` in the package says more.
+    Source: :func:`photographs`, six (of these the palace is danielbuechele's and the flower vultilion's, CC BY 2.0),
+    and two in the public domain, of which ``photos.json`` in the package says more.
     """
     if split not in SPLITS:
         raise ValueError(f"photos has the splits {', '.join(map(repr, SPLITS))}; got {split!r}")
@@ -55,22 +56,29 @@ def photos(split: str = "train") -> Photos:
 
 
 def patches(
-    images: list[Float[Tensor, "3 _ _"]], count: int, size: int, generator: torch.Generator | None = None
+    images: list[Float[Tensor, "_ ..."]], count: int, size: int, generator: torch.Generator | None = None
 ) -> Float[Tensor, "count 3 size size"]:
     """Square cut-outs at random places, half of them mirrored; a photograph is drawn by its area.
 
     Args:
-        images: photographs, each larger than a patch.
+        images: photographs [3, rows, columns], each at least as large as a patch.
         count: how many patches.
         size: their side in pixels.
         generator: which photograph, which place, and whether it is mirrored. None: the global one.
 
     Raises:
-        ValueError: where there is no photograph, one is smaller than a patch, or a number is less than 1.
+        ValueError: where there is no photograph, one is smaller than a patch or does not have three colours in front,
+            or a number is less than 1.
     """
     check_count("count", count)
     check_count("size", size)
-    if not images or any(min(image.shape[1:]) < size for image in images):
+    for image in images:
+        if image.ndim != 3 or len(image) != 3:
+            raise ValueError(
+                f"expected photographs [3, rows, columns], got shape {tuple(image.shape)}: image.permute(2, 0, 1) "
+                "brings colours to the front"
+            )
+    if len(images) == 0 or any(min(image.shape[1:]) < size for image in images):
         sizes = [tuple(image.shape[1:]) for image in images]
         raise ValueError(f"expected photographs of at least {size}×{size} pixels, got sizes {sizes}")
     device = torch.device("cpu") if generator is None else generator.device

@@ -44,7 +44,7 @@ class SRGAN(Game):
     Raises:
         ValueError: where ``adversarial`` is negative, ``scale`` is not positive, or the discriminator ends with a
             sigmoid; when called, where pictures are not floating point, there is not one small picture for each
-            original, or enlarged ones have not the originals' shape.
+            original, enlarged ones have not the originals' shape, or the features are none or have no gradient.
     """
 
     turns = ("discriminator", "generator")
@@ -97,7 +97,15 @@ class SRGAN(Game):
         """The mean squared error of the scaled features."""
         with torch.no_grad():
             wanted = call_model(self.features, real)
-        return self.scale**2 * (call_model(self.features, fake) - wanted).square().mean()
+        made = call_model(self.features, fake)
+        if made.numel() == 0:
+            raise ValueError(f"the network of features must return some, got shape {tuple(made.shape)}")
+        if torch.is_grad_enabled() and fake.requires_grad and not made.requires_grad:
+            raise ValueError(
+                "the features have no gradient with respect to the picture, so the generator could not learn from "
+                "them: take torch.no_grad(), .detach() and rounding out of their forward"
+            )
+        return self.scale**2 * (made - wanted).square().mean()
 
     def enlarged(
         self, small: Num[Tensor, "smalls ..."], real: Float[Tensor, "batch ..."]

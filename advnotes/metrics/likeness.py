@@ -16,12 +16,12 @@ def psnr(x: Num[Tensor, "batch ..."], y: Num[Tensor, "others ..."]) -> Float[Ten
     Ten decibels more are a tenth of the mean squared error; equal pictures have infinitely many.
 
     Args:
-        x, y: pictures in [0, 1], so that the peak is 1.
+        x, y: pictures in [0, 1], so that the peak is 1. Those of 16 bits are compared with 32.
 
     Raises:
-        ValueError: where they are not floating point, not within [0, 1], or not of one shape.
+        ValueError: where they are not floating point, not within [0, 1], not of one shape, or none.
     """
-    _check(x, y)
+    x, y = _checked(x, y)
     return -10 * (x - y).square().flatten(1).mean(dim=1).log10()
 
 
@@ -40,15 +40,15 @@ def ssim(
     window fits.
 
     Args:
-        x, y: pictures in [0, 1].
+        x, y: pictures in [0, 1]. Those of 16 bits are compared with 32.
         sigma: the window's standard deviation in pixels; it is cut at 3.5 of these: 11×11 pixels for 1.5.
 
     Raises:
-        ValueError: where pictures are not floating point, not within [0, 1], not of one shape or smaller than the
-            window, or ``sigma`` is not positive.
+        ValueError: where pictures are not floating point, not within [0, 1], not of one shape, none, or smaller
+            than the window, or ``sigma`` is not positive.
     """
     check_number("sigma", sigma, above=0.0)
-    _check(x, y)
+    x, y = _checked(x, y)
     radius = int(3.5 * sigma + 0.5)
     side = 2 * radius + 1
     if x.ndim != 4 or min(x.shape[2:]) < side:
@@ -72,10 +72,17 @@ def ssim(
     return parts.view(len(x), -1).mean(dim=1)
 
 
-def _check(x: Tensor, y: Tensor) -> None:
+def _checked(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both, of at least 32 bits: with 16 small differences vanish when they are squared."""
     for pictures in (x, y):
         check_floating(pictures)
+        if pictures.ndim < 2 or pictures.numel() == 0:
+            raise ValueError(
+                f"expected a batch of pictures, got shape {tuple(pictures.shape)}: x[None] for one"
+            )
         check_range(pictures, (0.0, 1.0), mend="clamp what a network makes")
     check_same_kind("y", y, "x", x)
     if x.shape != y.shape:
         raise ValueError(f"expected as many pictures in x as in y, got {len(x)} and {len(y)}")
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return x.to(wide), y.to(wide)

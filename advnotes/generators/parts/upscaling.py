@@ -83,6 +83,8 @@ def shrink(
 ) -> Float[Tensor, "batch channels rows columns"]:
     """Pictures in [0, 1] at a ``factor``-th of their sides: bicubic with a widened kernel, as Pillow does it.
 
+    What lies outside [0, 1] is cut off: bring pictures in [-1, 1] or [0, 255] to [0, 1] first.
+
     Raises:
         ValueError: where the sides cannot be divided by ``factor``, or pictures are not floating point.
     """
@@ -97,11 +99,19 @@ def shrink(
     return F.interpolate(x, size=size, mode="bicubic", antialias=True).clamp(0, 1)
 
 
-def enlarge(
-    x: Num[Tensor, "batch channels rows columns"], factor: int = 4
-) -> Float[Tensor, "batch channels height width"]:
-    """Pictures in [0, 1] made ``factor`` times as wide and high by bicubic interpolation, as Pillow does it."""
+def enlarge(x: Num[Tensor, "batch ..."], factor: int = 4) -> Float[Tensor, "batch channels height width"]:
+    """Pictures in [0, 1] made ``factor`` times as wide and high by bicubic interpolation, as Pillow does it.
+
+    What lies outside [0, 1] is cut off, as by :func:`shrink`.
+
+    Raises:
+        ValueError: where pictures are not floating point or not a batch.
+    """
     check_floating(x)
     check_count("factor", factor)
+    if x.ndim != 4:
+        raise ValueError(
+            f"expected pictures [batch, channels, rows, columns], got shape {tuple(x.shape)}: x[None] for one"
+        )
     size = (x.shape[2] * factor, x.shape[3] * factor)
     return F.interpolate(x, size=size, mode="bicubic", antialias=True).clamp(0, 1)

@@ -62,5 +62,9 @@ def test_photographs_that_are_too_small_are_refused():
         patches([torch.zeros(3, 8, 20)], 1, 9)
     with pytest.raises(ValueError, match="photographs"):
         patches([], 1, 9)
+    with pytest.raises(ValueError, match=r"got shape \(8, 20, 3\): image\.permute"):
+        patches([torch.zeros(8, 20, 3)], 1, 3)
+    with pytest.raises(ValueError, match=r"got shape \(8, 20\)"):
+        patches([torch.zeros(8, 20)], 1, 3)
     with pytest.raises(ValueError, match="count"):
         patches([torch.zeros(3, 8, 20)], 0, 4)

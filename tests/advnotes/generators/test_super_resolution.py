@@ -161,3 +161,22 @@ def test_what_does_not_fit_is_refused(batch):
         srgan.generator_loss(small.byte(), high)
     with pytest.raises(ValueError, match="ends with Sigmoid"):
         SRGAN(srgan.generator, nn.Sequential(nn.Flatten(), nn.Linear(768, 1), nn.Sigmoid()), nn.Identity())
+
+
+class Detached(nn.Module):
+    def forward(self, x):
+        return x.detach()
+
+
+class Nothing(nn.Module):
+    def forward(self, x):
+        return x[:, :0]
+
+
+def test_features_that_teach_nothing_are_refused(batch):
+    with pytest.raises(ValueError, match="features have no gradient"):
+        game(Detached()).generator_loss(*batch)
+    with torch.no_grad():
+        assert game(Detached()).generator_loss(*batch).isfinite()  # only measured
+    with pytest.raises(ValueError, match="must return some, got shape"):
+        game(Nothing()).generator_loss(*batch)

@@ -84,5 +84,7 @@ def test_bad_numbers_are_refused(arguments, message):
 def test_bad_pictures_are_refused():
     with pytest.raises(ValueError, match="sides can be divided by 4, got shape"):
         shrink(torch.rand(1, 3, 10, 8))
+    with pytest.raises(ValueError, match=r"\[batch, channels, rows, columns\], got shape \(3, 8, 8\)"):
+        enlarge(torch.rand(3, 8, 8))
     with pytest.raises(ValueError, match=r"x\.float\(\) / 255"):
         enlarge(torch.zeros(1, 3, 4, 4, dtype=torch.uint8))

@@ -54,6 +54,24 @@ def test_what_cannot_be_compared_is_refused(measure):
             measure(x, other)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_compared_in_float32(dtype):
+    """In float16 the square of a difference of 1e-4 is 0, and the decibels would be infinite."""
+    g = torch.Generator().manual_seed(0)
+    x = (0.01 + 0.002 * torch.rand(2, 3, 16, 16, generator=g)).to(dtype)
+    y = (x.float() + 1e-4 * torch.rand(2, 3, 16, 16, generator=g)).to(dtype)
+    assert torch.equal(psnr(x, y), psnr(x.float(), y.float()))
+    assert psnr(x, y).isfinite().all()
+    assert torch.equal(ssim(x, y), ssim(x.float(), y.float()))
+
+
+@pytest.mark.parametrize("measure", [psnr, ssim])
+def test_no_picture_and_no_batch_are_refused(measure):
+    for x in (torch.rand(0, 3, 16, 16), torch.rand(16)):
+        with pytest.raises(ValueError, match="expected a batch of pictures, got shape"):
+            measure(x, x)
+
+
 def test_pictures_smaller_than_the_window_are_refused():
     with pytest.raises(ValueError, match="11×11 pixels or more"):
         ssim(torch.rand(1, 3, 10, 16), torch.rand(1, 3, 10, 16))
