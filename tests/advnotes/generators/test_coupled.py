@@ -244,6 +244,13 @@ def test_one_network_is_not_taken_for_two() -> None:
     assert len(Tied([nn.Sequential(shared, nn.Sigmoid()), nn.Sequential(shared, nn.Tanh())])) == 2
 
 
+def test_the_discriminators_loss_has_no_gradient_in_the_generators() -> None:
+    game = coupled()
+    game.discriminator_loss(X1, X2).backward()
+    assert all(parameter.grad is None for parameter in game.generator.parameters())
+    assert all(parameter.grad is not None for parameter in game.discriminator.parameters())
+
+
 def test_the_non_saturating_loss_moves_both_generators_from_a_lost_game() -> None:
     game = coupled(first=0, last=0)
     with torch.no_grad():
