@@ -114,7 +114,13 @@ class DBM(nn.Module):
     def log_likelihood(
         self, visible: Float[Tensor, "batch visible"], log_partition: float
     ) -> Float[Tensor, " batch"]:
-        """Nats of each sample of 0s and 1s: exact with one hidden layer, a lower bound with more (equation 5)."""
+        """Nats of each sample of 0s and 1s: exact with one hidden layer, a lower bound with more (equation 5).
+
+        Raises:
+            ValueError: where a coordinate is neither 0 nor 1.
+        """
+        if not bool(((visible == 0) | (visible == 1)).all()):
+            raise ValueError("a probability is that of zeros and ones: round the samples, (x > 0.5).float()")
         layers = self.mean_field(visible)
         doubt = (torch.special.entr(m) + torch.special.entr(1 - m) for m in layers[1:])
         return sum((h.sum(dim=1) for h in doubt), start=-self.energy(layers) - log_partition)
@@ -143,4 +149,5 @@ class DBM(nn.Module):
             raise ValueError(
                 f"expected samples [batch, {self.sizes[0]}], got the shape {tuple(visible.shape)}: x.flatten(1)?"
             )
-        check_range(visible, (0.0, 1.0), "divide by the largest value")
+        if len(visible):
+            check_range(visible, (0.0, 1.0), "divide by the largest value")

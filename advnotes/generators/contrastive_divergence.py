@@ -5,6 +5,7 @@ from torch import Tensor
 
 from advnotes.checks import check_counts
 from advnotes.game import Game, Turns
+from advnotes.gan.standard import check_real
 from advnotes.generators.boltzmann import DBM
 
 __all__ = ["ContrastiveDivergence"]
@@ -39,6 +40,7 @@ class ContrastiveDivergence(Game):
 
     def machine_loss(self, real: Float[Tensor, "batch visible"]) -> Float[Tensor, ""]:
         """The energy of the data less that of the chains, which move on first; in eval mode they stand still."""
+        check_real(real)
         means = self.machine.mean_field(real, self.mean_field)
         chains = [self.get_buffer(f"chain{k}") for k in range(len(self.machine.sizes))]
         for _ in range(self.sweeps if self.training else 0):

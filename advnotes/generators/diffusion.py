@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.checks import call_model, check_count, check_floating
+from advnotes.checks import call_model, check_count
 from advnotes.game import Game, Turns
+from advnotes.gan.standard import check_real
 
 __all__ = ["DDPM", "linear_betas"]
 
@@ -71,12 +72,16 @@ class DDPM(Game):
 
     def network_loss(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
         """The mean square of the missed noise, at one random step for each sample."""
-        check_floating(x)
-        if x.shape[1:] != self.shape:
-            raise ValueError(f"expected samples of the shape {self.shape}, got {tuple(x.shape[1:])}")
+        check_real(x)
+        self.check_shape(x)
         t = torch.randint(self.steps, (len(x),), device=x.device)
         noise = torch.randn_like(x)
         return (noise - self.noise_in(self.noisy(x, t, noise), t)).square().mean()
+
+    def check_shape(self, x: Tensor) -> None:
+        """Raise ValueError for samples of another shape."""
+        if x.shape[1:] != self.shape:
+            raise ValueError(f"expected samples of the shape {self.shape}, got {tuple(x.shape[1:])}")
 
     def noisy(self, x: Tensor, t: Int[Tensor, " batch"], noise: Tensor) -> Float[Tensor, "batch ..."]:
         """:math:`x_t`, equation 4."""
@@ -130,6 +135,7 @@ class DDPM(Game):
         """
         if check_count("steps", steps) > self.steps:
             raise ValueError(f"steps must be at most {self.steps}, got {steps}")
+        self.check_shape(x)
         stops = torch.linspace(self.steps - 1, 0, steps).round().long().tolist()
         for step, following in zip(stops, [*stops[1:], None], strict=True):
             t = torch.full((len(x),), step, device=x.device)

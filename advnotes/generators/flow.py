@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from advnotes.checks import check_count, check_floating
 from advnotes.game import Game, Turns
+from advnotes.gan.standard import check_real
 
 __all__ = ["Flow", "dequantise"]
 
@@ -40,6 +41,7 @@ class Flow(Game):
 
     def layers_loss(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
         """Minus the mean log-density, in nats: it may be negative."""
+        check_real(x)
         return -self.log_density(x).mean()
 
     def log_density(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
@@ -69,7 +71,7 @@ class Flow(Game):
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n ..."]:
         """Draw ``n`` samples: one pass backwards."""
-        like = next(self.layers.parameters())
+        like = next(self.layers.parameters(), torch.empty(0))
         source = like.device if generator is None else generator.device
         size = (check_count("n", n, least=0), math.prod(self.shape))
         return self.from_latent(
@@ -84,8 +86,19 @@ def dequantise(
 
     With ``d`` pixels, :math:`\log P(x) \ge \mathbb E \log p(y) - d \log L` bounds that of the discrete picture
     (RealNVP, section 4.1; Theis et al. 2015, section 3.1).
+
+    Raises:
+        ValueError: where a pixel has another value, or the numbers are too coarse to lie within a cell.
     """
-    check_count("levels", levels, least=2)
+    check_floating(x)
+    eps = torch.finfo(x.dtype).eps
+    if check_count("levels", levels, least=2) * eps > 1 / 64:
+        raise ValueError(f"{x.dtype} is too coarse for cells of the width 1 / {levels}: x.float()")
+    at = x * (levels - 1)
+    if not bool(((at - at.round()).abs() <= max(1e-3, levels * eps)).all() & ((x >= 0) & (x <= 1)).all()):
+        raise ValueError(
+            f"expected {levels} equidistant values from 0 to 1: for bytes pass x.float() / 255 and levels=256"
+        )
     source = x.device if generator is None else generator.device
     noise = torch.rand(x.shape, generator=generator, device=source, dtype=x.dtype).to(x.device)
     return (x * (levels - 1) + noise) / levels

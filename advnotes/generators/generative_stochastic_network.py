@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from advnotes.checks import call_model, check_count, check_floating, check_number, check_range
 from advnotes.game import Game, Turns
+from advnotes.gan.standard import check_real
 from advnotes.rng import bernoulli
 
 __all__ = ["GSN"]
@@ -46,7 +47,7 @@ class GSN(Game):
 
     def denoiser_loss(self, real: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
         """Nats for each coordinate and step of the walk."""
-        check_floating(real)
+        check_real(real)
         check_range(real, (0.0, 1.0), "divide by the largest value")
         state, losses = real, []
         for _ in range(self.walkback):
@@ -83,8 +84,11 @@ class GSN(Game):
         """A chain from each row of ``start``, be it noise; the last step's probabilities, in [0, 1].
 
         Raises:
-            ValueError: where ``steps`` is less than 1.
+            ValueError: where ``steps`` is less than 1, or ``start`` is not within [0, 1].
         """
+        check_floating(start)
+        if start.numel():
+            check_range(start, (0.0, 1.0), "start at coins, torch.rand(n, size).round()")
         state = probabilities = start
         for _ in range(check_count("steps", steps)):
             probabilities = self.repair(self.spoil(state, generator)).sigmoid()

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from advnotes.checks import call_model, check_count
+from advnotes.checks import call_model, check_count, check_floating
 from advnotes.game import Game, Turns
+from advnotes.gan.standard import check_real
 
 __all__ = ["CausalNetwork", "MaskedConv2d", "PixelCNN"]
 
@@ -131,10 +132,12 @@ class PixelCNN(Game):
 
     def network_loss(self, x: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, ""]:
         """Minus the mean log-probability, in nats."""
+        check_real(x)
         return -self.log_likelihood(x).mean()
 
     def log_likelihood(self, x: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, " batch"]:
         """The exact log-probability of each picture, in nats."""
+        check_floating(x)
         if x.ndim != 4 or x.shape[1] != 1 or not bool(((x == 0) | (x == 1)).all()):
             raise ValueError(
                 f"expected pictures [batch, 1, height, width] of zeros and ones, got the shape {tuple(x.shape)} with "

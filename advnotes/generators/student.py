@@ -25,7 +25,7 @@ class Student(Game):
         generator: maps starts ``z`` to samples.
 
     Raises:
-        ValueError: when called, where what it makes has not the targets' shape.
+        ValueError: when called, where what it makes has not the targets' shape, or there is not one for each start.
     """
 
     turns: Turns = ("generator",)
@@ -41,10 +41,7 @@ class Student(Game):
         target: Float[Tensor, "batch ..."],
     ) -> Float[Tensor, ""]:
         """The mean square of what is missed."""
-        check_real(target)
-        made = generate(self.generator, z)
-        check_generated(made, target)
-        return (made - target).square().mean()
+        return missed(generate(self.generator, z), target)
 
 
 class AdversarialStudent(GAN):
@@ -65,7 +62,7 @@ class AdversarialStudent(GAN):
         weight: lambda, at least 0.
 
     Raises:
-        ValueError: as :class:`~advnotes.gan.GAN`; where ``weight`` is negative.
+        ValueError: as :class:`~advnotes.gan.GAN`; where ``weight`` is negative; when called, as :class:`Student`.
     """
 
     def __init__(
@@ -85,6 +82,8 @@ class AdversarialStudent(GAN):
     def generated(self, real: Float[Tensor, "batch ..."], *others: Tensor) -> Float[Tensor, "batch ..."]:
         """What the student makes of the starts in the batch."""
         check_real(real)
+        if len(others) != 2:
+            raise ValueError(f"expected a batch (real, z, target), got {1 + len(others)} parts")
         made = generate(self.generator, others[0])
         check_generated(made, real)
         return made
@@ -93,4 +92,13 @@ class AdversarialStudent(GAN):
         """What is missed of the teacher's samples, and what the critic says."""
         made = self.generated(real, *others)
         judged = nn.functional.softplus(-self.logit(made)).mean()
-        return (made - others[1]).square().mean() + self.weight * judged
+        return missed(made, others[1]) + self.weight * judged
+
+
+def missed(made: Float[Tensor, "batch ..."], target: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
+    """The mean square of what a student misses of its teacher's samples, one for each start."""
+    check_real(target)
+    check_generated(made, target)
+    if len(made) != len(target):
+        raise ValueError(f"expected a target for each start, got {len(target)} for {len(made)}")
+    return (made - target).square().mean()

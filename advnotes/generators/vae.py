@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from advnotes.checks import call_model, check_count, check_floating
 from advnotes.game import Game, Turns
+from advnotes.gan.standard import check_real
 from advnotes.generators.parts.likelihoods import BernoulliPixels, Likelihood, normal_like
 
 __all__ = ["VAE", "kl_from_prior"]
@@ -48,6 +49,7 @@ class VAE(Game):
 
     def autoencoder_loss(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
         """Minus the mean of the bound, in nats."""
+        check_real(x)
         return -self.bound(x).mean()
 
     def bound(
@@ -109,5 +111,13 @@ class VAE(Game):
 def kl_from_prior(
     mean: Float[Tensor, "batch latent"], log_variance: Float[Tensor, "batch latent"]
 ) -> Float[Tensor, " batch"]:
-    r"""KL of a code from N(0, I), nats: :math:`\frac12 \sum (\mu^2 + \sigma^2 - \log \sigma^2 - 1)`, appendix B."""
+    r"""KL of a code from N(0, I), nats: :math:`\frac12 \sum (\mu^2 + \sigma^2 - \log \sigma^2 - 1)`, appendix B.
+
+    Raises:
+        ValueError: where there is not one log-variance for each mean.
+    """
+    if mean.shape != log_variance.shape:
+        raise ValueError(
+            f"expected a log-variance for each mean, got the shapes {tuple(log_variance.shape)} and {tuple(mean.shape)}"
+        )
     return 0.5 * (mean.square() + log_variance.expm1() - log_variance).sum(dim=1)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from advnotes.checks import call_model, check_count, check_number
+from advnotes.checks import call_model, check_count, check_number, check_range
 
 __all__ = ["AdditiveCoupling", "AffineCoupling", "Logit", "Scaling"]
 
@@ -79,13 +79,21 @@ class AffineCoupling(AdditiveCoupling):
 
 
 class Scaling(nn.Module):
-    r"""NICE's last layer, section 3.3: each coordinate times :math:`e^{s_i}`."""
+    r"""NICE's last layer, section 3.3: each coordinate times :math:`e^{s_i}`.
+
+    Raises:
+        ValueError: when called, for another number of coordinates.
+    """
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.zeros(check_count("size", size)))
 
     def forward(self, x: Float[Tensor, "batch size"]) -> tuple[Tensor, Float[Tensor, " batch"]]:
+        if x.ndim != 2 or x.shape[1] != len(self.log_scale):
+            raise ValueError(
+                f"expected [batch, {len(self.log_scale)}], got {tuple(x.shape)}: Scaling(x.shape[1])?"
+            )
         return x * self.log_scale.exp(), self.log_scale.sum().expand(len(x))
 
     def inverse(self, y: Float[Tensor, "batch size"]) -> Float[Tensor, "batch size"]:
@@ -96,6 +104,9 @@ class Logit(nn.Module):
     r"""RealNVP's first layer for pixels, section 4.1: :math:`\mathrm{logit}(\alpha + (1 - 2\alpha)\, x)`.
 
     Differs from the paper, which has :math:`1 - \alpha` and reaches infinity at 1.
+
+    Raises:
+        ValueError: when called, where a pixel is not within [0, 1].
     """
 
     def __init__(self, alpha: float = 0.05) -> None:
@@ -103,6 +114,8 @@ class Logit(nn.Module):
         self.alpha = check_number("alpha", alpha, above=0.0, most=0.499)
 
     def forward(self, x: Float[Tensor, "batch size"]) -> tuple[Tensor, Float[Tensor, " batch"]]:
+        if x.numel():
+            check_range(x, (0.0, 1.0), "leave Logit out")
         inner = self.alpha + (1 - 2 * self.alpha) * x
         y = torch.logit(inner)
         slope = (

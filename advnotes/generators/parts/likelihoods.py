@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from advnotes.checks import check_number
+from advnotes.checks import check_number, check_range
 from advnotes.rng import bernoulli
 
 __all__ = ["BernoulliPixels", "GaussianPixels", "Likelihood", "normal_like"]
@@ -29,7 +29,13 @@ class BernoulliPixels:
     """Independent pixels, 0 or 1; the decoder gives their logits. Kingma and Welling 2013, appendix C.1."""
 
     def log_prob(self, output: Float[Tensor, "batch ..."], x: Float[Tensor, "batch ..."]) -> Tensor:
-        """In nats, for each sample."""
+        """In nats, for each sample.
+
+        Raises:
+            ValueError: where a pixel is not within [0, 1].
+        """
+        if x.numel():
+            check_range(x, (0.0, 1.0), "choose GaussianPixels")
         return -F.binary_cross_entropy_with_logits(output, x, reduction="none").flatten(1).sum(dim=1)
 
     def draw(self, output: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -141,6 +141,11 @@ def test_samples_of_another_shape_or_range_are_refused_and_so_is_a_single_chain(
         of.mean_field(torch.rand(2, 5))
     with pytest.raises(ValueError, match="divide by the largest"):
         of.mean_field(2 + torch.rand(2, 4))
+    with pytest.raises(ValueError, match="zeros and ones"):
+        of.log_likelihood(torch.full((2, 4), 0.5, dtype=torch.float64), 0.0)
+    assert of.log_likelihood(torch.ones(0, 4, dtype=torch.float64), 0.0).shape == (0,)
+    with pytest.raises(ValueError, match="leave it out"):
+        ContrastiveDivergence(of).machine_loss(torch.ones(0, 4, dtype=torch.float64))
     with pytest.raises(ValueError, match="chains must be"):
         log_partition(of, chains=1)
     with pytest.raises(ValueError, match="sweeps must be"):

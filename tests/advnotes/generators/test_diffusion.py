@@ -174,6 +174,10 @@ def test_what_does_not_fit_is_refused() -> None:
             DDPM(nn.Linear(1, 1), betas, (1,))
     with pytest.raises(ValueError, match="expected samples of the shape"):
         best().network_loss(torch.rand(3, 2))
+    with pytest.raises(ValueError, match="leave it out"):
+        best().network_loss(torch.rand(0, 1))
+    with pytest.raises(ValueError, match="expected samples of the shape"):
+        best().trace(torch.zeros(2, 3).double(), 1)
     with pytest.raises(ValueError, match="at most 200"):
         best().trace(torch.zeros(1, 1).double(), 201)
     narrow = DDPM(Perceptron(30, outputs=1), linear_betas(30), (2,))

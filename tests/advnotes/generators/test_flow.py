@@ -119,3 +119,25 @@ def test_what_does_not_fit_is_refused() -> None:
         Logit(0.5)
     with pytest.raises(ValueError, match="levels"):
         dequantise(torch.rand(2, 2), 1)
+    for x in (torch.full((2, 2), 0.3), torch.full((2, 2), 255.0), torch.full((2, 2), -1.0)):
+        with pytest.raises(ValueError, match="equidistant values from 0 to 1"):
+            dequantise(x, 2)
+    with pytest.raises(ValueError, match="too coarse for cells"):
+        dequantise(torch.ones(2, 2, dtype=torch.bfloat16), 256)
+    with pytest.raises(ValueError, match=r"expected \[batch, 1\]"):  # whose determinant would be a sixth
+        Flow([Scaling(1)], (6,)).log_density(torch.rand(2, 6))
+    with pytest.raises(ValueError, match="leave Logit out"):
+        Flow([Logit()], (6,)).log_density(2 * torch.ones(2, 6))
+    with pytest.raises(ValueError, match="leave it out"):
+        Flow(nice(), (6,)).layers_loss(torch.rand(0, 6))
+
+
+def test_a_flow_without_anything_to_learn_draws_too() -> None:
+    drawn = Flow([Logit()], (4,)).sample(5)
+    assert drawn.shape == (5, 4)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_bytes_are_not_spread() -> None:
+    with pytest.raises(ValueError, match="floating point"):
+        dequantise(torch.ones(2, 2, dtype=torch.uint8), 256)

@@ -81,5 +81,10 @@ def test_bad_input_is_refused() -> None:
         game("denoiser", torch.rand(4, 3))
     with pytest.raises(ValueError, match="divide by the largest"):
         game("denoiser", torch.full((4, 3), 255.0))
+    with pytest.raises(ValueError, match="leave it out"):
+        game("denoiser", torch.rand(0, 3))
+    for start in (torch.full((4, 3), 255.0), torch.full((4, 3), float("nan"))):
+        with pytest.raises(ValueError, match="inputs must"):
+            game.sample(start)
     with pytest.raises(ValueError, match="steps must be"):
         game.sample(torch.rand(4, 3), 0)

@@ -82,5 +82,13 @@ def test_play_learns_a_rule_that_only_an_earlier_pixel_tells() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="zeros and ones"):
         game().log_likelihood(torch.full((1, 1, 2, 3), 0.5, dtype=torch.float64))
+    with pytest.raises(ValueError, match="leave it out"):
+        game().network_loss(torch.ones(0, 1, 2, 3, dtype=torch.float64))
     with pytest.raises(ValueError, match="odd"):
         MaskedConv2d(1, 1, 4, "A")
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_whole_numbers_are_not_pictures() -> None:
+    with pytest.raises(ValueError, match="floating point"):
+        game().log_likelihood(torch.ones(1, 1, 2, 3, dtype=torch.long))

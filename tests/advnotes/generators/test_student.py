@@ -74,3 +74,16 @@ def test_what_does_not_fit_is_refused() -> None:
         Student(nn.Linear(2, 3).double()).generator_loss(real, z, target)
     with pytest.raises(ValueError, match="weight"):
         AdversarialStudent(nn.Linear(2, 2), nn.Linear(2, 1), 2, weight=-1.0)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_targets_are_not_broadcast() -> None:
+    real, z, target = batch()
+    judged = AdversarialStudent(nn.Linear(2, 2).double(), nn.Linear(2, 1).double(), 2)
+    for game in (judged, Student(nn.Linear(2, 2).double())):
+        with pytest.raises(ValueError, match="generated samples have the shape"):
+            game.generator_loss(real, z, target[:, :1])
+        with pytest.raises(ValueError, match="a target for each start, got 8 for 1"):
+            game.generator_loss(real, z[:1], target)
+    with pytest.raises(ValueError, match=r"\(real, z, target\), got 1 parts"):
+        judged.discriminator_loss(real)

@@ -151,3 +151,13 @@ def test_what_does_not_fit_is_refused() -> None:
         VAE(nn.Linear(3, 2), nn.Linear(2, 3), 2).bound(torch.rand(5, 3))
     with pytest.raises(ValueError, match="the decoder gives the shape"):
         VAE(nn.Linear(3, 4), nn.Linear(2, 1), 2).bound(torch.rand(5, 3))
+    with pytest.raises(ValueError, match="choose GaussianPixels"):
+        VAE(nn.Linear(3, 4), nn.Linear(2, 3), 2).bound(255 * torch.ones(5, 3))
+    with pytest.raises(ValueError, match="leave it out"):
+        VAE(nn.Linear(3, 4), nn.Linear(2, 3), 2).autoencoder_loss(torch.rand(0, 3))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_one_log_variance_for_all_means_is_not_broadcast() -> None:
+    with pytest.raises(ValueError, match="a log-variance for each mean"):
+        kl_from_prior(torch.zeros(5, 2), torch.zeros(5, 1))
