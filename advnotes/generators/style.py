@@ -38,8 +38,16 @@ class Mapping(nn.Sequential):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch style"]:
-        """The styles."""
-        return super().forward(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt())
+        """The styles.
+
+        Raises:
+            ValueError: where the latent vectors have another shape.
+        """
+        size = self[0].in_features
+        if z.ndim != 2 or z.shape[1] != size:
+            raise ValueError(f"expected latent vectors [batch, {size}], got the shape {tuple(z.shape)}")
+        wide = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z  # 1e-8 is 0 in float16
+        return super().forward(z * (wide.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt().to(z.dtype))
 
 
 class StyleGenerator(nn.Module):
@@ -113,7 +121,22 @@ def mix_styles(
     layer: int | Int[Tensor, " batch"],
     layers: int,
 ) -> Float[Tensor, "batch layers style"]:
-    """One style for each of ``layers``: of ``first`` before ``layer`` (from 0), of ``second`` from there on."""
+    """One style for each of ``layers``: of ``first`` before ``layer`` (from 0), of ``second`` from there on.
+
+    Args:
+        first, second: styles, one of each for a picture.
+        layer: from 0, all from ``second``, to ``layers``, all from ``first``; or one for each picture.
+        layers: of the generator, ``G.synthesis.layers``.
+
+    Raises:
+        ValueError: where the styles have different shapes, or the layer is none of these.
+    """
+    if first.ndim != 2 or first.shape != second.shape:
+        raise ValueError(
+            "expected two times as many styles, [batch, style_size], got the shapes "
+            f"{tuple(first.shape)} and {tuple(second.shape)}"
+        )
+    _check_layer(layer, check_count("layers", layers), len(first))
     places = torch.arange(layers, device=first.device)
     early = places < torch.as_tensor(layer, device=first.device).view(-1, 1)
     return torch.where(early[..., None], first[:, None], second[:, None])
@@ -122,5 +145,32 @@ def mix_styles(
 def truncate(
     w: Float[Tensor, "batch ..."], mean: Float[Tensor, " style"], psi: float
 ) -> Float[Tensor, "batch ..."]:
-    r"""Styles moved towards the mean: :math:`w' = \bar w + \psi (w - \bar w)` (Karras et al. 2019, appendix B)."""
-    return mean + psi * (w - mean)
+    r"""Styles moved towards the mean: :math:`w' = \bar w + \psi (w - \bar w)` (Karras et al. 2019, appendix B).
+
+    Args:
+        w: styles, or one for each layer.
+        mean: their mean, ``G.mean_style()``.
+        psi: 1 leaves them, 0 makes all of them the mean, and less than 0 the opposite.
+
+    Raises:
+        ValueError: where the mean is not one style, or psi no finite number.
+    """
+    if mean.shape != w.shape[-1:]:
+        raise ValueError(
+            f"expected the mean of the styles as one style, [{w.shape[-1]}], got the shape {tuple(mean.shape)}"
+        )
+    return mean + check_number("psi", psi) * (w - mean)
+
+
+def _check_layer(layer: int | Tensor, layers: int, count: int) -> None:
+    """Raise ValueError for what is neither a layer from 0 to ``layers`` nor one for each of ``count`` pictures."""
+    if not isinstance(layer, Tensor):
+        wrong = check_count("layer", layer, least=0) > layers
+    elif layer.is_floating_point() or layer.dtype == torch.bool or layer.shape not in ((), (count,)):
+        wrong = True
+    else:
+        wrong = bool(((layer < 0) | (layer > layers)).any())
+    if wrong:
+        raise ValueError(
+            f"expected a layer from 0 to {layers}, or one for each of {count} pictures as whole numbers, got {layer!r}"
+        )

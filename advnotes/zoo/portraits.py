@@ -127,7 +127,12 @@ def play_portraits(
         recipe: rounds, batch, and so on.
         callbacks: of :func:`advnotes.play`, called every ``every`` rounds.
         every: in rounds; None: at the end only.
+
+    Raises:
+        ValueError: where the recipe's side is not 8, 16 or 32.
     """
+    if recipe.side not in (8, 16, 32):
+        raise ValueError(f"expected a side of 8, 16 or 32, as the portraits have 32, got {recipe.side!r}")
     from advnotes.data import Stream, portraits
     from advnotes.gan import R1, R2, RelativisticGAN
     from advnotes.loop import play
@@ -150,6 +155,8 @@ def play_portraits(
         {"params": list(part.parameters()), "lr": rates.get(name, recipe.rate)}
         for name, part in network.named_children()
     ]
+    if own := list(network.parameters(recurse=False)):
+        groups.append({"params": own, "lr": recipe.rate})
     parameters: dict[str, Any] = {"generator": groups, "discriminator": critic.parameters()}
     optimizers = {
         name: torch.optim.Adam(params, lr=recipe.rate, betas=(0.0, 0.99))

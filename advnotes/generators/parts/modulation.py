@@ -10,6 +10,15 @@ from advnotes.checks import check_count
 __all__ = ["AdaIN", "ModulatedConv", "NoiseInput"]
 
 
+def _check(x: Tensor, channels: int, w: Tensor, style_size: int) -> None:
+    """Raise ValueError for other shapes: what can be broadcast would be another result, and nobody would know."""
+    if x.ndim != 4 or x.shape[1] != channels or w.shape != (len(x), style_size):
+        raise ValueError(
+            f"expected grids [batch, {channels}, rows, columns] and a style for each, [batch, {style_size}], got the "
+            f"shapes {tuple(x.shape)} and {tuple(w.shape)}"
+        )
+
+
 class ModulatedConv(nn.Module):
     r"""A convolution whose weights depend on the sample's style, by one factor for each input channel.
 
@@ -54,12 +63,21 @@ class ModulatedConv(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch in rows columns"], w: Float[Tensor, "batch style"]
     ) -> Float[Tensor, "batch out rows columns"]:
-        """The convolution of each sample with the weights of its style."""
+        """The convolution of each sample with the weights of its style.
+
+        Raises:
+            ValueError: where the shapes are others.
+        """
+        _check(x, self.weight.shape[1], w, self.affine.in_features)
         s = self.affine(w)
         y = F.conv2d(x * s[:, :, None, None], self.weight, padding=self.weight.shape[-1] // 2)
         if self.demodulate:
-            power = s.square() @ self.weight.square().sum(dim=(2, 3)).T
-            y = y * (power + 1e-8).rsqrt()[:, :, None, None]
+            weights = self.weight.square().sum(dim=(2, 3))
+            if s.dtype in (torch.float16, torch.bfloat16):  # the squares would leave float16's range
+                power = (s.float().square()[:, None] * weights.float()).sum(dim=2)
+            else:
+                power = s.square() @ weights.T
+            y = y * (power + 1e-8).rsqrt().to(y.dtype)[:, :, None, None]
         return y
 
 
@@ -90,7 +108,12 @@ class AdaIN(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels rows columns"], w: Float[Tensor, "batch style"]
     ) -> Float[Tensor, "batch channels rows columns"]:
-        """The grid with the means and deviations of the style."""
+        """The grid with the means and deviations of the style.
+
+        Raises:
+            ValueError: where the shapes are others.
+        """
+        _check(x, self.affine.out_features // 2, w, self.affine.in_features)
         scale, shift = self.affine(w)[:, :, None, None].chunk(2, dim=1)
         return scale * F.instance_norm(x) + shift
 
@@ -121,7 +144,16 @@ class NoiseInput(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels side side"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "batch channels side side"]:
-        """The grid with noise."""
+        """The grid with noise.
+
+        Raises:
+            ValueError: where the grid has another side.
+        """
+        if x.ndim != 4 or x.shape[2:] != self.fixed.shape[2:]:
+            side = self.fixed.shape[2]
+            raise ValueError(
+                f"expected grids [batch, channels, {side}, {side}], got the shape {tuple(x.shape)}"
+            )
         if not self.training and generator is None:
             return x + self.strength * self.fixed
         source = x.device if generator is None else generator.device

@@ -18,7 +18,7 @@ SMALLEST = 4  # the side of the learnt constant
 class StyleLayer(nn.Module):
     """A layer that is told the style: convolution with it, noise, bias, and a leaky ReLU.
 
-    (Karras et al. 2020, figure 2c.)
+    (Karras et al. 2020, figure 2d.)
 
     Args:
         channels_in, channels_out, style_size: as in :class:`ModulatedConv`.

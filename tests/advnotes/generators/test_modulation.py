@@ -82,3 +82,34 @@ def test_noise_of_strength_0_is_none_and_else_one_grid_for_all_channels() -> Non
 def test_what_is_no_size_is_told(build: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("layer", [ModulatedConv(3, 7, 4), AdaIN(3, 4)])
+@pytest.mark.usefixtures("unchecked")
+def test_grids_and_styles_that_would_be_broadcast_are_told(layer: torch.nn.Module) -> None:
+    for x, w in ((X[:1], W), (X, W[:1]), (X[:, :1], W), (X[0], W), (X, W[:, :3]), (X, W[:, None])):
+        with pytest.raises(
+            ValueError, match=r"expected grids \[batch, 3, rows, columns\] and a style for each"
+        ):
+            layer(x.float(), w.float())
+    assert len(layer(X[:0].float(), W[:0].float())) == 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.usefixtures("unchecked")
+def test_noise_of_another_side_is_told(training: bool) -> None:
+    layer = NoiseInput(6).train(training)
+    for x in (torch.zeros(2, 3, 5, 5), torch.zeros(2, 3, 1, 1), torch.zeros(2, 6, 6)):
+        with pytest.raises(ValueError, match=r"expected grids \[batch, channels, 6, 6\]"):
+            layer(x)
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("size", [0.0, 1.0, 1000.0])
+def test_in_half_precision_a_style_of_any_size_is_demodulated(precision: torch.dtype, size: float) -> None:
+    conv = ModulatedConv(3, 7, 4)
+    torch.nn.init.constant_(conv.affine.bias, 0.0)
+    expected = conv(X.float(), size * W.float())
+    with torch.no_grad():
+        y = conv.to(precision)(X.to(precision), (size * W).to(precision)).float()
+    torch.testing.assert_close(y, expected.detach(), rtol=0.1, atol=0.1)

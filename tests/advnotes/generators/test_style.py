@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from advnotes.gan import R1, R2, RelativisticGAN
-from advnotes.generators import Mapping, StyleGenerator, Synthesis, mix_styles, truncate
+from advnotes.generators import Mapping, StyleGenerator, StyleLayer, Synthesis, mix_styles, truncate
 from advnotes.nets import conv_discriminator
 from advnotes.testing import check_game
 
@@ -158,3 +158,54 @@ def test_styles_of_another_size_and_numbers_out_of_range_are_told() -> None:
     for settings, name in (({"mixing": 1.1}, "mixing"), ({"depth": 0}, "depth"), ({"width": 0}, "width")):
         with pytest.raises(ValueError, match=name):
             StyleGenerator(SHAPE, **settings)
+
+
+def test_all_of_it_learns_and_a_layer_keeps_the_size_of_its_grid() -> None:
+    assert all(p.requires_grad for p in StyleGenerator(SHAPE).parameters())
+    layer = StyleLayer(8, 8, 5, 64, up=False).double()
+    x, w = torch.randn(4, 8, 64, 64, dtype=torch.float64), torch.randn(4, 5, dtype=torch.float64)
+    square = layer(x, w)[..., 1:-1, 1:-1].square().mean()
+    assert (
+        0.95 < square < 1.15
+    )  # a leaky ReLU of 0.2 leaves 0.52 of a normal's square, and the gain has 2 of it
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_latent_vectors_of_another_shape_are_told_and_halves_are_finite() -> None:
+    mapping = Mapping(8, 5)
+    for z in (torch.randn(4, 7), torch.randn(8), torch.randn(4, 3, 8)):
+        with pytest.raises(ValueError, match=r"expected latent vectors \[batch, 8\]"):
+            mapping(z)
+    for precision in (torch.float16, torch.bfloat16):
+        for z in (torch.zeros(2, 8), torch.full((2, 8), 1e-4), torch.full((2, 8), 1e4)):
+            assert mapping.to(precision)(z.to(precision)).isfinite().all()
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_styles_that_do_not_belong_together_and_layers_that_are_none_are_told() -> None:
+    first = torch.randn(3, 5)
+    whole = first[:, None].repeat(1, 4, 1)
+    for a, b in ((first, first[:1]), (first, first[:, :1]), (whole, whole), (first[0], first[0])):
+        with pytest.raises(ValueError, match="expected two times as many styles"):
+            mix_styles(a, b, 1, 4)
+    for layer in (5, -1, 1.5, True, torch.tensor([0, 5, 1]), torch.tensor([-1, 0, 1]), torch.tensor([1, 2])):
+        with pytest.raises(ValueError, match="layer"):
+            mix_styles(first, first, layer, 4)  # type: ignore[arg-type]
+    for layer in (torch.tensor(1.0), torch.tensor([True, False, True])):
+        with pytest.raises(ValueError, match="layer"):
+            mix_styles(first, first, layer, 4)
+    with pytest.raises(ValueError, match="layers"):
+        mix_styles(first, first, 0, 0)
+    assert mix_styles(first[:0], first[:0], 1, 4).shape == (0, 4, 5)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_mean_that_is_not_one_style_and_no_finite_psi_are_told() -> None:
+    w = torch.randn(4, 5)
+    for mean in (w[:, :1].mean(dim=0), w[:1], w):
+        with pytest.raises(ValueError, match="the mean of the styles as one style"):
+            truncate(w, mean, 0.5)
+    for psi in (float("nan"), float("inf"), "1"):
+        with pytest.raises(ValueError, match="psi"):
+            truncate(w, w.mean(dim=0), psi)  # type: ignore[arg-type]
+    torch.testing.assert_close(truncate(w, w.mean(dim=0), -1.0), 2 * w.mean(dim=0) - w)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+import pytest
 import torch
+from torch import nn
 
 from advnotes.data import portraits
 from advnotes.generators import mix_styles
@@ -65,3 +67,53 @@ def test_without_noise_its_strength_stays_0_and_the_mapping_learns_at_its_own_ra
         strengths = [float(layer.noise.strength.detach()) for layer in network.synthesis.grow]  # type: ignore[union-attr, operator]
         assert all(strength != 0 for strength in strengths) == noise
         assert all(torch.equal(a, b) for a, b in zip(before, network.mapping.parameters(), strict=True))
+
+
+def test_what_comes_back_are_the_averaged_weights_of_all_that_the_network_has() -> None:
+    class Brighter(nn.Module):
+        """A child that draws, and a parameter of its own."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.draw = style_generator(SMALL)
+            self.bright = nn.Parameter(torch.zeros(()))
+
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            return (self.draw(z) + self.bright).clamp(0, 1)
+
+    for average in (0.0, 0.9):
+        torch.manual_seed(0)
+        network = Brighter()
+        played = play_portraits(network, replace(SMALL, average=average))
+        assert network.bright != 0
+        now, averaged = (torch.cat([p.flatten() for p in net.parameters()]) for net in (network, played))
+        assert torch.equal(now, averaged) == (average == 0.0)
+
+
+def test_portraits_are_shown_mirrored_half_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    from advnotes import data
+
+    draws = []
+
+    class Spied(data.Stream):  # type: ignore[misc, valid-type, name-defined]
+        def __init__(self, draw: object, *sizes: int) -> None:
+            draws.append(draw)
+            super().__init__(draw, *sizes)
+
+    monkeypatch.setattr(data, "Stream", Spied)
+    play_portraits(style_generator(SMALL), SMALL)
+    torch.manual_seed(0)
+    drawn = draws[0](200).flatten(1)
+    shown = torch.nn.functional.avg_pool2d(portraits("train").images, 2)
+    as_it_is, mirrored = (
+        torch.cdist(drawn, x.flatten(1)).min(dim=1).values < 0.05 for x in (shown, shown.flip(-1))
+    )
+    assert (as_it_is | mirrored).all()
+    assert 0.3 < as_it_is.double().mean() < 0.95  # some people are their own mirror images
+    assert 0.3 < mirrored.double().mean() < 0.95
+
+
+@pytest.mark.parametrize("side", [4, 12, 64])
+def test_sides_that_portraits_cannot_be_brought_to_are_told(side: int) -> None:
+    with pytest.raises(ValueError, match="a side of 8, 16 or 32"):
+        play_portraits(nn.Linear(1, 1), replace(SMALL, side=side))
