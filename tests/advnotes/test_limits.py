@@ -168,7 +168,7 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(generators.BiGAN, mlp(3, 2), EYE, ONE, shape=(3,)), {"latent_size": count()}),
     (of(generators.BiGAN, mlp(3, 2), EYE, ONE, 2), {"shape": Limits(((1,), (1, 2, 2)), ((0,), (1, -1)))}),
     (
-        of(generators.CoupledGAN, generators.Tied([EYE, EYE]), generators.Tied([ONE, ONE])),
+        of(generators.CoupledGAN, generators.Tied([EYE, mlp(2, 4, 3)]), generators.Tied([ONE, mlp(3, 4, 1)])),
         {"latent_size": count()},
     ),
     (of(generators.DAGAN, EYE, ONE), {"latent_size": count()}),
@@ -209,7 +209,7 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(generators.PixelCNN, generators.CausalNetwork(2, 1, 3), 2), {"width": count()}),
     (of(generators.Scaling), {"size": count()}),
     (of(generators.Logit), {"alpha": Limits((1e-6, 0.05, 0.499), (0.0, 0.5, NAN))}),
-    (of(generators.dequantise, X), {"levels": count(2)}),
+    (of(generators.dequantise, X.round()), {"levels": count(2)}),
     (of(generators.linear_betas), {"steps": count(21)}),
     (of(generators.AdversarialStudent, EYE, ONE, 2), {"weight": NOT_NEGATIVE}),
     (of(generators.AdversarialStudent, EYE, ONE), {"latent_size": count()}),
