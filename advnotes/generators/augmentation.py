@@ -112,12 +112,11 @@ def pairs_of_a_class(
         ValueError: where there are not as many classes as samples, or a class has one sample only.
     """
     check_inputs(x, y, None)
+    classes, y, counts = y.unique(return_inverse=True, return_counts=True)  # however large the numbers are
     order = y.argsort(stable=True)
-    counts = y.bincount()
     if 1 in counts.tolist():
-        raise ValueError(
-            f"a pair wants two samples of a class, but class {counts.tolist().index(1)} has one: leave it out"
-        )
+        alone = int(classes[counts.tolist().index(1)])
+        raise ValueError(f"a pair wants two samples of a class, but class {alone} has one: leave it out")
     first, place = counts.cumsum(0) - counts, torch.empty_like(order)
     place[order] = torch.arange(len(y), device=y.device)  # where each row stands when classes are sorted
 

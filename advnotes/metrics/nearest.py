@@ -7,7 +7,7 @@ from jaxtyping import Num
 from torch import Tensor
 
 from advnotes.metrics.balls import comparable, distances
-from advnotes.metrics.features import AnyArray, as_pair
+from advnotes.metrics.features import AnyArray, as_matrix, as_pair
 
 __all__ = ["NearestRecords", "nearest_records"]
 
@@ -45,8 +45,9 @@ def nearest_records(
         ValueError: where a set is empty or no matrix, they differ in their number of features, or one is not finite.
     """
     train, generated = as_pair(train, generated, 1, 1)
-    _, held_out = as_pair(train, held_out, 1, 1)
-    points, both = comparable(train, torch.cat([generated, held_out.to(generated)]))
+    _, held_out = as_pair(train, as_matrix("held_out", held_out, 1), 1, 1)
+    best = torch.promote_types(generated.dtype, held_out.dtype)  # neither is rounded to the other's
+    points, both = comparable(train, torch.cat([generated.to(best), held_out.to(generated.device, best)]))
     nearest = torch.cat([distances(part, points).amin(dim=1) for part in both.split(500)])
     ours, theirs = nearest.split([len(generated), len(held_out)])
     ordered = theirs.sort().values

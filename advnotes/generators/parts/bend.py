@@ -35,8 +35,8 @@ class Bend(nn.Module):
         width: units in each of the two hidden layers.
 
     Raises:
-        ValueError: where a number is out of range; when called, where the pictures have another shape, or there are not
-            as many of them as latent vectors.
+        ValueError: where a number is out of range; when called, where the pictures have another shape or precision, or
+            there are not as many of them as latent vectors.
 
     Source: this book's. Hauberg et al. 2016 (Dreaming more data) learn such bends, of each class, without a GAN.
     """
@@ -73,8 +73,12 @@ class Bend(nn.Module):
             raise ValueError(
                 f"expected {len(z)} pictures of {self.shape[0]}x{self.shape[1]} pixels, got the shape {tuple(x.shape)}"
             )
+        if x.dtype != self.identity.dtype:
+            raise ValueError(
+                f"the pictures are {x.dtype}, the network {self.identity.dtype}: x.to({self.identity.dtype})"
+            )
         told = call_model(self.network, z).tanh()
-        field = (told[:, :-1].view(len(z), 2, -1) @ self.field).view(len(z), 2, *self.shape)
+        field = (told[:, :-1].unflatten(1, (2, len(self.field))) @ self.field).view(len(z), 2, *self.shape)
         bent = F.grid_sample(x, self.identity + self.reach * field.permute(0, 2, 3, 1), align_corners=False)
         return bent.clamp_min(FAINTEST) ** told[:, -1].exp().view(-1, 1, 1, 1)
 
@@ -106,6 +110,8 @@ def random_affine(
     turn = check_number("rotation", rotation, least=0.0)
     shift = check_number("translation", translation, least=0.0)
     grow = math.log(check_number("scale", scale, least=1.0))
+    if len(x) == 0:
+        return x
     where = x.device if generator is None else generator.device
     u = 2 * torch.rand(len(x), 4, generator=generator, device=where).to(x) - 1
     reach = u * torch.tensor([turn, shift, shift, grow], device=x.device, dtype=x.dtype)

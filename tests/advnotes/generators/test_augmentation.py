@@ -97,6 +97,17 @@ def test_pairs_are_two_different_samples_of_one_class_and_all_of_them_come(gener
     torch.testing.assert_close(shares / 6000, expected, atol=0.02, rtol=0)
 
 
+def test_classes_may_have_any_numbers():
+    x, y = torch.arange(6.0)[:, None], torch.tensor([7, 2, 2**40, 7, 2, 2**40])
+    torch.manual_seed(0)
+    far = pairs_of_a_class(x, y)(50)
+    torch.manual_seed(0)
+    near = pairs_of_a_class(x, y.unique(return_inverse=True)[1])(50)
+    assert all(torch.equal(a, b) for a, b in zip(far, near, strict=True))
+    with pytest.raises(ValueError, match=f"class {2**40} has one"):
+        pairs_of_a_class(x[:5], y[:5])
+
+
 def test_more_is_drawn_by_its_generator_and_takes_any_number():
     gan, x = game(), torch.rand(5, 3)
     first, second = (gan.more(x, torch.Generator().manual_seed(3)) for _ in range(2))

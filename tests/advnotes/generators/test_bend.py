@@ -83,3 +83,10 @@ def test_mistakes_are_told():
         random_affine(torch.rand(1, 1, 4, 4), scale=0.9)
     with pytest.raises(ValueError, match="knots"):
         Bend((7, 9), knots=1)
+
+
+def test_no_pictures_give_none_and_other_precisions_are_told():
+    bend, x = Bend((7, 9), 3), torch.rand(2, 1, 7, 9)
+    assert random_affine(x[:0]).shape == (0, 1, 7, 9)
+    with pytest.raises(ValueError, match=r"pictures are torch\.float64, the network torch\.float32"):
+        bend(torch.randn(2, 3), x.double())

@@ -50,6 +50,18 @@ def test_arrays_and_other_precisions_give_the_same() -> None:
     assert nearest_records(sets[0].double(), *sets[1:]) == pytest.approx(expected, abs=1e-3)
 
 
+def test_held_out_records_are_not_rounded_to_the_precision_of_the_generated() -> None:
+    train = normal(50, 0).double() / 3
+    found = nearest_records(train, normal(20, 1).half(), train[:30])
+    assert found.copies_held_out == 1
+    assert found.closer == 0
+
+
+def test_the_set_that_is_wrong_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^held_out must be finite"):
+        nearest_records(normal(9, 0), normal(9, 1), torch.full((9, 4), torch.nan))
+
+
 @pytest.mark.parametrize("bad", [0, 1, 2])
 def test_what_is_no_matrix_of_finite_numbers_is_refused(bad: int) -> None:
     sets = [normal(9, s) for s in range(3)]
