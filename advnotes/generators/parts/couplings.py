@@ -38,15 +38,18 @@ class AdditiveCoupling(nn.Module):
         return self.join(kept, moved - self.of(kept, 1))
 
     def halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The coordinates that stay, and those that are moved."""
         if x.ndim != 2 or x.shape[1] % 2:
             raise ValueError(f"a coupling wants [batch, size] with an even size, got {tuple(x.shape)}")
         return x[:, int(self.odd) :: 2], x[:, 1 - int(self.odd) :: 2]
 
     def join(self, kept: Tensor, moved: Tensor) -> Tensor:
+        """The two halves as one row again."""
         pair = (moved, kept) if self.odd else (kept, moved)
         return torch.stack(pair, dim=2).flatten(1)
 
     def of(self, kept: Tensor, numbers: int) -> Tensor:
+        """What the network makes of the half that stays: so many numbers for each coordinate of the other."""
         out = call_model(self.network, kept)
         if out.shape != (len(kept), numbers * kept.shape[1]):
             raise ValueError(
@@ -74,6 +77,7 @@ class AffineCoupling(AdditiveCoupling):
         return self.join(kept, (moved - t) * (-s).exp())
 
     def scale_and_shift(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """:math:`s`, within 2 of 0, and :math:`t`."""
         s, t = self.of(kept, 2).chunk(2, dim=1)
         return 2 * torch.tanh(s / 2), t
 
@@ -97,6 +101,7 @@ class Scaling(nn.Module):
         return x * self.log_scale.exp(), self.log_scale.sum().expand(len(x))
 
     def inverse(self, y: Float[Tensor, "batch size"]) -> Float[Tensor, "batch size"]:
+        """Back to the data."""
         return y * (-self.log_scale).exp()
 
 
@@ -124,4 +129,5 @@ class Logit(nn.Module):
         return y, slope.sum(dim=1)
 
     def inverse(self, y: Float[Tensor, "batch size"]) -> Float[Tensor, "batch size"]:
+        """Back to the data."""
         return (y.sigmoid() - self.alpha) / (1 - 2 * self.alpha)

@@ -19,9 +19,13 @@ __all__ = ["BernoulliPixels", "GaussianPixels", "Likelihood", "normal_like"]
 class Likelihood(Protocol):
     r""":math:`p(x \mid z)`, whose parameters are the decoder's output."""
 
-    def log_prob(self, output: Tensor, x: Tensor) -> Tensor: ...
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """The log-probability of each sample, in nats."""
+        ...
 
-    def draw(self, output: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+    def draw(self, output: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """One sample for each row of the output."""
+        ...
 
 
 @dataclass(frozen=True)
