@@ -43,7 +43,7 @@ class TableGenerator(BaseEstimator):  # type: ignore[misc]
     Args:
         epochs: passes over the rows; None: as many as make ``steps``.
         steps: rounds of the game, where there are no ``epochs``.
-        batch_size: rows in a batch, a multiple of ``pack``.
+        batch_size: rows in a batch, at least 2, a multiple of ``pack``.
         pack: rows that the critic judges at once: more find repeated rows sooner, and need more rounds.
         latent_size: random numbers that a row is made of.
         hidden: widths of the hidden layers of both networks.
@@ -208,7 +208,6 @@ class TableGenerator(BaseEstimator):  # type: ignore[misc]
         """Raise ValueError for a number that is out of range."""
         for name in (
             "steps",
-            "batch_size",
             "pack",
             "latent_size",
             "moves",
@@ -218,6 +217,7 @@ class TableGenerator(BaseEstimator):  # type: ignore[misc]
             "max_categories",
         ):
             check_count(name, getattr(self, name))
+        check_count("batch_size", self.batch_size, least=2)  # the generator normalises batches
         check_count("epochs", 1 if self.epochs is None else self.epochs)
         check_widths("hidden", self.hidden)
         check_number("learning_rate", self.learning_rate, above=0.0)

@@ -180,7 +180,8 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (
         of(table_of),
         {
-            **{name: count() for name in ("epochs", "steps", "batch_size", "latent_size", "moves", "every")},
+            **{name: count() for name in ("epochs", "steps", "latent_size", "moves", "every")},
+            "batch_size": count(2),
             **{name: count() for name in ("modes", "levels")},
             "pack": Limits((1, 2), (0,)),
             "max_categories": Limits((2, 3), (0,)),
@@ -272,7 +273,7 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(generators.enlarge, PICTURES), {"factor": count()}),
     (of(data.patches, list(PICTURES), size=4), {"count": count()}),
     (of(data.patches, list(PICTURES), 3), {"size": count()}),
-    (of(metrics.ssim, PICTURES, PICTURES), {"sigma": Limits((0.1, 1.0), (0.0, -1e-6, NAN, INF))}),
+    (of(metrics.ssim, PICTURES, PICTURES), {"sigma": Limits((0.1, 0.9), (0.0, -1e-6, NAN, INF))}),
     (of(metrics.mode_coverage, X, X), {"radius": POSITIVE}),
     (of(metrics.proxy_a_distance, X, X + 1), {"c": POSITIVE}),
     (of(metrics.precision_recall, X, X), {"neighbours": count()}),
