@@ -379,7 +379,7 @@ def python(code: str, folder: Path) -> str:
 
 
 def test_the_readmes_lines_do_what_they_say(tmp_path: Path) -> None:
-    code, evaluation, tables, own = re.findall(
+    code, evaluation, tables, rows, own = re.findall(
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
     )
     assert "size=200" in evaluation
@@ -387,6 +387,10 @@ def test_the_readmes_lines_do_what_they_say(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").is_file()
     table = "from sklearn.datasets import make_moons\nX, y = make_moons(200, random_state=0)\nnuisance = X[:, 0]\n"
     assert python(f"{table}{tables}print(model.predict_proba(X).shape)", tmp_path) == "(200, 2)\n"
+    frame = "from advnotes.data import census\nframe = census(size=300)[['age', 'income']]\n"
+    few = rows.replace("TableGenerator()", "TableGenerator(steps=20, hidden=(16,), random_state=0)")
+    printed = "print(more.shape, more.income.unique().tolist(), list(more.dtypes) == list(frame.dtypes))"
+    assert python(f"{frame}{few}{printed}", tmp_path) == "(500, 2) ['>50K'] True\n"
     classes = """import torch
 from advnotes import FGSM as MyAttack, AdversarialTraining, Linf
 MyGame = lambda model: AdversarialTraining(model, attack=None, share=0)
