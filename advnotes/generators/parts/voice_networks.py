@@ -1,5 +1,6 @@
 """Networks for sound: critics of periods and of scales, phase shuffle, and a generator that works in frames."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -39,7 +40,7 @@ class PhaseShuffle(nn.Module):
         return wide.gather(2, places.expand_as(h))
 
 
-class SoundCritic(nn.Module):
+class SoundCritic(nn.Module, ABC):
     """Convolutions with leaky ReLU between them, which give a score to each stretch of a sound.
 
     Args:
@@ -51,9 +52,9 @@ class SoundCritic(nn.Module):
         super().__init__()
         self.layers, self.last = nn.ModuleList(layers), last
 
+    @abstractmethod
     def arrange(self, x: Float[Tensor, "batch 1 time"]) -> Tensor:
         """The sound as the first layer sees it."""
-        raise NotImplementedError
 
     def features(self, x: Float[Tensor, "batch 1 time"]) -> list[Tensor]:
         """The activations of all layers; the last are the scores."""
