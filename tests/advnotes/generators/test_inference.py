@@ -200,6 +200,7 @@ def test_what_does_not_fit_is_refused() -> None:
         game.sample(2, labels=1)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_pair_discriminator_refuses_a_sigmoid_and_features_that_are_no_rows() -> None:
     """Which of its two networks comes last a game cannot see: it would train on the sigmoid of a sigmoid."""
     with pytest.raises(ValueError, match="the head ends with Sigmoid"):
@@ -210,6 +211,7 @@ def test_a_pair_discriminator_refuses_a_sigmoid_and_features_that_are_no_rows() 
         PairDiscriminator(nn.Flatten(), mlp(9, 1))(torch.rand(3, 1, 2, 2), torch.rand(2, 5))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("shape", [784, ()])
 def test_a_shape_without_sides_is_refused(shape: Sequence[int]) -> None:
     with pytest.raises(ValueError, match="shape must have the sides of one sample"):
