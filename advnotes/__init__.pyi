@@ -1,4 +1,4 @@
-from . import data, gan, generators, invariance, metrics, nets, plots, robust, zoo
+from . import data, decisions, gan, generators, invariance, messages, metrics, nets, plots, robust, zoo
 from .attacks import APGD, BIM, FGSM, PGD, Attack, AutoAttack, NormAttack, Square, Universal
 from .citations import cite
 from .claims import Claims, at_least, at_most, between
@@ -54,6 +54,7 @@ __all__ = [
     "cite",
     "cross_entropy",
     "data",
+    "decisions",
     "dlr",
     "evaluate",
     "fooling_rate",
@@ -64,6 +65,7 @@ __all__ = [
     "load",
     "margin",
     "margin_loss",
+    "messages",
     "metrics",
     "mode_coverage",
     "nets",

@@ -1,0 +1,1 @@
+"""What the methods in this folder are made of. One file beside this folder is one method."""
