@@ -1,1 +1,5 @@
-__all__: list[str] = []
+from .parts.replay import Replay
+
+__all__ = [
+    "Replay",
+]
