@@ -224,4 +224,8 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "mnist_m": _DANN,
     "reviews": ("pang2005seeing",),
     "svhn": ("netzer2011reading",),
+    # sequences and decisions
+    "GuidedCostLearning": ("finn2016connection",),
+    "InverseRL": ("finn2016connection",),
+    "plan": ("ziebart2008maximum",),
 }

@@ -1,5 +1,67 @@
+from .actor_critic import ActorCritic, ActorCriticGAN, policy_gradient
+from .dueling import DuelingNetwork, MaxDuelingNetwork, dueling_mlp
+from .guided_cost import GuidedCostLearning, balanced_log_z
+from .inverse_rl import InverseRL
+from .parts.categorical import Categorical
+from .parts.consensus import Consensus, agreement, consensus, cspa, hgpa, mcla
+from .parts.corridor import Corridor
+from .parts.costs import CostDensity, PathCost, StartValue
+from .parts.double_dqn import DoubleDQN, double_target
+from .parts.experience import Experience, Showings
+from .parts.gridworld import Gridworld
+from .parts.planning import Plan, plan, sample_paths, visits
+from .parts.policies import TabularPolicy
+from .parts.policy_evaluation import evaluate_policy, expected_target
+from .parts.real_or_made import RealOrMade, best_critic
+from .parts.regulator import Regulator
 from .parts.replay import Replay
+from .parts.representations import fourier, local_statistics, polynomial, wavelets
+from .parts.target import TargetNetwork
+from .rival_penalised import Competition, rival_penalised, survivors
 
 __all__ = [
+    "ActorCritic",
+    "ActorCriticGAN",
+    "Categorical",
+    "Competition",
+    "Consensus",
+    "Corridor",
+    "CostDensity",
+    "DoubleDQN",
+    "DuelingNetwork",
+    "Experience",
+    "Gridworld",
+    "GuidedCostLearning",
+    "InverseRL",
+    "MaxDuelingNetwork",
+    "PathCost",
+    "Plan",
+    "RealOrMade",
+    "Regulator",
     "Replay",
+    "Showings",
+    "StartValue",
+    "TabularPolicy",
+    "TargetNetwork",
+    "agreement",
+    "balanced_log_z",
+    "best_critic",
+    "consensus",
+    "cspa",
+    "double_target",
+    "dueling_mlp",
+    "evaluate_policy",
+    "expected_target",
+    "fourier",
+    "hgpa",
+    "local_statistics",
+    "mcla",
+    "plan",
+    "policy_gradient",
+    "polynomial",
+    "rival_penalised",
+    "sample_paths",
+    "survivors",
+    "visits",
+    "wavelets",
 ]

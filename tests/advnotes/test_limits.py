@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from advnotes import attacks, audio, data, gan, generators, invariance, metrics, nets, robust
+from advnotes import attacks, audio, data, decisions, gan, generators, invariance, metrics, nets, robust
 from advnotes.nets import mlp
 from advnotes.sklearn import TableGenerator
 from advnotes.threats import L1, L2, Linf
@@ -57,6 +57,7 @@ def table_of(**settings: Any) -> TableGenerator:
     return TableGenerator(**few | settings).fit(np.array([[1.0, 2.0], [2.0, 1.0]] * 2))
 
 
+WORLD = torch.eye(2)[:, None]  # two states that one stays in, and one action
 X, Y = torch.rand(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2
 EYE, ONE = mlp(2, 4, 3), mlp(3, 4, 1)
 TABLES = generators.Layout(1, (2,), (2,))
@@ -303,6 +304,26 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(nets.conv_discriminator, (1, 8, 8)), {"width": count()}),
     (of(nets.Projection, mlp(3, 4), 4), {"classes": count(2)}),
     (of(nets.Projection, mlp(3, 4), classes=2), {"size": count()}),
+    (
+        of(decisions.Gridworld, ["S."], {}),
+        {"horizon": count()},
+    ),
+    (of(decisions.Gridworld, ["S."], {}, horizon=2), {"slip": SHARE}),
+    (of(decisions.plan, WORLD, torch.zeros(2)), {"horizon": count()}),
+    (of(decisions.plan, WORLD, torch.zeros(2), 2), {"temperature": NOT_NEGATIVE}),
+    (of(decisions.TabularPolicy, WORLD, torch.tensor([0.5, 0.5])), {"horizon": count()}),
+    (
+        of(decisions.sample_paths, WORLD, torch.ones(3, 2, 1), torch.tensor([0.5, 0.5])),
+        {"n": count()},
+    ),
+    (of(decisions.Categorical), {"size": count()}),
+    (of(decisions.PathCost), {"states": count()}),
+    (of(decisions.PathCost, 2), {"actions": Limits((1, 3, None), (0,))}),
+    (of(decisions.StartValue), {"states": count()}),
+    (
+        of(decisions.InverseRL, decisions.Categorical(2), nn.Embedding(2, 1)),
+        {"log_z": Limits((-3.0, 0.0, 1.5), (NAN, INF))},
+    ),
     (of(Linf), {"eps": Limits((0.0, 0.5, INF), (-1e-6, NAN))}),
     (of(L1, 1.0), {"share": Limits((1e-6, 1.0), (0.0, 1 + 1e-6, NAN))}),
 ]

@@ -10,6 +10,14 @@ from torch import nn
 from advnotes import Game
 from advnotes.attacks import BIM, FGSM, PGD, Universal
 from advnotes.audio import MelSpectrogram
+from advnotes.decisions import (
+    Categorical,
+    GuidedCostLearning,
+    InverseRL,
+    PathCost,
+    StartValue,
+    TabularPolicy,
+)
 from advnotes.gan import (
     DRAGAN,
     EBGAN,
@@ -153,6 +161,12 @@ def srgan() -> SRGAN:
     return SRGAN(mlp(3, 8, 3), critic(), nn.Sequential(nn.Linear(3, 5), nn.Dropout(0.2)), adversarial=0.1)
 
 
+def walking() -> InverseRL:
+    world, start = torch.rand(3, 2, 3, generator=DRAWN), torch.full((3,), 1 / 3)
+    policy = TabularPolicy(world / world.sum(dim=2, keepdim=True), start, 4)
+    return InverseRL(policy, PathCost(3), log_z=StartValue(3))
+
+
 LABELLED, REAL, THREE = (X, Y), (X,), (X, Y, OTHERS)
 STARTS = X, X.flip(0), X.flip(1)
 GAMES = {
@@ -214,6 +228,9 @@ GAMES = {
     "Student": (lambda: Student(mlp(3, 8, 3)), STARTS),
     "AdversarialStudent": (lambda: AdversarialStudent(mlp(3, 8, 3), critic(), 3, penalties=R1()), STARTS),
     "SRGAN": (srgan, (torch.rand(8, 3), X)),
+    "InverseRL": (lambda: InverseRL(Categorical(3), nn.Embedding(3, 1), log_z=0.5), (Y + 1,)),
+    "InverseRL, trajectories": (walking, (torch.stack([Y, 1 - Y], dim=1).view(4, 4, 1).repeat(1, 1, 2),)),
+    "GuidedCostLearning": (lambda: GuidedCostLearning(Categorical(3), nn.Embedding(3, 1)), (Y + 1,)),
     "Dirac": (lambda: dirac_gan(GAN, penalties=[R1()]), (torch.zeros(1, 1),)),
     "DANN": (lambda: DANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1), warmup=3), THREE),
     "AlternatingDANN": (lambda: AlternatingDANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1)), THREE),
