@@ -22,12 +22,20 @@ MODULES = (
         "advnotes.audio",
         "advnotes.claims",
         "advnotes.data",
+        "advnotes.decisions",
         "advnotes.fast",
         "advnotes.gan",
         "advnotes.generators",
         "advnotes.invariance",
     ),
-    *("advnotes.losses", "advnotes.metrics", "advnotes.nets", "advnotes.plots", "advnotes.robust"),
+    *(
+        "advnotes.losses",
+        "advnotes.messages",
+        "advnotes.metrics",
+        "advnotes.nets",
+        "advnotes.plots",
+        "advnotes.robust",
+    ),
     *("advnotes.sklearn", "advnotes.sliders", "advnotes.testing", "advnotes.threats", "advnotes.zoo"),
 )
 
