@@ -41,7 +41,19 @@ PINS = [
 NOTEBOOKS = sorted(
     path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
 )
-MODULES = {"data", "gan", "generators", "invariance", "metrics", "nets", "plots", "robust", "zoo"}
+MODULES = {
+    "data",
+    "decisions",
+    "gan",
+    "generators",
+    "invariance",
+    "messages",
+    "metrics",
+    "nets",
+    "plots",
+    "robust",
+    "zoo",
+}
 
 PLATFORMS = {
     "Linux": dict(sys_platform="linux", platform_system="Linux", os_name="posix", platform_machine="x86_64"),
