@@ -6,6 +6,7 @@ _ADVGAN = ("xiao2018generating",)
 _ANNEALED = ("neal2001annealed", "salakhutdinov2008quantitative")
 _CARLINI_WAGNER = ("carlini2017towards",)
 _CONDITIONAL = ("mirza2014conditional",)
+_CRYPTOGRAPHY = ("abadi2016learning",)
 _DANN = ("ganin2016domain",)
 _SALIMANS = ("salimans2016improved",)
 _DIRAC = ("mescheder2018which",)
@@ -212,6 +213,11 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "slerp": ("shoemake1985animating",),
     "precision_recall": _IMPROVED,
     "proxy_a_distance": ("bendavid2007analysis",),
+    # messages
+    "Cryptography": _CRYPTOGRAPHY,
+    "MixTransform": _CRYPTOGRAPHY,
+    "PublicKey": _CRYPTOGRAPHY,
+    "SelectiveProtection": _CRYPTOGRAPHY,
     # data and networks
     "adult": ("becker1996adult",),
     "census": ("becker1996adult",),
@@ -225,6 +231,12 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "reviews": ("pang2005seeing",),
     "svhn": ("netzer2011reading",),
     # sequences and decisions
+    "MaximumLikelihood": ("yu2016seqgan",),
+    "SeqGAN": ("yu2016seqgan", "williams1992simple"),
+    "SequenceCritic": ("kim2014convolutional", "yu2016seqgan"),
+    "LSTMWriter": ("hochreiter1997long",),
+    "random_oracle": ("yu2016seqgan",),
+    "quatrains": ("yu2016seqgan",),
     "GuidedCostLearning": ("finn2016connection",),
     "InverseRL": ("finn2016connection",),
     "plan": ("ziebart2008maximum",),

@@ -16,6 +16,7 @@ from .loading import Stream, batches
 from .pairs import Pairs
 from .photos import Photos, patches, photos
 from .portraits import Portraits, portraits
+from .quatrains import Verses, quatrains, verse_lines
 from .reviews import Reviews, reviews
 from .spoken import Spoken, spoken
 from .things import Things, on_photographs, things
@@ -45,6 +46,7 @@ __all__ = [
     "Spoken",
     "Stream",
     "Things",
+    "Verses",
     "adult",
     "batches",
     "census",
@@ -64,6 +66,7 @@ __all__ = [
     "photographs",
     "photos",
     "portraits",
+    "quatrains",
     "reviews",
     "ring",
     "ring_centres",
@@ -73,4 +76,5 @@ __all__ = [
     "spoken",
     "svhn",
     "things",
+    "verse_lines",
 ]

@@ -16,8 +16,11 @@ from .parts.real_or_made import RealOrMade, best_critic
 from .parts.regulator import Regulator
 from .parts.replay import Replay
 from .parts.representations import fourier, local_statistics, polynomial, wavelets
+from .parts.sequence_critic import SequenceCritic
 from .parts.target import TargetNetwork
+from .parts.writer import LSTMWriter, random_oracle
 from .rival_penalised import Competition, rival_penalised, survivors
+from .seqgan import MaximumLikelihood, SeqGAN
 
 __all__ = [
     "ActorCritic",
@@ -33,12 +36,16 @@ __all__ = [
     "Gridworld",
     "GuidedCostLearning",
     "InverseRL",
+    "LSTMWriter",
     "MaxDuelingNetwork",
+    "MaximumLikelihood",
     "PathCost",
     "Plan",
     "RealOrMade",
     "Regulator",
     "Replay",
+    "SeqGAN",
+    "SequenceCritic",
     "Showings",
     "StartValue",
     "TabularPolicy",
@@ -59,6 +66,7 @@ __all__ = [
     "plan",
     "policy_gradient",
     "polynomial",
+    "random_oracle",
     "rival_penalised",
     "sample_paths",
     "survivors",

@@ -16,7 +16,19 @@ import pytest
 import torch
 from torch import nn
 
-from advnotes import attacks, audio, data, decisions, gan, generators, invariance, metrics, nets, robust
+from advnotes import (
+    attacks,
+    audio,
+    data,
+    decisions,
+    gan,
+    generators,
+    invariance,
+    messages,
+    metrics,
+    nets,
+    robust,
+)
 from advnotes.nets import mlp
 from advnotes.sklearn import TableGenerator
 from advnotes.threats import L1, L2, Linf
@@ -309,6 +321,23 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         {"horizon": count()},
     ),
     (of(decisions.Gridworld, ["S."], {}, horizon=2), {"slip": SHARE}),
+    (
+        of(messages.Cryptography, EYE, EYE, EYE, bits=2),
+        {"bits": count(), "key_bits": Limits((1, 3, None), (0,))},
+    ),
+    (
+        of(messages.PublicKey, EYE, EYE, EYE, EYE, bits=2),
+        {"bits": count(), "key_bits": Limits((1, None), (0,))},
+    ),
+    (of(messages.SelectiveProtection, EYE, EYE, EYE, EYE), {"secrecy": NOT_NEGATIVE}),
+    (
+        of(messages.MixTransform, inputs=2, bits=2),
+        {"inputs": count(), "bits": count(), "copies": Limits((1, 3, None), (0,))},
+    ),
+    (
+        of(messages.random_bits, n=2, bits=2),
+        {"n": count(), "bits": count(), "copies": Limits((1, None), (0,))},
+    ),
     (of(decisions.plan, WORLD, torch.zeros(2)), {"horizon": count()}),
     (of(decisions.plan, WORLD, torch.zeros(2), 2), {"temperature": NOT_NEGATIVE}),
     (of(decisions.TabularPolicy, WORLD, torch.tensor([0.5, 0.5])), {"horizon": count()}),
@@ -324,6 +353,16 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(decisions.InverseRL, decisions.Categorical(2), nn.Embedding(2, 1)),
         {"log_z": Limits((-3.0, 0.0, 1.5), (NAN, INF))},
     ),
+    (of(decisions.LSTMWriter, 3), {"length": count(), "width": count(), "embedding": count()}),
+    (of(decisions.LSTMWriter, length=3), {"tokens": count()}),
+    (of(decisions.random_oracle, 3, 2), {"width": count()}),
+    (of(decisions.LSTMWriter(3, 2).sample), {"n": count()}),
+    (of(decisions.LSTMWriter(3, 2).sample, 2), {"temperature": POSITIVE}),
+    (of(decisions.SequenceCritic, 3, 3), {"channels": count(), "embedding": count()}),
+    (of(decisions.SequenceCritic, 3, 2), {"kernels": Limits(((1,), (2, 2)), ((0,), (3,), ()))}),
+    (of(decisions.SeqGAN, decisions.LSTMWriter(3, 2), ONE), {"rollouts": count()}),
+    (of(data.quatrains, "test"), {"size": Limits((1, 472), (0, 473))}),
+    (of(data.verse_lines, "test"), {"size": Limits((1, 2008), (0, 2009))}),
     (of(Linf), {"eps": Limits((0.0, 0.5, INF), (-1e-6, NAN))}),
     (of(L1, 1.0), {"share": Limits((1e-6, 1.0), (0.0, 1 + 1e-6, NAN))}),
 ]

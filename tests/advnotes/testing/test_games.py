@@ -14,7 +14,11 @@ from advnotes.decisions import (
     Categorical,
     GuidedCostLearning,
     InverseRL,
+    LSTMWriter,
+    MaximumLikelihood,
     PathCost,
+    SeqGAN,
+    SequenceCritic,
     StartValue,
     TabularPolicy,
 )
@@ -84,6 +88,7 @@ from advnotes.generators import (
     tie,
 )
 from advnotes.invariance import DANN, AlternatingDANN, CategoricalDensity, MixtureDensity, Pivot
+from advnotes.messages import Cryptography, MixTransform, PublicKey, SelectiveProtection, random_bits
 from advnotes.nets import mlp
 from advnotes.robust import (
     TRADES,
@@ -167,7 +172,22 @@ def walking() -> InverseRL:
     return InverseRL(policy, PathCost(3), log_z=StartValue(3))
 
 
+def cryptography(copies: int | None = None) -> Cryptography:
+    pair = MixTransform(8, 4, copies), MixTransform(8, 4, copies)
+    return Cryptography(*pair, MixTransform(4, 4, copies), 4)
+
+
+def public_key() -> PublicKey:
+    return PublicKey(MixTransform(4, 4), *(MixTransform(8, 4) for _ in range(3)), 4)
+
+
+def selective() -> SelectiveProtection:
+    return SelectiveProtection(mlp(5, 8, 2), mlp(4, 8, 1), mlp(2, 8, 1), mlp(2, 8, 1))
+
+
+SECRETS = random_bits(8, 4, generator=DRAWN), random_bits(8, 4, generator=DRAWN)
 LABELLED, REAL, THREE = (X, Y), (X,), (X, Y, OTHERS)
+WORDS = torch.randint(4, (8, 3), generator=DRAWN)
 STARTS = X, X.flip(0), X.flip(1)
 GAMES = {
     "AdversarialTraining": (
@@ -231,7 +251,19 @@ GAMES = {
     "InverseRL": (lambda: InverseRL(Categorical(3), nn.Embedding(3, 1), log_z=0.5), (Y + 1,)),
     "InverseRL, trajectories": (walking, (torch.stack([Y, 1 - Y], dim=1).view(4, 4, 1).repeat(1, 1, 2),)),
     "GuidedCostLearning": (lambda: GuidedCostLearning(Categorical(3), nn.Embedding(3, 1)), (Y + 1,)),
+    "MaximumLikelihood": (lambda: MaximumLikelihood(LSTMWriter(4, 3, 6, 5)), (WORDS,)),
+    "SeqGAN": (lambda: SeqGAN(LSTMWriter(4, 3, 6, 5), SequenceCritic(4, 3), rollouts=2), (WORDS,)),
     "Dirac": (lambda: dirac_gan(GAN, penalties=[R1()]), (torch.zeros(1, 1),)),
+    "Cryptography": (cryptography, SECRETS),
+    "Cryptography, side by side": (
+        lambda: cryptography(2),
+        (random_bits(8, 4, 2, generator=DRAWN), random_bits(8, 4, 2, generator=DRAWN)),
+    ),
+    "PublicKey": (public_key, SECRETS),
+    "SelectiveProtection": (
+        selective,
+        (X[:, :2], X[:, 2:], X.sum(dim=1, keepdim=True), random_bits(8, 2, generator=DRAWN)),
+    ),
     "DANN": (lambda: DANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1), warmup=3), THREE),
     "AlternatingDANN": (lambda: AlternatingDANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1)), THREE),
     "Pivot": (lambda: Pivot(model(), CategoricalDensity(2), 1.0, adversary_steps=2), (X, Y, 1 - Y)),
