@@ -19,7 +19,8 @@ class DuelingNetwork(nn.Module):
     advantages add up to 0, and :math:`V(s)` is the mean of :math:`Q(s, \cdot)`.
 
     Args:
-        features: maps observations ``[batch, ...]`` to what both streams read, ``[batch, width]``.
+        features: maps observations ``[batch, ...]`` to what both streams read, ``[batch, width]``; further axes of a
+            batch may come first, as in ``[runs, batch, width]``.
         value: maps that to one number for each observation, ``[batch, 1]``.
         advantage: maps it to one number for each action, ``[batch, actions]``.
         share: what is left of the gradient that enters ``features`` from both streams; the paper rescales it by
@@ -40,34 +41,35 @@ class DuelingNetwork(nn.Module):
         self.advantage = advantage
         self.share = check_number("share", share, above=0.0, most=1.0)
 
-    def forward(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch actions"]:
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "*batch actions"]:
         """Q of each action."""
         value, advantage = self.streams(x)
         return value + advantage
 
     def streams(
-        self, x: Float[Tensor, "batch ..."]
-    ) -> tuple[Float[Tensor, "batch 1"], Float[Tensor, "batch actions"]]:
+        self, x: Float[Tensor, "..."]
+    ) -> tuple[Float[Tensor, "*batch 1"], Float[Tensor, "*batch actions"]]:
         """The value of each state, and its actions' advantages, centred."""
         read = call_model(self.features, x)
         still = read.detach()
         read = still + self.share * (read - still)  # the same numbers, a smaller gradient
         value, advantage = call_model(self.value, read), call_model(self.advantage, read)
-        if value.shape != (len(x), 1):
+        batch = tuple(read.shape[:-1])
+        if value.shape != (*batch, 1):
             raise ValueError(
-                f"the value stream must return one number for each of {len(x)} observations, of shape ({len(x)}, 1), "
-                f"got {tuple(value.shape)}: end it with nn.Linear(width, 1)"
+                f"the value stream must return one number for each observation, of shape {(*batch, 1)}, got "
+                f"{tuple(value.shape)}: end it with nn.Linear(width, 1)"
             )
-        if advantage.ndim != 2 or len(advantage) != len(x):
+        if advantage.ndim != len(batch) + 1 or advantage.shape[:-1] != batch:
             raise ValueError(
-                f"the advantage stream must return [batch, actions] = [{len(x)}, ...], got {tuple(advantage.shape)}: "
-                "end it with nn.Linear(width, actions)"
+                f"the advantage stream must return one number for each action, of shape {(*batch, 'actions')}, got "
+                f"{tuple(advantage.shape)}: end it with nn.Linear(width, actions)"
             )
         return value, self.centred(advantage)
 
-    def centred(self, advantage: Float[Tensor, "batch actions"]) -> Float[Tensor, "batch actions"]:
+    def centred(self, advantage: Float[Tensor, "*batch actions"]) -> Float[Tensor, "*batch actions"]:
         """Advantages with a mean of 0 in each state."""
-        return advantage - advantage.mean(dim=1, keepdim=True)
+        return advantage - advantage.mean(dim=-1, keepdim=True)
 
 
 class MaxDuelingNetwork(DuelingNetwork):
@@ -76,9 +78,9 @@ class MaxDuelingNetwork(DuelingNetwork):
     .. math:: Q(s, a) = V(s) + \Bigl(A(s, a) - \max_{a'} A(s, a')\Bigr)
     """
 
-    def centred(self, advantage: Float[Tensor, "batch actions"]) -> Float[Tensor, "batch actions"]:
+    def centred(self, advantage: Float[Tensor, "*batch actions"]) -> Float[Tensor, "*batch actions"]:
         """Advantages with a maximum of 0 in each state."""
-        return advantage - advantage.max(dim=1, keepdim=True).values
+        return advantage - advantage.amax(dim=-1, keepdim=True)
 
 
 def dueling_mlp(inputs: int, actions: int, hidden: int = 50, stream: int = 25) -> DuelingNetwork:

@@ -96,6 +96,11 @@ def test_stacked_networks_answer_as_each_does(kind: type[DuelingNetwork]) -> Non
         torch.testing.assert_close(q, network(X), rtol=0, atol=1e-12)
 
 
+def test_batches_may_have_further_axes() -> None:
+    network = made()
+    torch.testing.assert_close(network(X.view(2, 3, 3)), network(X).view(2, 3, 4), rtol=0, atol=1e-12)
+
+
 def test_the_networks_of_the_corridor_have_the_papers_sizes() -> None:
     network = dueling_mlp(2, 20)
     assert [tuple(p.shape) for p in network.parameters() if p.ndim == 2] == [
