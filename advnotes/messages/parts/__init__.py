@@ -1,0 +1,1 @@
+"""What those who send and read messages are made of."""
