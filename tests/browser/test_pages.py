@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -89,6 +89,36 @@ def test_the_button_changes_the_theme_and_the_choice_stays(page: Page, site: Pat
     assert page.evaluate(background) != bright
     page.goto((site / "book" / "notation.html").as_uri())
     expect(html).to_have_attribute("data-theme", "dark")
+
+
+@pytest.mark.parametrize("name", ["book/attacks/fgsm", "_modules/advnotes/game", "search"])
+def test_every_icon_is_drawn(page: Page, site: Path, name: str) -> None:
+    """The script of icons holds those alone that pages name, and draws a question mark for another."""
+    path = site / f"{name}.html"
+    asked = len(re.findall(r'<i class="fa', path.read_text(encoding="utf8")))
+    assert asked > 5
+    page.goto(path.as_uri())
+    expect(page.locator("svg.svg-inline--fa .missing")).to_have_count(0)
+    expect(page.locator("i[class*=fa-]")).to_have_count(0)
+    assert page.locator("svg.svg-inline--fa path[d]").count() >= asked
+    page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<i class=\"fa-solid fa-no-such-icon\"></i>')"
+    )
+    expect(page.locator("svg.svg-inline--fa .missing")).to_have_count(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_of_code_has_the_colour_of_the_style_of_code(
+    page: Page, site: Path, scheme: Literal["light", "dark"]
+) -> None:
+    """So marks of just that colour can be left out of the pages."""
+    page.emulate_media(color_scheme=scheme)
+    for name in ("book/attacks/fgsm", "_modules/advnotes/game"):
+        page.goto((site / f"{name}.html").as_uri())
+        code = page.locator(":is(.cell_input, article > .highlight) pre").first
+        colours = code.evaluate("e => [e, e.closest('.highlight')].map(e => getComputedStyle(e).color)")
+        assert len(set(colours)) == 1
+        assert code.locator("span.p, span.w").count() == 0
 
 
 def test_contents_open_on_a_phone(page: Page, site: Path) -> None:

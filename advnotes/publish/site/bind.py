@@ -12,11 +12,12 @@ from advnotes.publish.chapters import build_folder, site_folder
 from advnotes.publish.files import read_with_unix_line_ends
 from advnotes.publish.site.downloads import contents, offer_ebooks, offer_notebooks
 from advnotes.publish.site.jupyter_book import render, skeleton, tidy
+from advnotes.publish.site.lean.make import make_lean
 from advnotes.publish.site.llms import write_guide_for_programs
 from advnotes.publish.site.moved import lead_on, moved
 from advnotes.publish.site.pages import configure, stage
 
-RENDERERS = ("jupyter-book", "sphinx", "sphinx-book-theme", "pydata-sphinx-theme", "myst-nb")
+RENDERERS = ("pillow", "jupyter-book", "sphinx", "sphinx-book-theme", "pydata-sphinx-theme", "myst-nb")
 
 
 def bind(root: Path, profile: str = "laptop") -> Path:
@@ -61,6 +62,7 @@ def bind(root: Path, profile: str = "laptop") -> Path:
     shutil.rmtree(new, ignore_errors=True)
     shutil.copytree(raw, new)
     tidy(new)
+    make_lean(new, work / "pictures")
     lead_on(new, addresses)
     offer_notebooks(new, root)
     write_guide_for_programs(new, root, config)

@@ -29,11 +29,6 @@ STRUCTURE = re.compile(
 )
 # Sphinx puts a checksum behind these addresses where the files exist before the pages: in incremental renderings only.
 CHECKSUM = re.compile(rb"(mystnb\.[0-9a-f]{64}\.css|/tex-chtml\.js)\?v=[0-9a-f]+")
-# Of the 24 MB that sphinx-mathjax-offline copies, what tex-chtml.js can ask for; formulas are spoken in English only.
-MATHJAX = (
-    *("tex-chtml.js", "a11y", "input/tex/extensions", "output/chtml/fonts/woff-v2"),
-    *(f"sre/mathmaps/{name}.json" for name in ("base", "en", "nemeth")),
-)
 
 
 def render(work: Path, pages: dict[str, bytes], config: bytes, toc: Path, structure: str) -> Path:
@@ -124,18 +119,10 @@ def _check_whole(site: Path, toc: Path) -> None:
 
 
 def tidy(site: Path) -> None:
-    """Drop what no page asks for, and make the redirect at the top a page of its own.
+    """Make the redirect at the top a page of its own, and drop what depends on the order of rendering.
 
-    No page asks for most of MathJax or for source maps. What depends on the order of rendering goes, too, so that
-    equal inputs give equal pages.
+    So equal inputs give equal pages.
     """
-    mathjax = site / "_static" / "mathjax"
-    kept = [mathjax / name for name in MATHJAX]
-    for path in sorted(mathjax.rglob("*")):
-        if path.is_file() and not any(path == keep or keep in path.parents for keep in kept):
-            path.unlink()
-    for path in sorted(site.rglob("*.map")):  # for those who debug the theme
-        path.unlink()
     for path in site.rglob("*.html"):
         page = path.read_bytes()
         if (lean := CHECKSUM.sub(rb"\1", page)) != page:

@@ -17,6 +17,7 @@ from xml.dom import minidom
 
 from advnotes.publish.site.ebook.browser import opened
 from advnotes.publish.site.ebook.volume import Volume
+from advnotes.publish.site.lean.pictures import as_png
 from advnotes.publish.templating import TEMPLATES
 
 #: The pages as XML, which Chromium writes rightly whatever the HTML was, and the formulas as MathML in place of glyphs.
@@ -121,7 +122,10 @@ def _picture(source: str) -> tuple[str, bytes]:
         content = base64.b64decode(data)
         return f"images/{hashlib.sha256(content).hexdigest()}.{kind.rpartition('/')[2]}", content
     path = Path(url2pathname(urlsplit(source).path))
-    return f"images/{path.name}", path.read_bytes()
+    content = path.read_bytes()
+    if png := as_png(content):  # figures: many readers of EPUB do not know the site's WebP
+        return f"images/{path.stem}.png", png
+    return f"images/{path.name}", content
 
 
 def _make_valid(element: minidom.Element) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 
 from advnotes.publish.chapters import chapters
 from advnotes.publish.execution.failures import remember
@@ -106,7 +108,9 @@ def test_a_figure_has_a_number_and_says_in_its_caption_what_it_shows(book: Path)
 def test_the_landing_page_shows_the_tagged_figure(book: Path) -> None:
     (image,) = page(book, "book/intro.html").select("article img")
     assert image["alt"] == ALT
-    assert (book / "_build/html/book" / image["src"]).read_bytes() == base64.b64decode(PIXEL)
+    shown = Image.open(book / "_build/html/book" / image["src"]).convert("RGBA")
+    assert image["src"].endswith(".webp")
+    assert shown.tobytes() == Image.open(io.BytesIO(base64.b64decode(PIXEL))).convert("RGBA").tobytes()
     assert "Nothing yet" in (book / "book/intro.md").read_text()
 
 

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pikepdf
 import pytest
+from PIL import Image
 
 from advnotes.publish.site.ebook import epub, pdf
 from advnotes.publish.site.ebook.volume import Volume, assemble
@@ -54,6 +55,23 @@ def test_links_lead_from_file_to_file_and_pictures_come_along(pages: dict[str, s
     assert files.properties == {"imprint": "", "intro": "mathml", "attacks-one": "", "attacks-two": "svg"}
     for attribute in ("role=", "title=", "data-mjx"):
         assert attribute not in "".join(files.texts.values()).replace("<title", "")
+
+
+def test_a_figure_that_the_site_has_packed_goes_in_as_png(book: Volume, pages: dict[str, str]) -> None:
+    pixels = Image.new("RGBA", (40, 30), (255, 255, 255, 0))
+    pixels.putpixel((3, 4), (31, 119, 180, 90))
+    figure, photograph = (book.site / f"_images/{name}.webp" for name in ("figure", "photograph"))
+    pixels.save(figure, lossless=True, exact=True)
+    Image.new("RGB", (40, 30), (200, 100, 50)).save(photograph, quality=80)
+    pages["intro"] = (
+        f'<section {XHTML} id="intro"><p id="intro--a"><img src="{figure.as_uri()}" alt=""/>'
+        f'<img src="{photograph.as_uri()}" alt=""/></p></section>'
+    )
+    files = epub.lay_out(pages, {}, "The book")
+    assert {"images/figure.png", "images/photograph.webp"} <= set(files.pictures)
+    assert '<img src="images/figure.png" alt=""/>' in files.texts["intro"]
+    shown = Image.open(io.BytesIO(files.pictures["images/figure.png"]))
+    assert (shown.format, shown.convert("RGBA").tobytes()) == ("PNG", pixels.tobytes())
 
 
 def test_a_link_that_leads_nowhere_is_refused(pages: dict[str, str]) -> None:
