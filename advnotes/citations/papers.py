@@ -231,6 +231,13 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "reviews": ("pang2005seeing",),
     "svhn": ("netzer2011reading",),
     # sequences and decisions
+    "ActorCritic": ("lillicrap2015continuous", "silver2014deterministic"),
+    "ActorCriticGAN": ("pfau2016connecting",),
+    "RealOrMade": ("pfau2016connecting",),
+    "Showings": ("shrivastava2017learning",),
+    "TargetNetwork": ("lillicrap2015continuous",),
+    "best_critic": ("goodfellow2014generative",),
+    "policy_gradient": ("silver2014deterministic",),
     "MaximumLikelihood": ("yu2016seqgan",),
     "SeqGAN": ("yu2016seqgan", "williams1992simple"),
     "SequenceCritic": ("kim2014convolutional", "yu2016seqgan"),

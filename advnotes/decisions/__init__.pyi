@@ -1,4 +1,5 @@
-from .actor_critic import ActorCritic, ActorCriticGAN, policy_gradient
+from .actor_critic import ActorCritic
+from .actor_critic_gan import ActorCriticGAN
 from .dueling import DuelingNetwork, MaxDuelingNetwork, dueling_mlp
 from .guided_cost import GuidedCostLearning, balanced_log_z
 from .inverse_rl import InverseRL
@@ -12,6 +13,7 @@ from .parts.gridworld import Gridworld
 from .parts.planning import Plan, plan, sample_paths, visits
 from .parts.policies import TabularPolicy
 from .parts.policy_evaluation import evaluate_policy, expected_target
+from .parts.policy_gradient import policy_gradient
 from .parts.real_or_made import RealOrMade, best_critic
 from .parts.regulator import Regulator
 from .parts.replay import Replay

@@ -338,6 +338,27 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(messages.random_bits, n=2, bits=2),
         {"n": count(), "bits": count(), "copies": Limits((1, None), (0,))},
     ),
+    (
+        of(decisions.ActorCritic, mlp(2, 1), mlp(3, 1)),
+        {"discount": SHARE, "target_rate": Limits((1e-6, 1.0), (0.0, 1 + 1e-6, NAN))},
+    ),
+    (
+        of(decisions.ActorCriticGAN, EYE, ONE, 2),
+        {"target_rate": Limits((1e-6, 1.0), (0.0, 1 + 1e-6, NAN))},
+    ),
+    (of(decisions.TargetNetwork, ONE), {"rate": Limits((1e-6, 1.0), (0.0, 1 + 1e-6, NAN))}),
+    (of(decisions.RealOrMade, X), {"chance": Limits((1e-6, 1 - 1e-6), (0.0, 1.0, NAN))}),
+    (of(decisions.best_critic, torch.ones(2), torch.ones(2)), {"chance": SHARE}),
+    (of(decisions.Regulator), {"step_size": POSITIVE, "horizon": count(), "limit": POSITIVE}),
+    (of(decisions.Regulator().best), {"discount": Limits((1e-6, 0.9), (0.0, 1.0, NAN))}),
+    (
+        of(decisions.Experience, decisions.Regulator(), mlp(2, 1), decisions.Replay(4), 2, 2),
+        {"noise": NOT_NEGATIVE, "moves": count(), "warmup": count()},
+    ),
+    (
+        of(decisions.Showings, decisions.RealOrMade(X), torch.rand, 2, 2),
+        {"share": SHARE},
+    ),
     (of(decisions.plan, WORLD, torch.zeros(2)), {"horizon": count()}),
     (of(decisions.plan, WORLD, torch.zeros(2), 2), {"temperature": NOT_NEGATIVE}),
     (of(decisions.TabularPolicy, WORLD, torch.tensor([0.5, 0.5])), {"horizon": count()}),

@@ -11,6 +11,8 @@ from advnotes import Game
 from advnotes.attacks import BIM, FGSM, PGD, Universal
 from advnotes.audio import MelSpectrogram
 from advnotes.decisions import (
+    ActorCritic,
+    ActorCriticGAN,
     Categorical,
     GuidedCostLearning,
     InverseRL,
@@ -248,6 +250,16 @@ GAMES = {
     "Student": (lambda: Student(mlp(3, 8, 3)), STARTS),
     "AdversarialStudent": (lambda: AdversarialStudent(mlp(3, 8, 3), critic(), 3, penalties=R1()), STARTS),
     "SRGAN": (srgan, (torch.rand(8, 3), X)),
+    "ActorCritic": (
+        lambda: ActorCritic(mlp(3, 8, 2), mlp(5, 8, 1)),
+        (X, X[:, :2], X[:, 2], 1 - X, Y.float()),
+    ),
+    "ActorCriticGAN": (
+        lambda: ActorCriticGAN(
+            mlp(2, 8, 3), critic(), 2, target_rate=0.1, regulariser=NegativeEntropy(3), penalties=R1()
+        ),
+        (X, Y.float()),
+    ),
     "InverseRL": (lambda: InverseRL(Categorical(3), nn.Embedding(3, 1), log_z=0.5), (Y + 1,)),
     "InverseRL, trajectories": (walking, (torch.stack([Y, 1 - Y], dim=1).view(4, 4, 1).repeat(1, 1, 2),)),
     "GuidedCostLearning": (lambda: GuidedCostLearning(Categorical(3), nn.Embedding(3, 1)), (Y + 1,)),
