@@ -64,23 +64,30 @@ class InverseRL(Game):
         with torch.no_grad():  # the generator does not move in this turn
             fake = self.sample_like(real)
             log_q = self.log_prob(real), self.log_prob(fake)
-        log_p = self.discriminator(real), self.discriminator(fake)
-        return F.softplus(log_q[0] - log_p[0]).mean() + F.softplus(log_p[1] - log_q[1]).mean()
+        logits = self.logit(real, log_q[0]), self.logit(fake, log_q[1])
+        return F.softplus(-logits[0]).mean() + F.softplus(logits[1]).mean()
 
     def generator_loss(self, real: Shaped[Tensor, "batch ..."]) -> Float[Tensor, ""]:
         r"""The mean of :math:`c + \log Z + \log q` over generated samples."""
         fake = self.sample_like(real)
         log_q = self.log_prob(fake)
-        wish = log_q - self.discriminator(fake)
+        wish = -self.logit(fake, log_q)
         if fake.requires_grad:
             return wish.mean()
         n, held = len(wish), wish.detach()
         score = (held - held.mean()) * n / (n - 1) * log_q  # each is held against the mean of the others
         return held.mean() + score.mean() - score.detach().mean()
 
-    def logit(self, x: Shaped[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
-        r"""The discriminator's logit :math:`-c(x) - \log Z - \log q(x)` of each sample."""
-        return self.discriminator(x) - self.log_prob(x)
+    def logit(
+        self, x: Shaped[Tensor, "batch ..."], log_q: Float[Tensor, " batch"] | None = None
+    ) -> Float[Tensor, " batch"]:
+        r"""The discriminator's logit :math:`-c(x) - \log Z - \log q(x)` of each sample.
+
+        Args:
+            x: samples.
+            log_q: their log-density under the generator, where it is known already.
+        """
+        return self.discriminator(x) - (self.log_prob(x) if log_q is None else log_q)
 
     def log_prob(self, x: Shaped[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
         """The generator's log-density of each sample, checked to be one number for each."""

@@ -102,6 +102,7 @@ def test_there_are_paths_for_every_kind_of_reader() -> None:
         "More data, and other ways to it",
         "A GAN that collapses",
         "What a discriminator knows",
+        "Sequences and decisions",
         "Shift and fairness",
         "Few labels",
         "I have a model to test",
