@@ -31,6 +31,7 @@ from .toy import (
     ring_centres,
     shifted_gaussians,
 )
+from .vowels import Vowels, vowels
 
 __all__ = [
     "CIFAR10",
@@ -47,6 +48,7 @@ __all__ = [
     "Stream",
     "Things",
     "Verses",
+    "Vowels",
     "adult",
     "batches",
     "census",
@@ -77,4 +79,5 @@ __all__ = [
     "svhn",
     "things",
     "verse_lines",
+    "vowels",
 ]
