@@ -71,14 +71,16 @@ class Corridor(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
             [
                 [places.get((x + dx, y + dy), here) for dx, dy in moves]
                 for here, (x, y) in enumerate(cells[:-1])
-            ]
+            ],
+            device="cpu",  # where NumPy reads it, whatever torch's default device is
         )
         arrived = reached == states
-        fatal = torch.arange(actions) >= 5 if added == "fatal" else torch.zeros(actions, dtype=torch.bool)
+        fatal = torch.arange(actions, device="cpu") >= (5 if added == "fatal" else actions)
         self.next_state = reached.where(~arrived, 0)
         self.reward = arrived.double()
         self.ended = arrived | fatal
-        self.observations = torch.tensor(cells[:-1]) / torch.tensor([middle + 1, 2 * sides - 2]) * 2 - 1
+        where = torch.tensor(cells[:-1], dtype=torch.float32, device="cpu")
+        self.observations = where / where.new_tensor([middle + 1, 2 * sides - 2]) * 2 - 1
         self.anywhere = anywhere
         self.state: int | None = None
         self.observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
@@ -127,7 +129,7 @@ class Corridor(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
         check_number("epsilon", epsilon, least=0.0, most=1.0)
         best = self.optimal_q(discount).argmax(dim=1)
         policy = torch.full_like(self.reward, epsilon / self.reward.shape[1])
-        policy[torch.arange(len(policy)), best] += 1 - epsilon
+        policy[torch.arange(len(policy), device="cpu"), best] += 1 - epsilon
         return policy
 
     def q_of(
@@ -148,9 +150,10 @@ class Corridor(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
                 "policy must have in each row probabilities that add up to 1: logits.softmax(dim=1)?"
             )
         onward = discount * policy * ~self.ended
-        moves = torch.zeros(len(policy), len(policy), dtype=torch.float64)
+        moves = onward.new_zeros(len(policy), len(policy))
         moves.scatter_add_(1, self.next_state, onward)
-        value = torch.linalg.solve(torch.eye(len(policy)).double() - moves, (policy * self.reward).sum(dim=1))
+        one = torch.eye(len(policy), dtype=moves.dtype, device=moves.device)
+        value = torch.linalg.solve(one - moves, (policy * self.reward).sum(dim=1))
         return self.reward + discount * value[self.next_state] * ~self.ended
 
 

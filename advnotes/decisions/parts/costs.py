@@ -61,13 +61,13 @@ class PathCost(nn.Module):
     def __init__(self, states: int, actions: int | None = None) -> None:
         super().__init__()
         each = 1 if actions is None else check_count("actions", actions)
+        self.actions = actions
         self.table = nn.Parameter(torch.zeros(check_count("states", states), each))
 
     def forward(self, x: Int64[Tensor, "batch horizon 2"]) -> Float[Tensor, " batch"]:
         """The cost of each trajectory, in nats."""
-        states, actions = self.table.shape
-        check_paths(x, states, None if actions == 1 else actions)
-        return self.table[x[..., 0], x[..., 1] if actions > 1 else 0].sum(dim=1)
+        check_paths(x, len(self.table), self.actions)
+        return self.table[x[..., 0], 0 if self.actions is None else x[..., 1]].sum(dim=1)
 
 
 class StartValue(nn.Module):

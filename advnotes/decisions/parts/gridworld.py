@@ -71,6 +71,10 @@ class Gridworld(gymnasium.Env[np.int64, np.int64]):
             (i, j) for i, row in enumerate(self.rows) for j, ground in enumerate(row) if ground != WALL
         ]
         ground = [self.rows[i][j] for i, j in self.cells]
+        if not isinstance(rewards, Mapping):
+            raise ValueError(f"rewards must be a mapping such as {{'G': 1.0}}, got {type(rewards).__name__}")
+        if not isinstance(starts, str):
+            raise ValueError(f"starts must be a string of kinds of ground, such as 'S.', got {starts!r}")
         if strange := sorted(set(rewards) - set(ground)):
             raise ValueError(
                 f"rewards name the ground {strange}, and the map has {sorted(set(ground))} for one to stand on: "
@@ -83,11 +87,16 @@ class Gridworld(gymnasium.Env[np.int64, np.int64]):
             raise ValueError(
                 f"no episode can begin: starts are {starts!r}, and the map has the ground {sorted(set(ground))}"
             )
+        if strange := sorted(set(starts) - set(ground)):
+            raise ValueError(
+                f"starts name the ground {strange}, and the map has {sorted(set(ground))} for one to stand on: draw "
+                "it, or leave it out"
+            )
         self.start = begin / begin.sum()
         self.transitions = self._transitions()
         self.observation_space = spaces.Discrete(len(self.cells))
         self.action_space = spaces.Discrete(len(MOVES))
-        self._state, self._steps = 0, 0
+        self._state, self._steps = 0, self.horizon  # no episode has begun
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -98,11 +107,13 @@ class Gridworld(gymnasium.Env[np.int64, np.int64]):
         return np.int64(self._state), {}
 
     def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
-        """Move by ``action``; raise ValueError where it is none, or the episode is over."""
+        """Move by ``action``; raise ValueError where it is none, or the episode is over or has not begun."""
         if not self.action_space.contains(action):
             raise ValueError(f"expected an action from 0 to {len(MOVES) - 1}, got {action!r}")
         if self._steps >= self.horizon:
-            raise ValueError(f"the episode is over after {self.horizon} steps: call reset()")
+            raise ValueError(
+                f"the episode is over after {self.horizon} steps, or has not begun: call reset() before step()"
+            )
         reward = float(self.state_rewards[self._state])
         self._state = self._draw(self.transitions[self._state, int(action)])
         self._steps += 1

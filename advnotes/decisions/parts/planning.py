@@ -9,7 +9,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from advnotes.checks import check_count, check_number
-from advnotes.decisions.parts.worlds import check_policy, check_world
+from advnotes.decisions.parts.worlds import check_like, check_policy, check_world
+from advnotes.precision import at_least_float32
 
 __all__ = ["Plan", "plan", "sample_paths", "visits"]
 
@@ -46,8 +47,9 @@ def plan(
         temperature: :math:`\alpha`, in the rewards' unit; 0 is the optimal policy.
 
     Raises:
-        ValueError: where shapes do not fit, transitions are no probabilities, rewards are not finite, ``horizon`` is
-            less than 1, or ``temperature`` is negative.
+        ValueError: where shapes, dtypes or devices do not fit, transitions are no probabilities, rewards are not
+            finite, ``horizon`` is less than 1, ``temperature`` is negative, or it is so small that rewards divided by
+            it overflow.
 
     Source: Ziebart et al. 2008, "Maximum entropy inverse reinforcement learning", for the trajectories.
     """
@@ -59,8 +61,12 @@ def plan(
             f"rewards must be a finite number for each state, {tuple(transitions.shape[:1])}, or for each state and "
             f"action, {tuple(transitions.shape[:2])}, got {tuple(rewards.shape)}"
         )
+    check_like("rewards", rewards, "transitions", transitions)
     check_number("temperature", temperature, least=0.0)
     paid = rewards if rewards.ndim == 2 else rewards[:, None].expand(transitions.shape[:2])
+    slack = max(
+        1e-9, 8 * torch.finfo(paid.dtype).eps
+    )  # what rounding makes of two actions that are equally good
     values, policies = [torch.zeros_like(paid[:, 0])], list[Tensor]()
     for _ in range(check_count("horizon", horizon)):
         gains = paid + transitions @ values[0]
@@ -69,10 +75,17 @@ def plan(
             values.insert(0, temperature * torch.logsumexp(gains / temperature, dim=1))
             policies.insert(0, torch.softmax(gains / temperature, dim=1))
         else:
-            chosen = torch.isclose(gains, best[:, None], rtol=1e-9, atol=1e-9).to(gains.dtype)
+            near = slack * min(1.0, float(gains.abs().max()))
+            chosen = torch.isclose(gains, best[:, None], rtol=slack, atol=near).to(gains.dtype)
             values.insert(0, best)
             policies.insert(0, chosen / chosen.sum(dim=1, keepdim=True))
-    return Plan(torch.stack(values), torch.stack(policies))
+    found = Plan(torch.stack(values), torch.stack(policies))
+    if not bool(found.values.isfinite().all()):
+        raise ValueError(
+            f"values overflow in {paid.dtype}: rewards divided by the temperature {temperature!r} are too large; "
+            "temperature 0 is the optimal policy"
+        )
+    return found
 
 
 def visits(
@@ -87,9 +100,11 @@ def visits(
     The expected return of rewards ``[states]`` is ``(visits(...) @ rewards).sum()``.
 
     Raises:
-        ValueError: where shapes do not fit, or something is no probability.
+        ValueError: where shapes, dtypes or devices do not fit, or something is no probability.
     """
     check_policy(transitions, policy, start)
+    check_like("policy", policy, "transitions", transitions)
+    check_like("start", start, "transitions", transitions)
     spent = [start]
     for step in policy[:-1]:
         spent.append(torch.einsum("s,sa,sad->d", spent[-1], step, transitions))
@@ -116,6 +131,7 @@ def sample_paths(
     check_policy(transitions, policy, start)
     check_count("n", n)
     source = policy.device if generator is None else generator.device
+    start, policy, transitions = map(at_least_float32, (start, policy, transitions))
     u = torch.rand(2 * len(policy), n, 1, generator=generator, device=source, dtype=policy.dtype)
     u = u.to(policy.device) * (1 - 2**-20)  # so that rounding never leads beyond the last that can be
     first, act, move = start.cumsum(dim=0), policy.cumsum(dim=2), transitions.cumsum(dim=2)

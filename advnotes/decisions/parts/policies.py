@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from advnotes.checks import check_count
 from advnotes.decisions.parts.planning import sample_paths
-from advnotes.decisions.parts.worlds import check_paths, check_world
+from advnotes.decisions.parts.worlds import check_paths, check_policy, check_world
 
 __all__ = ["TabularPolicy"]
 
@@ -50,7 +50,7 @@ class TabularPolicy(nn.Module):
         self.register_buffer("start", start.detach().clone())
         shape = (check_count("horizon", horizon), states, actions)
         self.logits = nn.Parameter(torch.zeros(shape, dtype=transitions.dtype, device=transitions.device))
-        self.sample(1)  # the start is checked now
+        check_policy(self.transitions, self.probabilities(), self.start)
 
     def probabilities(self) -> Float[Tensor, "horizon states actions"]:
         r"""The policy :math:`\pi_t(a \mid s)`."""

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor
 
-__all__ = ["check_numbers", "check_paths", "check_policy", "check_world"]
+from advnotes.precision import at_least_float32
+
+__all__ = ["check_like", "check_numbers", "check_paths", "check_policy", "check_probabilities", "check_world"]
 
 
 def check_world(transitions: Tensor) -> None:
@@ -35,10 +37,22 @@ def check_policy(transitions: Tensor, policy: Tensor, start: Tensor) -> None:
 
 def check_probabilities(name: str, values: Tensor) -> None:
     """Raise ValueError where the last dimension holds no probabilities."""
-    sums = values.detach().sum(dim=-1)
-    if bool((values < 0).any()) or not torch.allclose(sums, torch.ones_like(sums), atol=1e-4):
+    if not values.is_floating_point():
+        raise ValueError(f"{name} must hold probabilities of a floating dtype, got {values.dtype}: x.float()")
+    sums = at_least_float32(values.detach()).sum(dim=-1)
+    slack = max(1e-4, torch.finfo(values.dtype).eps)  # in half precision each number is rounded by more
+    if bool((values < 0).any()) or not torch.allclose(sums, torch.ones_like(sums), atol=slack):
         raise ValueError(
             f"{name} must hold probabilities, at least 0 and with the sum 1 over the last dimension"
+        )
+
+
+def check_like(name: str, values: Tensor, other_name: str, other: Tensor) -> None:
+    """Raise ValueError for a table of another dtype or device than the one that it is multiplied with."""
+    if values.dtype != other.dtype or values.device != other.device:
+        raise ValueError(
+            f"{name} and {other_name} must have one dtype and device, got {values.dtype} on {values.device} and "
+            f"{other.dtype} on {other.device}: {name}.to({other_name})"
         )
 
 

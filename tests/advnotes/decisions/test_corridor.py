@@ -134,3 +134,20 @@ def test_it_can_be_wrapped() -> None:
     env = gymnasium.wrappers.TimeLimit(Corridor(), 3)
     env.reset(seed=0)
     assert [env.step(4)[3] for _ in range(3)] == [False, False, True]
+
+
+def test_it_is_the_same_under_another_default_dtype_and_device() -> None:
+    wanted = Corridor(6, added="fatal")
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            env = Corridor(6, added="fatal")
+            policy = env.near_greedy(0.1, 0.9)
+            q = env.q_of(policy, 0.9)
+            observation, _ = env.reset()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert observation.dtype == np.float32
+    assert torch.equal(env.observations, wanted.observations)
+    assert torch.equal(env.ended, wanted.ended)
+    assert torch.equal(q, wanted.q_of(wanted.near_greedy(0.1, 0.9), 0.9))

@@ -151,6 +151,9 @@ MISTAKES = [
     (dict(rows=["..", ".."], rewards={}), "no episode can begin: starts are 'S'"),
     (dict(rows=["##"], rewards={}), "no episode can begin"),
     (dict(rewards={"X": 1.0}), r"rewards name the ground \['X'\]"),
+    (dict(rewards=[1.0]), "rewards must be a mapping .* got list"),
+    (dict(starts="SX"), r"starts name the ground \['X'\]"),
+    (dict(starts=None), "starts must be a string of kinds of ground, .* got None"),
     (dict(rewards={"G": math.inf}), "the reward of 'G' must be a finite number"),
     (dict(horizon=0), "horizon must be a whole number of at least 1"),
     (dict(slip=1.5), "slip must be a finite number"),
@@ -178,6 +181,20 @@ def test_what_does_not_fit_a_world_is_refused() -> None:
         plan(transitions, rewards[:3], T)
     with pytest.raises(ValueError, match="temperature"):
         plan(transitions, rewards, T, -1.0)
+    with pytest.raises(ValueError, match="temperature 1e-320 are too large; temperature 0 is the optimal"):
+        plan(transitions, rewards, T, 1e-320)
+    with pytest.raises(
+        ValueError, match=r"one dtype and device, got torch\.float32 on cpu and torch\.float64"
+    ):
+        plan(transitions, rewards.float(), T)
+    with pytest.raises(ValueError, match=r"rewards and transitions must .* got torch\.int64"):
+        plan(transitions, rewards.long(), T)
+    with pytest.raises(ValueError, match=r"start and transitions must have one .*start.to\(transitions\)"):
+        visits(transitions, policy, start.float())
+    with pytest.raises(
+        ValueError, match=r"transitions must hold probabilities of a floating dtype, got torch\.int64"
+    ):
+        TabularPolicy(torch.eye(7).long()[:, None], start, T)
     with pytest.raises(ValueError, match="transitions must hold probabilities"):
         plan(2 * transitions, rewards, T)
     with pytest.raises(ValueError, match="policy must hold probabilities"):
@@ -186,3 +203,33 @@ def test_what_does_not_fit_a_world_is_refused() -> None:
         sample_paths(transitions, policy[..., :2], start, 3)
     with pytest.raises(ValueError, match="start must hold probabilities"):
         TabularPolicy(transitions, 2 * start, T)
+
+
+def test_an_episode_begins_with_reset() -> None:
+    with pytest.raises(ValueError, match=r"has not begun: call reset\(\) before step"):
+        world().step(np.int64(0))
+
+
+def test_equally_good_actions_are_equally_likely_in_single_precision_and_in_any_unit() -> None:
+    transitions, rewards, _ = tables(world(0.2))
+    exact = plan(transitions, rewards, 6, 0.0).policy
+    assert bool((exact == 0.5).any())
+    single = plan(transitions.float(), rewards.float(), 6, 0.0).policy
+    torch.testing.assert_close(single.double(), exact, atol=1e-6, rtol=0)
+    torch.testing.assert_close(plan(transitions, 1e-12 * rewards, 6, 0.0).policy, exact, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_world_in_half_precision_is_one_and_all_of_it_is_drawn(dtype: torch.dtype) -> None:
+    n = 1000  # more states than half precision has numbers near 1
+    start = torch.full((n,), 1 / n)
+    policy = TabularPolicy(torch.ones(n, 1, 1).expand(n, 1, n) / n, start, 1).to(dtype)
+    seen = policy.sample(20_000, torch.Generator().manual_seed(0))[:, 0, 0]
+    assert len(seen.unique()) == n
+
+
+def test_a_policy_is_made_without_drawing() -> None:
+    transitions, _, start = tables(world())
+    before = torch.get_rng_state()
+    TabularPolicy(transitions, start, T)
+    assert torch.equal(before, torch.get_rng_state())

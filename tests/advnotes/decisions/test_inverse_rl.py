@@ -278,6 +278,8 @@ def test_what_does_not_fit_is_told_before_work_starts() -> None:
 def test_samples_of_another_type_are_refused() -> None:
     with pytest.raises(ValueError, match=r"pass x.long\(\)"):
         Categorical(3).log_prob(torch.tensor([0.0, 1.0]))
+    with pytest.raises(ValueError, match="actions must be numbers from 0 to 0, got 0 to 7"):
+        PathCost(3, 1)(torch.tensor([[[0, 7], [1, 0]]]))
     with pytest.raises(ValueError, match=r"states must be whole numbers"):
         PathCost(3)(torch.zeros(2, 3, 2))
     world = torch.eye(2)[:, None].expand(2, 2, 2)
