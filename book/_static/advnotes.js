@@ -110,6 +110,7 @@ const WIDGETS = {
     folder: "threats",
     scripts: ["norms", "landscape", "words", "shapes", "plane", "handles", "page", "threats"],
   },
+  "advnotes-play-eve": { folder: "play-eve", scripts: ["page", "eve"] },
 };
 const STATIC = document.currentScript.src;
 document.addEventListener("DOMContentLoaded", () => {
