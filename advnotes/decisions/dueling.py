@@ -29,7 +29,7 @@ class DuelingNetwork(nn.Module):
     Source: Wang, Schaul, Hessel, van Hasselt, Lanctot and de Freitas 2015 (arXiv 1511.06581), sections 3 and 4.2.
 
     Raises:
-        ValueError: where ``share`` is not in (0, 1]; when called, where the streams do not return the shapes above.
+        ValueError: where ``share`` is not in (0, 1]; when called, where features or streams return other shapes.
     """
 
     def __init__(
@@ -51,10 +51,15 @@ class DuelingNetwork(nn.Module):
     ) -> tuple[Float[Tensor, "*batch 1"], Float[Tensor, "*batch actions"]]:
         """The value of each state, and its actions' advantages, centred."""
         read = call_model(self.features, x)
+        batch = tuple(read.shape[:-1])
+        if not batch or batch != tuple(x.shape[: len(batch)]):
+            raise ValueError(
+                f"features must return a row for each observation, [batch, width], got {tuple(read.shape)} for "
+                f"{tuple(x.shape)}: end them with nn.Flatten(), and pass one observation as x[None]"
+            )
         still = read.detach()
         read = still + self.share * (read - still)  # the same numbers, a smaller gradient
         value, advantage = call_model(self.value, read), call_model(self.advantage, read)
-        batch = tuple(read.shape[:-1])
         if value.shape != (*batch, 1):
             raise ValueError(
                 f"the value stream must return one number for each observation, of shape {(*batch, 1)}, got "

@@ -108,9 +108,16 @@ class InverseRL(Game):
                 "last batch out, DataLoader(..., drop_last=True)"
             )
         fake = self.generator.sample(len(real))  # type: ignore[operator]
-        if fake.shape != real.shape or fake.is_floating_point() != real.is_floating_point():
+        if not isinstance(fake, Tensor):
+            raise ValueError(f"the generator's sample(n) must return a tensor, got {type(fake).__name__}")
+        if (fake.shape, fake.is_floating_point(), fake.device) != (
+            real.shape,
+            real.is_floating_point(),
+            real.device,
+        ):
             raise ValueError(
-                f"the generator makes samples of shape {tuple(fake.shape)} and {fake.dtype}, the demonstrations have "
-                f"{tuple(real.shape)} and {real.dtype}: bring them to the generator's"
+                f"the generator makes samples of shape {tuple(fake.shape)} and {fake.dtype} on {fake.device}, the "
+                f"demonstrations have {tuple(real.shape)} and {real.dtype} on {real.device}: bring them to "
+                "the generator's"
             )
         return fake

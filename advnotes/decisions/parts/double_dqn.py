@@ -1,7 +1,5 @@
 """Double DQN, van Hasselt, Guez and Silver 2015: learning to act by values, with a replay buffer and a frozen copy."""
 
-import copy
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -9,7 +7,17 @@ from torch import Tensor, nn
 
 from advnotes.checks import call_model, check_count, check_number
 from advnotes.decisions.parts.replay import Replay
-from advnotes.decisions.parts.walk import Environment, Walk, check_q, draw_seed, like_of
+from advnotes.decisions.parts.walk import (
+    Environment,
+    Walk,
+    check_learner,
+    check_moves,
+    check_q,
+    draw_seed,
+    like_of,
+)
+from advnotes.loop.averages import copy_module
+from advnotes.model_state import attacked
 
 __all__ = ["DoubleDQN", "double_target"]
 
@@ -24,7 +32,11 @@ def double_target(
     r""":math:`r + \gamma Q^-(s', \arg\max_{a'} Q(s', a'))`: one network chooses, its frozen copy says what it is worth.
 
     At the end of an episode it is r. No gradient flows through it.
+
+    Raises:
+        ValueError: where shapes do not fit, ``ended`` are no bools, or ``discount`` is not in [0, 1].
     """
+    check_moves(reward, ended, discount, next_q, frozen_next_q)
     chosen = next_q.argmax(dim=-1, keepdim=True)
     onward = frozen_next_q.detach().gather(-1, chosen).squeeze(-1)
     return reward + discount * onward.where(~ended, torch.zeros_like(onward))
@@ -34,7 +46,8 @@ class DoubleDQN:
     r"""Learns Q by acting: it owns its loop, a :class:`~advnotes.decisions.Replay` buffer, and a frozen copy of Q.
 
     In each step it takes an action, the best one or with probability :math:`\epsilon` any; it keeps what came of it;
-    and it moves :math:`Q(s, a)` of moves drawn from the buffer towards :func:`double_target`, by Huber's loss.
+    and it moves :math:`Q(s, a)` of moves drawn from the buffer towards :func:`double_target`, by Huber's loss. Networks
+    act, and make targets, in eval mode; the mode of ``network`` is that of learning.
 
     Args:
         network: maps observations ``[batch, size]`` to Q of each action, such as
@@ -57,8 +70,8 @@ class DoubleDQN:
     Differs from the papers: Adam in place of RMSProp, and settings for small tasks. The buffer draws evenly.
 
     Raises:
-        ValueError: where the environment has other spaces, the network returns something else than one number for
-            each action, or a number is out of range.
+        ValueError: where the environment has other spaces, the network is frozen or returns something else than one
+            number for each action, or a number is out of range; in each step, as :class:`Walk`.
     """
 
     def __init__(
@@ -77,6 +90,7 @@ class DoubleDQN:
         clip: float | None = 10.0,
         generator: torch.Generator | None = None,
     ) -> None:
+        check_learner(network)
         counts = {"batch_size": batch_size, "copy_every": copy_every, "first": first, "fade": fade}
         for name, count in counts.items():
             check_count(name, count)
@@ -87,9 +101,9 @@ class DoubleDQN:
         self.batch_size, self.copy_every, self.first, self.fade = batch_size, copy_every, first, fade
         self.replay = Replay(capacity)
         self.walk = Walk(env, like_of(network), draw_seed(generator))
-        with torch.no_grad():
+        with torch.no_grad(), attacked(network):
             check_q("network", call_model(network, self.walk.here), 1, self.walk.actions)
-        self.network, self.frozen = network, copy.deepcopy(network).requires_grad_(False)
+        self.network, self.frozen = network, copy_module(network).requires_grad_(False).eval()
         self.optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
         self.generator = generator
         self.steps = 0
@@ -120,7 +134,8 @@ class DoubleDQN:
         where = None if self.generator is None else self.generator.device
         if epsilon > 0 and torch.rand((), generator=self.generator, device=where) < epsilon:
             return int(torch.randint(self.walk.actions, (), generator=self.generator, device=where))
-        return int(self.network(observation).argmax())
+        with attacked(self.network):
+            return int(self.network(observation).argmax())
 
     def loss(
         self,
@@ -131,7 +146,7 @@ class DoubleDQN:
         ended: Bool[Tensor, " batch"],
     ) -> Float[Tensor, ""]:
         """Huber's loss of moves, from what :func:`double_target` says."""
-        with torch.no_grad():
+        with torch.no_grad(), attacked(self.network):
             target = double_target(reward, ended, self.network(after), self.frozen(after), self.discount)
         q = self.network(before).gather(1, action[:, None]).squeeze(1)
         return F.smooth_l1_loss(q, target)

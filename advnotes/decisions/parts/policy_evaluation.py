@@ -7,7 +7,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from advnotes.checks import call_model, check_count, check_number
-from advnotes.decisions.parts.walk import Environment, Walk, check_q, draw_seed, like_of
+from advnotes.decisions.parts.walk import (
+    Environment,
+    Walk,
+    check_learner,
+    check_moves,
+    check_q,
+    draw_seed,
+    like_of,
+)
+from advnotes.decisions.parts.worlds import check_probabilities
 
 __all__ = ["evaluate_policy", "expected_target"]
 
@@ -22,7 +31,11 @@ def expected_target(
     r"""What a policy's value is moved towards: :math:`r + \gamma \sum_{a'} \pi(a' | s') Q(s', a')`; r at the end.
 
     This is Expected SARSA (van Seijen et al. 2009) for a policy that stands still. No gradient flows through it.
+
+    Raises:
+        ValueError: where shapes do not fit, ``ended`` are no bools, or ``discount`` is not in [0, 1].
     """
+    check_moves(reward, ended, discount, next_q, next_policy)
     onward = (next_policy * next_q.detach()).sum(dim=-1)
     return reward + discount * onward.where(~ended, torch.zeros_like(onward))
 
@@ -54,9 +67,15 @@ def evaluate_policy(
         The loss of each step, the mean squared difference from :func:`expected_target`.
 
     Raises:
-        ValueError: as :class:`Walk`, for numbers out of range, and where network or policy do not return one number
-            for each action.
+        ValueError: as :class:`Walk`, for numbers out of range, where network or policy do not return one number for
+            each action, the policy's are no probabilities, or the optimizer has none of the network's parameters.
     """
+    check_learner(network)
+    moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if not any(id(parameter) in moved for parameter in network.parameters() if parameter.requires_grad):
+        raise ValueError(
+            "the optimizer moves no parameter of the network that learns: make it of network.parameters()"
+        )
     for name, count in {"steps": steps, "batch_size": batch_size}.items():
         check_count(name, count)
     check_number("discount", discount, least=0.0, most=1.0)
@@ -65,12 +84,14 @@ def evaluate_policy(
     for _ in range(steps):
         rows = []
         for _ in range(batch_size):
-            probabilities = check_q("policy", policy(walk.here), 1, walk.actions)[0]
-            rows.append(walk.step(draw(probabilities, generator)))
-        before, action, reward, after, ended = map(torch.cat, zip(*rows, strict=True))
+            probabilities = check_q("policy", policy(walk.here), 1, walk.actions)
+            rows.append((*walk.step(draw(probabilities[0], generator)), probabilities))
+        before, action, reward, after, ended, policies = map(torch.cat, zip(*rows, strict=True))
         with torch.no_grad():
             next_q = check_q("network", call_model(network, after), batch_size, walk.actions)
-            target = expected_target(reward, ended, next_q, policy(after), discount)
+            next_policy = check_q("policy", policy(after), batch_size, walk.actions)
+            check_probabilities("policy", torch.cat([policies, next_policy]))
+            target = expected_target(reward, ended, next_q, next_policy, discount)
         q = call_model(network, before).gather(1, action[:, None]).squeeze(1)
         loss = (q - target).square().mean()
         optimizer.zero_grad()
@@ -82,5 +103,9 @@ def evaluate_policy(
 
 def draw(probabilities: Float[Tensor, " actions"], generator: torch.Generator | None) -> int:
     """An action by its probability, drawn on whatever device the generator is."""
+    if not bool((probabilities >= 0).all()):
+        raise ValueError(
+            f"policy must hold probabilities, at least 0, got {probabilities.tolist()}: a softmax makes some"
+        )
     where = probabilities.device if generator is None else generator.device
     return int(torch.multinomial(probabilities.to(where), 1, generator=generator))

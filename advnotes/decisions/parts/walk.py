@@ -1,5 +1,7 @@
 """A walk through an environment that begins again by itself, and what value learning asks of it."""
 
+import math
+
 import gymnasium
 import numpy as np
 import numpy.typing as npt
@@ -7,7 +9,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["Environment", "Walk", "check_q", "discrete_actions", "draw_seed", "like_of"]
+from advnotes.checks import check_number
+
+__all__ = [
+    "Environment",
+    "Walk",
+    "check_learner",
+    "check_moves",
+    "check_q",
+    "discrete_actions",
+    "draw_seed",
+    "like_of",
+]
 
 #: The environments that value learning takes.
 Environment = gymnasium.Env[npt.NDArray[np.floating], np.int64]
@@ -22,7 +35,8 @@ class Walk:
         seed: of the environment.
 
     Raises:
-        ValueError: where the environment has other spaces, or is none.
+        ValueError: where the environment has other spaces, or is none; in each step, where an observation has another
+            shape than its space, or it or a reward is not finite.
     """
 
     def __init__(self, env: Environment, like: Tensor, seed: int) -> None:
@@ -38,6 +52,8 @@ class Walk:
         An episode that is only cut short (``truncated``) has not ended: its next observation still has a value.
         """
         after, reward, ended, truncated, _ = self.env.step(np.int64(action + self.first))
+        if not math.isfinite(reward):
+            raise ValueError(f"the environment's rewards must be finite numbers, got {reward!r}")
         there, self.total = self.tensor(after), self.total + float(reward)
         row = (
             self.here,
@@ -55,6 +71,11 @@ class Walk:
 
     def tensor(self, observation: npt.NDArray[np.floating]) -> Float[Tensor, "1 size"]:
         """An observation as a row, a copy: an environment may write the next one into the same array."""
+        if np.shape(observation) != self.env.observation_space.shape or not np.isfinite(observation).all():
+            raise ValueError(
+                f"observations must be finite, of the shape {self.env.observation_space.shape} of their space, got "
+                f"{observation!r}"
+            )
         return torch.tensor(observation, dtype=self.like.dtype, device=self.like.device)[None]
 
 
@@ -80,12 +101,36 @@ def discrete_actions(env: object) -> gymnasium.spaces.Discrete:
 
 def check_q(name: str, q: Tensor, batch: int, actions: int) -> Tensor:
     """What a network or a policy returned, where it is one number for each action; else raise ValueError."""
-    if q.shape != (batch, actions):
+    if not isinstance(q, Tensor) or q.shape != (batch, actions):
+        got = tuple(q.shape) if isinstance(q, Tensor) else type(q).__name__
         raise ValueError(
             f"the {name} must return one number for each action, of shape [batch, actions] = {(batch, actions)}, got "
-            f"{tuple(q.shape)}: the environment has {actions} actions"
+            f"{got}: the environment has {actions} actions"
         )
     return q
+
+
+def check_moves(reward: Tensor, ended: Tensor, discount: float, *values: Tensor) -> None:
+    """Raise ValueError for moves that do not fit each other, which would be broadcast, or a discount out of range."""
+    check_number("discount", discount, least=0.0, most=1.0)
+    if ended.dtype != torch.bool:
+        raise ValueError(f"ended must be true or false for each move, got {ended.dtype}: ended.bool()")
+    shapes = [tuple(each.shape) for each in (reward, ended, *values)]
+    if shapes[1] != shapes[0] or len(set(shapes[2:])) > 1 or shapes[2][:-1] != shapes[0] or not shapes[2]:
+        raise ValueError(
+            "expected reward and ended of one shape, [batch], and a number for each action, [batch, actions], got the "
+            f"shapes {', '.join(map(str, shapes))}"
+        )
+
+
+def check_learner(network: object) -> None:
+    """Raise ValueError for what is no network, or has nothing that learns."""
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"the network must be an nn.Module, got {type(network).__name__}")
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ValueError(
+            "the network has no parameter that learns: network.requires_grad_(True), where it was frozen"
+        )
 
 
 def like_of(network: nn.Module) -> Tensor:

@@ -120,7 +120,51 @@ def test_the_generator_decides_and_the_global_one_is_left_alone() -> None:
     assert torch.equal(found[0][1], found[1][1])
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_nothing_is_broadcast() -> None:
+    one, many, ended = torch.ones(4), torch.ones(4, 3), torch.zeros(4, dtype=torch.bool)
+    assert double_target(one, ended, many, many, 0.9).shape == (4,)
+    for wrong in (
+        (one[:, None], ended, many, many),
+        (one, ended[:, None], many, many),
+        (one, ended[:1], many, many),
+        (one, ended, many[:1], many),
+        (one, ended, many, many[:, :2]),
+    ):
+        with pytest.raises(ValueError, match="expected reward and ended of one shape"):
+            double_target(*wrong, 0.9)
+    with pytest.raises(ValueError, match=r"got torch.int64: ended.bool\(\)"):
+        double_target(one, ended.long(), many, many, 0.9)
+    with pytest.raises(ValueError, match="discount must be a finite number"):
+        double_target(one, ended, many, many, 1.5)
+
+
+def test_it_acts_and_makes_targets_in_eval_mode_and_learns_in_the_networks_own() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 64), nn.BatchNorm1d(64), nn.Dropout(0.5), nn.Linear(64, 5))
+    network[0].eval()  # a mode of its own stays
+    agent = DoubleDQN(network, Corridor(), first=20, generator=seeded())
+    before = torch.get_rng_state()
+    assert len({agent.act(agent.walk.here) for _ in range(20)}) == 1
+    assert torch.equal(before, torch.get_rng_state())
+    agent.learn(30)  # one observation at a time has no variance
+    assert [module.training for module in network] == [False, True, True, True]
+    assert int(network[1].num_batches_tracked) == 10  # once in each update
+    assert not any(module.training for module in agent.frozen.modules())
+
+
+def test_the_buffer_keeps_no_graphs() -> None:
+    agent = DoubleDQN(dueling_mlp(2, 5), Corridor(), first=5, generator=seeded())
+    agent.learn(20)
+    assert not any(column.requires_grad for column in agent.replay.columns)
+
+
 WRONG = {
+    "frozen": (
+        {"network": nn.Linear(2, 5).requires_grad_(False)},
+        r"no parameter that learns: network.requires_grad_\(True\)",
+    ),
+    "no network": ({"network": lambda x: x}, "must be an nn.Module, got function"),
     "network": ({"network": nn.Linear(2, 4)}, r"network must return .* = \(1, 5\), got \(1, 4\)"),
     "env": ({"env": gymnasium.make("Pendulum-v1")}, "must be Discrete"),
     "not an env": ({"env": None}, "must be a gymnasium.Env, got NoneType"),

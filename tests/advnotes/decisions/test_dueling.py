@@ -118,6 +118,14 @@ def test_mistakes_say_how_to_mend_them() -> None:
     wide = DuelingNetwork(nn.Identity(), nn.Linear(3, 4), nn.Linear(3, 4)).double()
     with pytest.raises(ValueError, match=r"value stream must return .*\(6, 1\), got \(6, 4\): end it with"):
         wide(X)
+    swallows = DuelingNetwork(nn.Flatten(0), nn.Linear(18, 1), nn.Linear(18, 4)).double()
+    with pytest.raises(
+        ValueError, match=r"a row for each observation, .* got \(18,\) for \(6, 3\): end them with"
+    ):
+        swallows(X)
+    pictures = DuelingNetwork(nn.Conv2d(1, 2, 1), nn.Linear(4, 1), nn.Linear(4, 4))
+    with pytest.raises(ValueError, match=r"got \(5, 2, 4, 4\) for \(5, 1, 4, 4\)"):
+        pictures(torch.zeros(5, 1, 4, 4))
     flat = DuelingNetwork(nn.Identity(), nn.Linear(3, 1), nn.Flatten(0)).double()
     with pytest.raises(ValueError, match=r"advantage stream must return .* got \(18,\)"):
         flat(X)

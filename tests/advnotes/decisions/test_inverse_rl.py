@@ -238,6 +238,11 @@ class NoDensity(nn.Module):
         return torch.zeros(n, dtype=torch.long)
 
 
+class Boxed(Categorical):
+    def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        return (super().sample(n),)  # type: ignore[return-value]
+
+
 class OneForAll(Categorical):
     def log_prob(self, x: torch.Tensor) -> torch.Tensor:
         return super().log_prob(x).sum()
@@ -264,6 +269,10 @@ def test_what_does_not_fit_is_told_before_work_starts() -> None:
         InverseRL(Categorical(3), nn.Embedding(3, 2))("discriminator", x)
     with pytest.raises(ValueError, match=r"makes samples of shape \(3, 2\)"):
         InverseRL(Pairs(3), nn.Embedding(3, 1))("discriminator", x)
+    with pytest.raises(ValueError, match=r"sample\(n\) must return a tensor, got tuple"):
+        InverseRL(Boxed(3), nn.Embedding(3, 1))("discriminator", x)
+    with pytest.raises(ValueError, match=r"on cpu, the demonstrations have .* on meta: bring them"):
+        InverseRL(Categorical(3), nn.Embedding(3, 1))("discriminator", x.to("meta"))
     with pytest.raises(ValueError, match="one number to each of 3 samples"):
         InverseRL(OneForAll(3), nn.Embedding(3, 1))("discriminator", x)
     with pytest.raises(ValueError, match="samples must be numbers from 0 to 1, got 0 to 2"):

@@ -103,7 +103,46 @@ class Numbered(Corridor):
         self.observation_space = gymnasium.spaces.Discrete(69)
 
 
+class Off(Corridor):
+    """Says something that is no observation or no reward."""
+
+    def __init__(self, observation: object = (0.0, 0.0), reward: float = 0.0) -> None:
+        super().__init__(sides=2, middle=0)
+        self.said = np.array(observation, np.float32), reward
+
+    def step(self, action):
+        return *self.said, False, False, {}
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_nothing_is_broadcast() -> None:
+    one, many, ended = torch.ones(4), torch.ones(4, 3), torch.zeros(4, dtype=torch.bool)
+    assert expected_target(one, ended, many, many / 3, 0.9).shape == (4,)
+    for wrong in (
+        (one[:, None], ended, many, many),
+        (one, ended, many, many[:, :1]),
+        (one, ended, many, many[0]),
+    ):
+        with pytest.raises(ValueError, match="expected reward and ended of one shape"):
+            expected_target(*wrong, 0.9)
+
+
 WRONG = {
+    "frozen": ({"network": nn.Linear(2, 5).requires_grad_(False)}, "no parameter that learns"),
+    "optimizer": (
+        {"optimizer": torch.optim.SGD(nn.Linear(2, 5).parameters(), lr=0.1)},
+        r"optimizer moves no parameter of the network .* network.parameters\(\)",
+    ),
+    "weights": ({"policy": lambda x: torch.ones(len(x), 5)}, "policy must hold probabilities.* the sum 1"),
+    "logits": (
+        {"policy": lambda x: torch.arange(5.0)[None] - 1},
+        "policy must hold probabilities, at least 0, got",
+    ),
+    "array": ({"policy": lambda x: np.full((len(x), 5), 0.2)}, r"policy must return .*, got ndarray"),
+    "one for all": ({"policy": lambda x: torch.full((1, 5), 0.2)}, r"\(32, 5\), got \(1, 5\)"),
+    "nan": ({"env": Off((0.0, np.nan))}, r"observations must be finite, of the shape \(2,\)"),
+    "long": ({"env": Off((0.0, 0.0, 0.0))}, r"observations must be finite, of the shape \(2,\)"),
+    "reward": ({"env": Off(reward=np.inf)}, "rewards must be finite numbers, got inf"),
     "network": ({"network": nn.Linear(2, 4)}, r"network must return .* = \(32, 5\), got \(32, 4\)"),
     "policy": ({"policy": lambda x: torch.ones(1, 3) / 3}, r"policy must return .* \(1, 5\), got \(1, 3\)"),
     "steps": ({"steps": -1}, "steps must be a whole number of at least 1, got -1"),
@@ -117,7 +156,8 @@ WRONG = {
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", WRONG)
 def test_mistakes_say_how_to_mend_them(name: str) -> None:
-    network = nn.Linear(2, 5)
+    settings, message = WRONG[name]
+    network = settings.get("network", nn.Linear(2, 5))
     right = {
         "network": network,
         "env": Corridor(sides=2, middle=0),
@@ -125,6 +165,5 @@ def test_mistakes_say_how_to_mend_them(name: str) -> None:
         "optimizer": torch.optim.SGD(network.parameters(), lr=0.1),
         "steps": 2,
     }
-    settings, message = WRONG[name]
     with pytest.raises(ValueError, match=message):
         evaluate_policy(**right | settings)
