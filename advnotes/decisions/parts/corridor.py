@@ -125,9 +125,19 @@ class Corridor(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
         return q
 
     def near_greedy(self, epsilon: float, discount: float) -> Float[Tensor, "states actions"]:
-        """The paper's behaviour: any action with probability ``epsilon``, else the best one; rows add up to 1."""
+        """The paper's behaviour: any action with probability ``epsilon``, else the best one; rows add up to 1.
+
+        Raises:
+            ValueError: where ``epsilon`` does not lie in [0, 1], ``discount`` not in (0, 1), or it is so small that the
+                end is worth nothing, in float64, at the start.
+        """
         check_number("epsilon", epsilon, least=0.0, most=1.0)
-        best = self.optimal_q(discount).argmax(dim=1)
+        worth, best = self.optimal_q(discount).max(dim=1)
+        if not bool((worth > 0).all()):
+            raise ValueError(
+                f"with the discount {discount!r} a reward {len(worth)} steps away is 0 in float64, and no action is "
+                "best: take a larger discount, or a shorter corridor"
+            )
         policy = torch.full_like(self.reward, epsilon / self.reward.shape[1])
         policy[torch.arange(len(policy), device="cpu"), best] += 1 - epsilon
         return policy

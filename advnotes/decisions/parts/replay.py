@@ -38,7 +38,8 @@ class Replay:
         """
         rows = self.check(columns)
         if not self.columns:
-            self.columns = tuple(column.new_zeros(self.capacity, *column.shape[1:]) for column in columns)
+            with torch.inference_mode(False):  # what is made in it cannot be written to outside of it
+                self.columns = tuple(column.new_zeros(self.capacity, *column.shape[1:]) for column in columns)
         kept = min(rows, self.capacity)
         first = self.added + rows - kept
         for ring, column in zip(self.columns, columns, strict=True):

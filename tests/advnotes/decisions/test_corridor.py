@@ -124,6 +124,8 @@ def test_mistakes_say_how_to_mend_them() -> None:
         env.step(0)
     with pytest.raises(ValueError, match="discount must be less than 1"):
         env.optimal_q(1.0)
+    with pytest.raises(ValueError, match="with the discount 1e-05 a reward 69 steps away is 0"):
+        Corridor().near_greedy(0.1, 1e-5)
     with pytest.raises(ValueError, match=r"policy must have the shape \(3, 5\), got \(3, 4\)"):
         env.q_of(torch.full((3, 4), 0.25), 0.9)
     with pytest.raises(ValueError, match="add up to 1"):

@@ -40,6 +40,14 @@ def test_the_draw_is_the_generators_and_rows_are_copies_without_gradients() -> N
     assert (replay.sample(3)[0] == 2).all()
 
 
+def test_rows_may_come_from_inference_mode() -> None:
+    replay = Replay(3)
+    with torch.inference_mode():
+        replay.add(torch.ones(2))
+    replay.add(torch.zeros(2))
+    assert sorted(replay.columns[0].tolist()) == [0.0, 0.0, 1.0]
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_mistakes_say_how_to_mend_them() -> None:
     with pytest.raises(ValueError, match="capacity must be a whole number of at least 1, got 0"):
