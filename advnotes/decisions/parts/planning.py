@@ -129,7 +129,13 @@ def sample_paths(
         ValueError: where ``n`` is less than 1, shapes do not fit, or something is no probability.
     """
     check_policy(transitions, policy, start)
-    check_count("n", n)
+    return walk(transitions, policy, start, check_count("n", n), generator)
+
+
+def walk(
+    transitions: Tensor, policy: Tensor, start: Tensor, n: int, generator: torch.Generator | None
+) -> Tensor:
+    """As :func:`sample_paths`, of what has been checked."""
     source = policy.device if generator is None else generator.device
     start, policy, transitions = map(at_least_float32, (start, policy, transitions))
     u = torch.rand(2 * len(policy), n, 1, generator=generator, device=source, dtype=policy.dtype)

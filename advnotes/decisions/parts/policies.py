@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from advnotes.checks import check_count
-from advnotes.decisions.parts.planning import sample_paths
+from advnotes.decisions.parts.planning import walk
 from advnotes.decisions.parts.worlds import check_paths, check_policy, check_world
 
 __all__ = ["TabularPolicy"]
@@ -59,7 +59,7 @@ class TabularPolicy(nn.Module):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Int64[Tensor, "n horizon 2"]:
         """Draw ``n`` trajectories."""
         with torch.no_grad():
-            return sample_paths(self.transitions, self.probabilities(), self.start, n, generator)
+            return walk(self.transitions, self.probabilities(), self.start, check_count("n", n), generator)
 
     def log_prob(self, x: Int64[Tensor, "batch horizon 2"]) -> Float[Tensor, " batch"]:
         """The log-probability of each trajectory's actions, in nats."""
