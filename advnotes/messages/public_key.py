@@ -17,7 +17,7 @@ LONGEST = 16
 
 
 class PublicKey(Cryptography):
-    r"""The asymmetric game of Abadi and Andersen 2016, section 2: the key to lock is public, the key to open is Bob's.
+    r"""The asymmetric game of Abadi and Andersen 2016: the key to lock is public, the key to open is Bob's.
 
     A network of Bob's makes a public key of a secret one that is drawn at random. Alice encrypts with the public key,
     Bob decrypts with the secret one, and Eve sees what is public:

@@ -16,7 +16,8 @@ OTHER = "1010101010101010"
 
 
 def row(message: str = MESSAGE, **others: Any) -> dict[str, Any]:
-    """One message: Bob reads all of it, the Eve of the game half, a fresh one all but the first two bits."""
+    """One message: Bob reads all of it, the Eve of the game half, a larger one all but the first two bits,
+    and one who has the key all but the last."""
     flipped = "".join("10"[int(bit)] for bit in message)
     known = {
         "sent": [round((n - 8) / 8, 2) for n in range(16)],
@@ -24,12 +25,20 @@ def row(message: str = MESSAGE, **others: Any) -> dict[str, Any]:
         "message": message,
         "bob": message,
     }
-    return known | {"trained": message[:8] + flipped[8:], "fresh": flipped[:2] + message[2:]} | others
+    return (
+        known
+        | {
+            "trained": message[:8] + flipped[8:],
+            "fresh": flipped[:2] + message[2:],
+            "thief": message[:15] + flipped[15],
+        }
+        | others
+    )
 
 
 PAIRS = {
     "secret": {"title": "with an Eve", "messages": [row(), row(OTHER)]},
-    "plain": {"title": "without", "messages": [row(trained="")]},
+    "plain": {"title": "without", "messages": [row(trained="", thief="")]},
 }
 
 

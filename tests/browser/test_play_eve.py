@@ -48,12 +48,14 @@ def test_a_guess_is_counted_beside_the_others(eve: Page) -> None:
     told = eve.locator(TOLD)
     expect(told).to_have_attribute("role", "status")  # which is a polite live region
     expect(told).to_have_text(
-        "You have 1 of 16 bits wrong; the Eve of the game 8, a fresh Eve 2, Bob 0. A coin has 8 on average."
+        "You have 1 of 16 bits wrong; the Eve of the game 8, a larger fresh Eve 2, "
+        "an Eve who reads the key first 1, Bob 0. A coin has 8 on average."
     )
     assert scores(eve) == {
         "you": ("1", "1.0"),
         "the Eve of the game": ("8", "8.0"),
-        "a fresh Eve": ("2", "2.0"),
+        "a larger fresh Eve": ("2", "2.0"),
+        "an Eve who reads the key first": ("1", "1.0"),
         "Bob": ("0", "0.0"),
         "a coin": ("–", "8.0"),
     }
@@ -93,10 +95,10 @@ def test_the_key_is_bob_s(eve: Page) -> None:
 def test_another_pair_begins_anew_and_may_have_no_eve(eve: Page) -> None:
     press(eve, "reveal")
     choose(eve, "pair", "plain")
-    assert set(scores(eve)) == {"you", "a fresh Eve", "Bob", "a coin"}
+    assert set(scores(eve)) == {"you", "a larger fresh Eve", "Bob", "a coin"}
     assert set(scores(eve).values()) == {("–", "–")}
     press(eve, "reveal")
-    expect(eve.locator(TOLD)).to_have_text(re.compile(r"bits wrong; a fresh Eve 2, Bob 0\."))
+    expect(eve.locator(TOLD)).to_have_text(re.compile(r"bits wrong; a larger fresh Eve 2, Bob 0\."))
 
 
 def test_all_of_it_goes_by_keyboard(eve: Page) -> None:

@@ -9,12 +9,12 @@ from advnotes.checks import check_count
 
 __all__ = ["MixTransform"]
 
-#: Window, channels that come in, channels that go out (Abadi and Andersen 2016, section 2.5); the second has stride 2.
+#: Window, channels that come in, channels that go out (Abadi and Andersen 2016, section 2); the second has stride 2.
 LAYERS = ((4, 1, 2), (2, 2, 4), (1, 4, 4), (1, 4, 1))
 
 
 class MixTransform(nn.Module):
-    r"""Mix and transform (Abadi and Andersen 2016, section 2.5): a full layer, then convolutions along its outputs.
+    r"""Mix and transform (Abadi and Andersen 2016, section 2): a full layer, then convolutions along its outputs.
 
     .. math::
         h = W x + b \in \mathbb R^{2N}, \qquad

@@ -1,11 +1,17 @@
 // The reader plays Eve: what is pressed, and what follows. One for each <div class="advnotes-play-eve">.
 //
 // It holds a <script type="application/json"> with what a run of the chapter measured: {pairs: {name: {title, messages:
-// [{sent: [numbers], key, message, bob, trained, fresh: bits as text}]}}}; trained is "" where a pair has no Eve of its own.
+// [{sent: [numbers], key, message, bob, fresh, trained, thief: bits as text}]}}}; the last two are left out where a pair has
+// no Eve of its own.
 
 (() => {
   const eve = window.AdvnotesEve;
-  const READERS = { trained: "the Eve of the game", fresh: "a fresh Eve", bob: "Bob" };
+  const READERS = {
+    trained: "the Eve of the game",
+    fresh: "a larger fresh Eve",
+    thief: "an Eve who reads the key first",
+    bob: "Bob",
+  };
 
   const apart = (one, other) => [...one].filter((bit, n) => bit !== other[n]).length;
   const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
