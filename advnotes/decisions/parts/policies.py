@@ -31,7 +31,7 @@ class TabularPolicy(nn.Module):
 
     Raises:
         ValueError: where shapes do not fit, something is no probability, or ``horizon`` is less than 1; when called,
-            where trajectories have another length, or states or actions that are not there.
+            where trajectories have another length, or states or actions that are not there, or logits are NaN.
     """
 
     transitions: Tensor
@@ -59,7 +59,12 @@ class TabularPolicy(nn.Module):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Int64[Tensor, "n horizon 2"]:
         """Draw ``n`` trajectories."""
         with torch.no_grad():
-            return walk(self.transitions, self.probabilities(), self.start, check_count("n", n), generator)
+            policy = self.probabilities()
+            if bool(policy.isnan().any()):
+                raise ValueError(
+                    "the policy's logits give no probabilities, they are NaN: did its training diverge?"
+                )
+            return walk(self.transitions, policy, self.start, check_count("n", n), generator)
 
     def log_prob(self, x: Int64[Tensor, "batch horizon 2"]) -> Float[Tensor, " batch"]:
         """The log-probability of each trajectory's actions, in nats."""

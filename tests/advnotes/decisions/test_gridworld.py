@@ -233,3 +233,15 @@ def test_a_policy_is_made_without_drawing() -> None:
     before = torch.get_rng_state()
     TabularPolicy(transitions, start, T)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_policy_that_has_diverged_draws_nothing() -> None:
+    transitions, _, start = tables(world())
+    policy = TabularPolicy(transitions, start, T)
+    policy.logits.data[1, 2, 0] = math.nan
+    with pytest.raises(ValueError, match="they are NaN: did its training diverge"):
+        policy.sample(3)
+    policy.logits.data[1, 2] = torch.tensor(
+        [0.0, -math.inf, -math.inf, -math.inf, -math.inf]
+    )  # a certain action
+    assert policy.sample(3).shape == (3, T, 2)
