@@ -32,8 +32,9 @@ class SequenceClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     Each sequence becomes a row of numbers in several ways. On each of these tables
     :func:`~advnotes.decisions.rival_penalised` (Xu, Krzyżak and Oja 1993) runs a few times, and
-    :func:`~advnotes.decisions.consensus` (Strehl and Ghosh 2002) makes one partition of all of them. ``SequenceClusterer().fit_predict(sequences)`` takes arrays, Series, frames or lists of
-    different lengths, ``[length]`` or ``[length, channels]``, or a table with one sequence in each row.
+    :func:`~advnotes.decisions.consensus` (Strehl and Ghosh 2002) makes one partition of all of them.
+    ``SequenceClusterer().fit_predict(sequences)`` takes arrays, Series, frames or lists of different lengths,
+    ``[length]`` or ``[length, channels]``, or a table with one sequence in each row.
 
     Args:
         n_clusters: how many clusters the consensus has; None: it is found.

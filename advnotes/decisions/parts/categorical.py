@@ -5,7 +5,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from advnotes.checks import check_count
-from advnotes.decisions.parts.worlds import check_numbers
+from advnotes.decisions.environments.worlds import check_numbers
 
 __all__ = ["Categorical"]
 

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 
 from advnotes.checks import call_model, check_count, check_number
-from advnotes.decisions.parts.worlds import check_paths
+from advnotes.decisions.environments.worlds import check_paths
 from advnotes.precision import at_least_float32
 
 __all__ = ["CostDensity", "PathCost", "StartValue"]

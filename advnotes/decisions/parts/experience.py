@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from advnotes.checks import check_count, check_number
-from advnotes.decisions.parts.real_or_made import RealOrMade
-from advnotes.decisions.parts.replay import Replay
+from advnotes.decisions.environments.real_or_made import RealOrMade
+from advnotes.decisions.parts.replay import ReplayBuffer
 
 __all__ = ["Experience", "Showings"]
 
@@ -24,7 +24,7 @@ class Experience:
     next to none: it has the latest steps only.
 
     Example:
-        >>> play(game, Experience(Regulator(), actor, Replay(5000), 64, 1000), optimizers, steps=1000)
+        >>> play(game, Experience(Regulator(), actor, ReplayBuffer(5000), 64, 1000), optimizers, steps=1000)
 
     Args:
         environment: with a Box of actions. It is reset with ``seed``.
@@ -47,7 +47,7 @@ class Experience:
         self,
         environment: gymnasium.Env[Any, Any],
         actor: nn.Module,
-        replay: Replay,
+        replay: ReplayBuffer,
         batch_size: int,
         steps: int,
         *,
@@ -125,7 +125,7 @@ class Showings:
         batch_size: int,
         steps: int,
         *,
-        replay: Replay | None = None,
+        replay: ReplayBuffer | None = None,
         share: float = 1.0,
     ) -> None:
         self.environment, self.sample, self.replay = environment, sample, replay

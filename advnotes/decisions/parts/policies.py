@@ -8,8 +8,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from advnotes.checks import check_count
-from advnotes.decisions.parts.planning import walk
-from advnotes.decisions.parts.worlds import check_paths, check_policy, check_world
+from advnotes.decisions.environments.planning import rollout
+from advnotes.decisions.environments.worlds import check_paths, check_policy, check_world
 
 __all__ = ["TabularPolicy"]
 
@@ -64,7 +64,7 @@ class TabularPolicy(nn.Module):
                 raise ValueError(
                     "the policy's logits give no probabilities, they are NaN: did its training diverge?"
                 )
-            return walk(self.transitions, policy, self.start, check_count("n", n), generator)
+            return rollout(self.transitions, policy, self.start, check_count("n", n), generator)
 
     def log_prob(self, x: Int64[Tensor, "batch horizon 2"]) -> Float[Tensor, " batch"]:
         """The log-probability of each trajectory's actions, in nats."""

@@ -5,10 +5,10 @@ from torch import Tensor
 
 from advnotes.checks import check_count
 
-__all__ = ["Replay"]
+__all__ = ["ReplayBuffer"]
 
 
-class Replay:
+class ReplayBuffer:
     """The last ``capacity`` rows that were added, in a ring: a full one forgets its oldest rows.
 
     A row is one entry of each of several columns, such as state, action, reward, next state, end; or the samples of
@@ -84,6 +84,6 @@ class Replay:
         if kinds != wanted:
             raise ValueError(
                 f"this buffer keeps rows of (shape, dtype, device) {wanted}, got {kinds}: bring them to its kind, or "
-                "make another Replay"
+                "make another ReplayBuffer"
             )
         return lengths[0]

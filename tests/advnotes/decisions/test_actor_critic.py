@@ -19,7 +19,7 @@ from advnotes.decisions import (
     Experience,
     RealOrMade,
     Regulator,
-    Replay,
+    ReplayBuffer,
     Showings,
     TargetNetwork,
     best_critic,
@@ -261,7 +261,7 @@ def test_a_bandit_is_learnt():
     torch.manual_seed(0)
     actor, critic = nn.Sequential(nn.Linear(1, 1), nn.Tanh()), Quadratic()
     game = ActorCritic(actor, critic, discount=0.9)
-    data = Experience(Bandit(), actor, Replay(500), 32, 400, noise=0.3, warmup=200)
+    data = Experience(Bandit(), actor, ReplayBuffer(500), 32, 400, noise=0.3, warmup=200)
     optimizers = {name: torch.optim.Adam(player.parameters(), 2e-2) for name, player in game.players.items()}
     play(HistoricalAveraging(game, weight=0.0), data, optimizers, steps=400, progress=False)
     assert actor(torch.zeros(1, 1)).item() == pytest.approx(0.5, abs=0.1)
@@ -269,7 +269,7 @@ def test_a_bandit_is_learnt():
 
 def test_experience_has_what_the_environment_did():
     actor = nn.Linear(2, 1)
-    replay, environment = Replay(100), Regulator(horizon=3)
+    replay, environment = ReplayBuffer(100), Regulator(horizon=3)
     batches = Experience(environment, actor, replay, 4, 5, noise=0.0, moves=2, warmup=10, seed=1)
     assert len(batches) == 5
     assert [len(part) for part in next(iter(batches))] == [4] * 5
@@ -296,11 +296,11 @@ def test_showings_remember_with_a_buffer_and_only_then():
     plain = list(Showings(RealOrMade(REAL), sample, 50, 3))
     for at, (shown, reward) in enumerate(plain):
         assert set(shown[reward == 0].unique().tolist()) == {10.0 + at}
-    replay = Replay(10_000)
+    replay = ReplayBuffer(10_000)
     *_, (shown, reward) = Showings(RealOrMade(REAL), sample, 500, 6, replay=replay)
     assert set(shown[reward == 0].unique().tolist()) == {13.0 + at for at in range(6)}
     assert len(replay) == 3000
-    *_, (shown, reward) = Showings(RealOrMade(REAL), sample, 500, 6, replay=Replay(10_000), share=0.5)
+    *_, (shown, reward) = Showings(RealOrMade(REAL), sample, 500, 6, replay=ReplayBuffer(10_000), share=0.5)
     assert len(shown) == len(reward) == 500
     assert set(shown[:250][reward[:250] == 0].unique().tolist()) == {24.0}
     assert 19.0 in shown[250:]
@@ -323,9 +323,9 @@ def test_bad_input_is_told_how_to_mend_it():
     with pytest.raises(ValueError, match="never shown"):
         best_critic(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.0]))
     with pytest.raises(ValueError, match="actions that are numbers, a Box"):
-        Experience(gymnasium.make("CartPole-v1"), nn.Linear(4, 1), Replay(9), 4, 4)
+        Experience(gymnasium.make("CartPole-v1"), nn.Linear(4, 1), ReplayBuffer(9), 4, 4)
     with pytest.raises(ValueError, match=r"shape \(1,\), the actor gives \(2,\)"):
-        next(iter(Experience(Regulator(), nn.Linear(2, 2), Replay(9), 4, 4)))
+        next(iter(Experience(Regulator(), nn.Linear(2, 2), ReplayBuffer(9), 4, 4)))
     with pytest.raises(ValueError, match=r"batches \(shown, reward\)"):
         ActorCriticGAN(G, D, 3).discriminator_loss(torch.zeros(4, 2).double())
     with pytest.raises(ValueError, match="one logit for each"):

@@ -145,7 +145,7 @@ def test_it_acts_and_makes_targets_in_eval_mode_and_learns_in_the_networks_own()
     network[0].eval()  # a mode of its own stays
     agent = DoubleDQN(network, Corridor(), first=20, generator=seeded())
     before = torch.get_rng_state()
-    assert len({agent.act(agent.walk.here) for _ in range(20)}) == 1
+    assert len({agent.act(agent.episodes.here) for _ in range(20)}) == 1
     assert torch.equal(before, torch.get_rng_state())
     agent.learn(30)  # one observation at a time has no variance
     assert [module.training for module in network] == [False, True, True, True]

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from advnotes.decisions import Replay
+from advnotes.decisions import ReplayBuffer
 
 
 @pytest.mark.parametrize("sizes", [[3], [2, 2, 2], [5, 1, 4], [12], [0, 4, 9]])
 def test_it_keeps_what_a_list_of_the_last_rows_keeps(sizes: list[int]) -> None:
-    replay, seen = Replay(5), []
+    replay, seen = ReplayBuffer(5), []
     for size in sizes:
         rows = torch.arange(len(seen), len(seen) + size)
         replay.add(rows, rows[:, None].double() * torch.tensor([1.0, 10.0]))
@@ -20,7 +20,7 @@ def test_it_keeps_what_a_list_of_the_last_rows_keeps(sizes: list[int]) -> None:
 
 
 def test_each_row_is_drawn_equally_often() -> None:
-    replay = Replay(8)
+    replay = ReplayBuffer(8)
     replay.add(torch.arange(11))
     (drawn,) = replay.sample(80_000, torch.Generator().manual_seed(1))
     counts = torch.bincount(drawn, minlength=11)
@@ -29,7 +29,7 @@ def test_each_row_is_drawn_equally_often() -> None:
 
 
 def test_the_draw_is_the_generators_and_rows_are_copies_without_gradients() -> None:
-    replay, x = Replay(4), torch.ones(4, 2, requires_grad=True)
+    replay, x = ReplayBuffer(4), torch.ones(4, 2, requires_grad=True)
     replay.add(x * 2)
     before = torch.get_rng_state()
     one, two = (replay.sample(3, torch.Generator().manual_seed(2))[0] for _ in range(2))
@@ -41,7 +41,7 @@ def test_the_draw_is_the_generators_and_rows_are_copies_without_gradients() -> N
 
 
 def test_rows_may_come_from_inference_mode() -> None:
-    replay = Replay(3)
+    replay = ReplayBuffer(3)
     with torch.inference_mode():
         replay.add(torch.ones(2))
     replay.add(torch.zeros(2))
@@ -51,8 +51,8 @@ def test_rows_may_come_from_inference_mode() -> None:
 @pytest.mark.usefixtures("unchecked")
 def test_mistakes_say_how_to_mend_them() -> None:
     with pytest.raises(ValueError, match="capacity must be a whole number of at least 1, got 0"):
-        Replay(0)
-    replay = Replay(3)
+        ReplayBuffer(0)
+    replay = ReplayBuffer(3)
     with pytest.raises(ValueError, match="empty replay buffer"):
         replay.sample(2)
     with pytest.raises(ValueError, match="got nothing"):

@@ -1,5 +1,6 @@
 """A cart that is to come to rest at a mark: a linear-quadratic regulator, whose best controller is known exactly."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -91,20 +92,24 @@ class Regulator(gymnasium.Env[Array, Array]):
         actor: Callable[[Tensor], Tensor],
         starts: Float[Tensor, "starts 2"],
         discount: float,
-        steps: int = 400,
+        steps: int | None = None,
     ) -> Float[Tensor, " starts"]:
-        """What a controller pays from each start on: a sum over ``steps`` steps, of which none is left to chance.
+        """What a controller pays from each start on, summed step by step; nothing in it is left to chance.
 
         Args:
             actor: maps states ``[starts, 2]`` to forces ``[starts, 1]``.
             starts: where the cart begins, in the dtype and on the device that the actor takes.
             discount: what the cost of a step counts less than that of the one before.
-            steps: after how many the sum is cut off.
+            steps: after how many the sum is cut off; where it is left out, when a step counts less than 1e-9.
+
+        Raises:
+            ValueError: where ``discount`` is not from 0 to 1, both excluded, or ``steps`` is less than 1.
         """
-        gamma = check_number("discount", discount, least=0.0, most=1.0)
+        gamma = check_number("discount", discount, above=0.0, most=1.0 - 1e-9)
+        steps = math.ceil(math.log(1e-9) / math.log(gamma)) if steps is None else check_count("steps", steps)
         A, B, Q, R = (torch.as_tensor(each).to(starts) for each in (self.A, self.B, self.Q, self.R))
         state, total = starts, torch.zeros_like(starts[:, 0])
-        for t in range(check_count("steps", steps)):
+        for t in range(steps):
             force = actor(state).clamp(-self.limit, self.limit)
             total += gamma**t * (((state @ Q) * state).sum(dim=1) + ((force @ R) * force).sum(dim=1))
             state = state @ A.T + force @ B.T

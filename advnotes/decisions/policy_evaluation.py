@@ -7,16 +7,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from advnotes.checks import call_model, check_count, check_number
-from advnotes.decisions.parts.walk import (
+from advnotes.decisions.environments.worlds import check_probabilities
+from advnotes.decisions.parts.episodes import (
     Environment,
-    Walk,
+    Episodes,
     check_learner,
     check_moves,
     check_q,
     draw_seed,
     like_of,
 )
-from advnotes.decisions.parts.worlds import check_probabilities
 
 __all__ = ["evaluate_policy", "expected_target"]
 
@@ -55,7 +55,7 @@ def evaluate_policy(
 
     Args:
         network: maps observations ``[batch, size]`` to Q of each action, ``[batch, actions]``; it is trained in place.
-        env: as in :class:`Walk`.
+        env: as in :class:`Episodes`.
         policy: maps observations to the probabilities of the actions, ``[batch, actions]``.
         optimizer: of the network's parameters.
         steps: of the optimizer.
@@ -67,7 +67,7 @@ def evaluate_policy(
         The loss of each step, the mean squared difference from :func:`expected_target`.
 
     Raises:
-        ValueError: as :class:`Walk`, for numbers out of range, where network or policy do not return one number for
+        ValueError: as :class:`Episodes`, for numbers out of range, where network or policy do not return one number for
             each action, the policy's are no probabilities, or the optimizer has none of the network's parameters.
     """
     check_learner(network)
@@ -79,17 +79,17 @@ def evaluate_policy(
     for name, count in {"steps": steps, "batch_size": batch_size}.items():
         check_count(name, count)
     check_number("discount", discount, least=0.0, most=1.0)
-    walk = Walk(env, like_of(network), draw_seed(generator))
+    episodes = Episodes(env, like_of(network), draw_seed(generator))
     losses = []
     for _ in range(steps):
         rows = []
         for _ in range(batch_size):
-            probabilities = check_q("policy", policy(walk.here), 1, walk.actions)
-            rows.append((*walk.step(draw(probabilities[0], generator)), probabilities))
+            probabilities = check_q("policy", policy(episodes.here), 1, episodes.actions)
+            rows.append((*episodes.step(draw(probabilities[0], generator)), probabilities))
         before, action, reward, after, ended, policies = map(torch.cat, zip(*rows, strict=True))
         with torch.no_grad():
-            next_q = check_q("network", call_model(network, after), batch_size, walk.actions)
-            next_policy = check_q("policy", policy(after), batch_size, walk.actions)
+            next_q = check_q("network", call_model(network, after), batch_size, episodes.actions)
+            next_policy = check_q("policy", policy(after), batch_size, episodes.actions)
             check_probabilities("policy", torch.cat([policies, next_policy]))
             target = expected_target(reward, ended, next_q, next_policy, discount)
         q = call_model(network, before).gather(1, action[:, None]).squeeze(1)

@@ -6,16 +6,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from advnotes.checks import call_model, check_count, check_number
-from advnotes.decisions.parts.replay import Replay
-from advnotes.decisions.parts.walk import (
+from advnotes.decisions.parts.episodes import (
     Environment,
-    Walk,
+    Episodes,
     check_learner,
     check_moves,
     check_q,
     draw_seed,
     like_of,
 )
+from advnotes.decisions.parts.replay import ReplayBuffer
 from advnotes.loop.averages import copy_module
 from advnotes.model_state import attacked
 
@@ -43,7 +43,7 @@ def double_target(
 
 
 class DoubleDQN:
-    r"""Learns Q by acting: it owns its loop, a :class:`~advnotes.decisions.Replay` buffer, and a frozen copy of Q.
+    r"""Learns Q by acting: it owns its loop, a :class:`~advnotes.decisions.ReplayBuffer`, and a frozen copy of Q.
 
     In each step it takes an action, the best one or with probability :math:`\epsilon` any; it keeps what came of it;
     and it moves :math:`Q(s, a)` of moves drawn from the buffer towards :func:`double_target`, by Huber's loss. Networks
@@ -71,7 +71,7 @@ class DoubleDQN:
 
     Raises:
         ValueError: where the environment has other spaces, the network is frozen or returns something else than one
-            number for each action, or a number is out of range; in each step, as :class:`Walk`.
+            number for each action, or a number is out of range; in each step, as :class:`Episodes`.
     """
 
     def __init__(
@@ -99,10 +99,10 @@ class DoubleDQN:
         self.clip = None if clip is None else check_number("clip", clip, above=0.0)
         check_number("learning_rate", learning_rate, above=0.0)
         self.batch_size, self.copy_every, self.first, self.fade = batch_size, copy_every, first, fade
-        self.replay = Replay(capacity)
-        self.walk = Walk(env, like_of(network), draw_seed(generator))
+        self.replay = ReplayBuffer(capacity)
+        self.episodes = Episodes(env, like_of(network), draw_seed(generator))
         with torch.no_grad(), attacked(network):
-            check_q("network", call_model(network, self.walk.here), 1, self.walk.actions)
+            check_q("network", call_model(network, self.episodes.here), 1, self.episodes.actions)
         self.network, self.frozen = network, copy_module(network).requires_grad_(False).eval()
         self.optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
         self.generator = generator
@@ -111,7 +111,7 @@ class DoubleDQN:
     @property
     def returns(self) -> list[float]:
         """The sum of rewards of each episode that has ended so far."""
-        return self.walk.returns
+        return self.episodes.returns
 
     def learn(self, steps: int) -> None:
         """Take so many steps more.
@@ -121,7 +121,7 @@ class DoubleDQN:
         """
         for _ in range(check_count("steps", steps)):
             done = min(1.0, max(0, self.steps - self.first) / self.fade)
-            self.replay.add(*self.walk.step(self.act(self.walk.here, 1 - done * (1 - self.epsilon))))
+            self.replay.add(*self.episodes.step(self.act(self.episodes.here, 1 - done * (1 - self.epsilon))))
             self.steps += 1
             if self.steps > self.first:
                 self.update()
@@ -133,7 +133,7 @@ class DoubleDQN:
         """The action of the highest Q, counted from 0; with probability ``epsilon`` any."""
         where = None if self.generator is None else self.generator.device
         if epsilon > 0 and torch.rand((), generator=self.generator, device=where) < epsilon:
-            return int(torch.randint(self.walk.actions, (), generator=self.generator, device=where))
+            return int(torch.randint(self.episodes.actions, (), generator=self.generator, device=where))
         with attacked(self.network):
             return int(self.network(observation).argmax())
 

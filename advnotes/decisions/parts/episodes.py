@@ -13,7 +13,7 @@ from advnotes.checks import check_number
 
 __all__ = [
     "Environment",
-    "Walk",
+    "Episodes",
     "check_learner",
     "check_moves",
     "check_q",
@@ -26,7 +26,7 @@ __all__ = [
 Environment = gymnasium.Env[npt.NDArray[np.floating], np.int64]
 
 
-class Walk:
+class Episodes:
     """An environment with the observation that it stands at; it begins again by itself after an end.
 
     Args:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from advnotes.checks import check_count, check_number
-from advnotes.decisions.parts.worlds import check_like, check_policy, check_world
+from advnotes.decisions.environments.worlds import check_like, check_policy, check_world
 from advnotes.precision import at_least_float32
 
 __all__ = ["Plan", "plan", "sample_paths", "visits"]
@@ -129,10 +129,10 @@ def sample_paths(
         ValueError: where ``n`` is less than 1, shapes do not fit, or something is no probability.
     """
     check_policy(transitions, policy, start)
-    return walk(transitions, policy, start, check_count("n", n), generator)
+    return rollout(transitions, policy, start, check_count("n", n), generator)
 
 
-def walk(
+def rollout(
     transitions: Tensor, policy: Tensor, start: Tensor, n: int, generator: torch.Generator | None
 ) -> Tensor:
     """As :func:`sample_paths`, of what has been checked."""
