@@ -346,13 +346,27 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(decisions.ActorCriticGAN, EYE, ONE, 2),
         {"target_rate": Limits((1e-6, 1.0), (0.0, 1 + 1e-6, NAN))},
     ),
+    (of(decisions.DuelingNetwork, ONE, ONE, ONE), {"share": Limits((1e-6, 1.0), (0.0, 1 + 1e-6, NAN))}),
+    (
+        of(decisions.dueling_mlp, inputs=2, actions=2),
+        {"inputs": count(), "actions": count(), "hidden": count(), "stream": count()},
+    ),
+    (of(decisions.ReplayBuffer), {"capacity": count()}),
+    (of(decisions.Corridor), {"actions": count(5), "sides": count(2), "middle": count(0)}),
+    (of(decisions.Corridor().optimal_q), {"discount": Limits((1e-6, 0.99), (0.0, 1.0, NAN))}),
+    (of(decisions.Corridor().near_greedy, discount=0.9), {"epsilon": SHARE}),
+    (
+        of(decisions.DoubleDQN, mlp(2, 5), decisions.Corridor()),
+        {name: count() for name in ("capacity", "batch_size", "copy_every", "first", "fade")}
+        | {"discount": SHARE, "epsilon": SHARE, "learning_rate": POSITIVE, "clip": POSITIVE},
+    ),
     (of(decisions.TargetNetwork, ONE), {"rate": Limits((1e-6, 1.0), (0.0, 1 + 1e-6, NAN))}),
     (of(decisions.RealOrMade, X), {"chance": Limits((1e-6, 1 - 1e-6), (0.0, 1.0, NAN))}),
     (of(decisions.best_critic, torch.ones(2), torch.ones(2)), {"chance": SHARE}),
     (of(decisions.Regulator), {"step_size": POSITIVE, "horizon": count(), "limit": POSITIVE}),
     (of(decisions.Regulator().best), {"discount": Limits((1e-6, 0.9), (0.0, 1.0, NAN))}),
     (
-        of(decisions.Experience, decisions.Regulator(), mlp(2, 1), decisions.Replay(4), 2, 2),
+        of(decisions.Experience, decisions.Regulator(), mlp(2, 1), decisions.ReplayBuffer(4), 2, 2),
         {"noise": NOT_NEGATIVE, "moves": count(), "warmup": count()},
     ),
     (
