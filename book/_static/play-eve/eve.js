@@ -39,6 +39,12 @@
       return this.pairs[this.settings.pair].messages;
     }
 
+    /** The largest number that this Alice sends, rounded up to a tenth. */
+    get span() {
+      const sizes = this.messages.flatMap(({ sent }) => sent.map(Math.abs));
+      return Math.ceil(10 * Math.max(0.1, ...sizes)) / 10;
+    }
+
     get message() {
       return this.messages[this.place % this.messages.length];
     }
@@ -89,7 +95,7 @@
     show(words) {
       const { sent, key, message, bob } = this.message;
       const asBob = this.settings.view === "bob";
-      eve.drawBars(this.find(".eve-bars"), sent);
+      eve.drawBars(this.find(".eve-bars"), sent, this.span);
       this.find(".eve-play > .eve-hidden").textContent = sent.map(eve.number).join(", ");
       eve.drawBits(this.find("[data-bits='key']"), key);
       this.find("[data-row='key']").hidden = !asBob;

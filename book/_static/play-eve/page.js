@@ -42,20 +42,20 @@ window.AdvnotesEve = window.AdvnotesEve || {};
         <tbody></tbody></table>
     </div>`;
 
-  /** The numbers of the ciphertext as bars up and down. */
-  function drawBars(svg, numbers) {
+  /** The numbers of the ciphertext as bars up and down, to the scale of the largest one that is ever sent. */
+  function drawBars(svg, numbers, span) {
     const middle = AXIS + HEIGHT / 2;
     const x = (n) => LEFT + n * (BAR + GAP);
     const width = x(numbers.length) + 2;
     const bars = numbers.map((value, n) => {
-      const size = Math.max((Math.abs(value) * HEIGHT) / 2, 1);
+      const size = Math.max((Math.abs(value) * HEIGHT) / (2 * span), 1);
       const top = value < 0 ? middle : middle - size;
       return `<rect class="eve-bar" x="${x(n)}" y="${top.toFixed(1)}" width="${BAR}" height="${size.toFixed(1)}"/>`;
     });
-    const ticks = [1, 0, -1].map((value) => {
-      const y = middle - (value * HEIGHT) / 2;
+    const ticks = [span, 0, -span].map((value) => {
+      const y = middle - (value * HEIGHT) / (2 * span);
       return `<path class="eve-grid" d="M${LEFT - 4},${y}H${width}"/>
-        <text x="${LEFT - 8}" y="${y + 4}" text-anchor="end">${value < 0 ? "−1" : value}</text>`;
+        <text x="${LEFT - 8}" y="${y + 4}" text-anchor="end">${String(value).replace("-", "−")}</text>`;
     });
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT + 2 * AXIS}`);
     svg.innerHTML = ticks.join("") + bars.join("");
