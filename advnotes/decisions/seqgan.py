@@ -9,6 +9,7 @@ from advnotes.checks import call_model, check_count
 from advnotes.decisions.parts.sequences import check_sequences
 from advnotes.decisions.parts.writer import LSTMWriter
 from advnotes.game import Game, Turns
+from advnotes.model_state import attacked
 from advnotes.nets import check_logit_network
 from advnotes.precision import at_least_float32
 
@@ -102,15 +103,30 @@ class SeqGAN(Game):
     def policy_loss(
         self, written: Int64[Tensor, "n length"], advantages: Float[Tensor, "n length"]
     ) -> Float[Tensor, ""]:
-        """The surrogate whose gradient is that of equation 7, for sequences that :math:`G` wrote."""
+        """The surrogate whose gradient is that of equation 7, for sequences that :math:`G` wrote.
+
+        Raises:
+            ValueError: where there is not one advantage for each token.
+        """
+        if advantages.shape != written.shape:
+            raise ValueError(
+                f"expected an advantage for each token, of shape {tuple(written.shape)}, got the shape "
+                f"{tuple(advantages.shape)}: advantages[:, None].expand_as(written) for one of each sequence"
+            )
         return -(advantages * self.generator.log_prob(written)).sum(dim=1).mean()
 
     @torch.no_grad()
     def rewards(self, written: Int64[Tensor, "n length"]) -> Float[Tensor, "n length"]:
-        """The value of each token of each sequence, from 0 to 1: the mean of :math:`D` over rollouts, equation 4."""
+        """The value of each token of each sequence, from 0 to 1: the mean of :math:`D` over rollouts, equation 4.
+
+        The discriminator judges in eval mode: without dropout, and without counting what it sees.
+        """
         ends = self.generator.rollouts(written, self.rollouts)
-        rolled = torch.sigmoid(self.logit(ends.flatten(0, 2))).view(ends.shape[:3]).mean(dim=1)
-        return torch.cat([rolled, torch.sigmoid(self.logit(written))[None]]).T
+        with attacked(self.discriminator):
+            if not len(ends):  # sequences of one token have no proper prefix
+                return torch.sigmoid(self.logit(written))[:, None]
+            rolled = torch.sigmoid(self.logit(ends.flatten(0, 2))).view(ends.shape[:3]).mean(dim=1)
+            return torch.cat([rolled, torch.sigmoid(self.logit(written))[None]]).T
 
     def advantages(self, rewards: Float[Tensor, "n length"]) -> Float[Tensor, "n length"]:
         """Rewards of mean 0 and standard deviation 1 in each place; of less, where they differ by less than 0.0001."""

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from advnotes.checks import check_count
+from advnotes.precision import at_least_float32
 
 __all__ = ["check_sequences", "draw"]
 
@@ -47,12 +48,21 @@ def draw(
     """One token for each row of logits, with its softmax as the probabilities: the first that the running sum passes.
 
     Args:
-        logits: finite numbers.
+        logits: numbers, of which some, but not all, may be minus infinity; half precision is drawn from in float32.
         generator: where the numbers come from, on whatever device; None: the global generator of the logits' device.
+
+    Raises:
+        ValueError: where a row is no distribution: with NaN, infinity, or nothing but minus infinity.
     """
+    logits = at_least_float32(logits)  # in bfloat16 chances and their sums have three digits
     source = logits.device if generator is None else generator.device
     chance = torch.rand(logits.shape[:-1], generator=generator, device=source, dtype=logits.dtype)
     sums = logits.softmax(dim=-1).cumsum(dim=-1)
+    if bool(sums[..., -1].isnan().any()):
+        raise ValueError(
+            "tokens cannot be drawn from logits that are NaN or infinite: has the writer's training diverged? Begin "
+            "again with a smaller learning rate"
+        )
     # The last sum may be rounded to less than 1, and then a chance may lie beyond it.
     beyond = sums <= (chance.to(logits.device) * sums[..., -1])[..., None]
     return beyond.sum(dim=-1).clamp_max(check_count("tokens", logits.shape[-1]) - 1)

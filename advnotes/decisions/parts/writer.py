@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from advnotes.checks import check_count, check_number
 from advnotes.decisions.parts.sequences import check_sequences, draw
+from advnotes.precision import at_least_float32
 
 __all__ = ["LSTMWriter", "random_oracle"]
 
@@ -46,7 +47,7 @@ class LSTMWriter(nn.Module):
     def log_prob(self, x: Int64[Tensor, "n length"], temperature: float = 1.0) -> Float[Tensor, "n length"]:
         """The log-probability of each token given those before it, in nats; a row's sum is that of the sequence."""
         check_number("temperature", temperature, above=0.0)
-        logits = self(x) / temperature
+        logits = at_least_float32(self(x)) / temperature
         return logits.log_softmax(dim=2).gather(2, x[:, :, None]).squeeze(2)
 
     def sample(
@@ -76,7 +77,7 @@ class LSTMWriter(nn.Module):
                 is not positive.
         """
         check_number("temperature", temperature, above=0.0)
-        begun = min(prefixes.shape[-1], self.length) if prefixes.ndim else 0
+        begun = min(prefixes.shape[-1], self.length) if isinstance(prefixes, Tensor) and prefixes.ndim else 0
         check_sequences(prefixes, self.tokens, begun, "prefixes")
         first = torch.full_like(
             prefixes[:, :1] if begun else prefixes.new_zeros(len(prefixes), 1), self.start
@@ -135,7 +136,10 @@ def random_oracle(
         tokens, length, width: as of :class:`LSTMWriter`; its tokens are turned into ``width`` numbers too.
         generator: draws the weights, on the CPU; None: the global one.
     """
-    oracle = LSTMWriter(tokens, length, width, width)
+    width = check_count("width", width)
+    # The weights that the writer begins with are drawn too, before these take their place.
+    with torch.random.fork_rng(devices=[], enabled=generator is not None):
+        oracle = LSTMWriter(tokens, length, width, width)
     for parameter in oracle.parameters():
         nn.init.normal_(parameter, generator=generator)
     return oracle.requires_grad_(False)

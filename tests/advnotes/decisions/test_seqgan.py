@@ -202,6 +202,66 @@ BAD: dict[str, tuple[Any, str]] = {
 }
 
 
+def test_sequences_of_one_token_have_the_critics_answer_for_a_value():
+    game = SeqGAN(LSTMWriter(3, 1, 4, 4), SequenceCritic(3, 1, kernels=(1,)), rollouts=2)
+    x = torch.arange(3)[:, None]
+    assert game.rewards(x).equal(torch.sigmoid(game.logit(x))[:, None].detach())
+    assert bool(game.generator_loss(x).isfinite())
+
+
+def test_rewards_leave_the_critic_as_it_was_and_are_given_without_dropout():
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.drop, self.head = nn.BatchNorm1d(3), nn.Dropout(), nn.Linear(3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.drop(self.norm(x.float())))
+
+    game = SeqGAN(LSTMWriter(3, 3, 4, 4), Noisy(), rollouts=1)
+    before = {name: value.clone() for name, value in game.discriminator.state_dict().items()}
+    whole = game.rewards(EVERY)[:, -1]
+    assert game.discriminator.training
+    assert all(value.equal(before[name]) for name, value in game.discriminator.state_dict().items())
+    game.discriminator.eval()
+    assert whole.equal(torch.sigmoid(game.logit(EVERY)).detach())
+
+
+def test_half_precision_reaches_rare_tokens():
+    drawn = draw(torch.zeros(20_000, 1000, dtype=torch.bfloat16), torch.Generator().manual_seed(0))
+    assert len(drawn.unique()) == 1000  # the chance of one to be missing is 2e-6
+    assert LSTMWriter(3, 3, 4, 4).bfloat16().log_prob(EVERY).dtype == torch.float32
+
+
+def test_a_writer_that_has_diverged_writes_nothing():
+    q = LSTMWriter(3, 3, 4, 4)
+    nn.init.constant_(q.head.bias, math.nan)
+    for ask in (lambda: q.sample(2), lambda: q.rollouts(EVERY, 1)):
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            ask()
+
+
+def test_an_oracle_of_a_generator_leaves_the_global_one():
+    before = torch.get_rng_state()
+    one, other = (random_oracle(3, 3, 4, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.get_rng_state().equal(before)
+    assert one.log_prob(EVERY).equal(other.log_prob(EVERY))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_advantages_are_not_broadcast():
+    game, x = SeqGAN(LSTMWriter(3, 3, 4, 4), SequenceCritic(3, 3)), EVERY[:3]
+    for shape in ((3,), (3, 1), (1, 3)):
+        with pytest.raises(ValueError, match=r"an advantage for each token, of shape \(3, 3\), got"):
+            game.policy_loss(x, torch.ones(shape))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_prefixes_that_are_no_tensor_are_refused():
+    with pytest.raises(ValueError, match="prefixes must be a tensor of token numbers, got list"):
+        LSTMWriter(3, 3, 4, 4).complete([[0]])
+
+
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", BAD)
 def test_other_sequences_are_refused_at_every_entrance(name):
