@@ -64,7 +64,10 @@ class ActorCritic(Game):
             self.target_actor.follow(self.actor)
             self.target_critic.follow(self.critic)
         aim = self.aim(reward, after, goes_on)
-        return (value_of(self.critic, state, action) - aim).square().mean()
+        value = value_of(self.critic, state, action)
+        if value.shape != aim.shape:
+            raise ValueError(f"expected a reward for each of {len(value)} states, got {len(aim)}")
+        return (value - aim).square().mean()
 
     def actor_loss(self, state: Float[Tensor, "batch ..."], *rest: Tensor) -> Float[Tensor, ""]:
         """Minus the critic's value of what the actor would do now."""
@@ -95,6 +98,8 @@ def value_of(
     critic: nn.Module, state: Float[Tensor, "batch ..."], action: Float[Tensor, "batch ..."]
 ) -> Float[Tensor, " batch"]:
     """The critic's value of each action in its state."""
+    if not len(state):
+        raise ValueError("expected a batch of states, got none: leave an empty batch out")
     if len(state) != len(action):
         raise ValueError(f"expected an action for each of {len(state)} states, got {len(action)}")
     return one_logit(critic, torch.cat([state.flatten(1), action.flatten(1)], dim=1))

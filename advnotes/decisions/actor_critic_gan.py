@@ -58,12 +58,22 @@ class ActorCriticGAN(GAN):
     ) -> Float[Tensor, ""]:
         """Cross-entropy between the reward of each sample and what the discriminator expects."""
         reward = rewards[0] if len(rewards) == 1 else shown.new_empty(0)
-        if reward.shape != shown.shape[:1] or not bool(((reward == 0) | (reward == 1)).all()):
+        if (
+            not len(shown)
+            or reward.shape != shown.shape[:1]
+            or not bool(((reward == 0) | (reward == 1)).all())
+        ):
             raise ValueError(
                 "expected batches (shown, reward), with a reward, 1 real or 0 made, for each sample that is shown, got "
                 f"the shapes {[tuple(each.shape) for each in (shown, *rewards)]}: Showings(...) makes such batches"
             )
-        loss = F.binary_cross_entropy_with_logits(self.logit(shown), reward)
+        logit = self.logit(shown)
+        loss = F.binary_cross_entropy_with_logits(logit, reward.to(logit))
+        if len(self.penalties) and not bool((reward == 1).any() and (reward == 0).any()):
+            raise ValueError(
+                "penalties are taken at real and at made samples, but all that this batch shows are of one kind: take "
+                "larger batches"
+            )
         for penalty in self.penalties:
             loss = loss + penalty(self.logit, shown[reward == 1], shown[reward == 0])
         return loss

@@ -45,7 +45,7 @@ class RealOrMade(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.chance = check_number("chance", chance, above=0.0, most=1.0)
         if self.chance == 1.0:
             raise ValueError("chance must be less than 1: with 1 nothing that the actor makes is ever shown")
-        self.real = as_matrix("real", real).float()
+        self.real = as_matrix("real", real).float().clone()
         everything = Box(-np.inf, np.inf, (self.real.shape[1],), np.float32)
         self.action_space = self.observation_space = everything
 

@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from advnotes.checks import check_count, check_number
 from advnotes.decisions.environments.real_or_made import RealOrMade
+from advnotes.decisions.parts.episodes import like_of
 from advnotes.decisions.parts.replay import ReplayBuffer
+from advnotes.model_state import attacked
+from advnotes.precision import at_least_float32
 
 __all__ = ["Experience", "Showings"]
 
@@ -28,7 +31,7 @@ class Experience:
 
     Args:
         environment: with a Box of actions. It is reset with ``seed``.
-        actor: maps states ``[1, ...]`` to actions ``[1, ...]``.
+        actor: maps states ``[1, ...]`` to actions ``[1, ...]``; it acts in eval mode. What is remembered has its dtype.
         replay: the buffer.
         batch_size: transitions in a batch.
         steps: batches in a pass.
@@ -67,7 +70,7 @@ class Experience:
         self.noise, self.moves = check_number("noise", noise, least=0.0), check_count("moves", moves)
         self.generator = generator
         self.low, self.high = environment.action_space.low, environment.action_space.high
-        self.state, _ = environment.reset(seed=seed)
+        self.state = np.array(environment.reset(seed=seed)[0])  # copied: an environment may move it in place
         environment.action_space.seed(seed)
         for _ in range(self.batch_size if warmup is None else check_count("warmup", warmup)):
             self._step(environment.action_space.sample())
@@ -83,20 +86,32 @@ class Experience:
 
     @torch.no_grad()
     def _action(self) -> Any:
-        like = next(self.actor.parameters(), torch.empty(0))
-        action = self.actor(torch.as_tensor(self.state)[None].to(like))[0].cpu().numpy()
+        with attacked(self.actor):
+            action = self.actor(torch.as_tensor(self.state)[None].to(like_of(self.actor)))[0]
+        action = at_least_float32(action).cpu().numpy()
         if action.shape != self.low.shape:
             raise ValueError(
                 f"the environment wants actions of shape {self.low.shape}, the actor gives {action.shape}"
             )
-        noise = torch.randn(action.shape, generator=self.generator).numpy() if self.noise else 0.0
+        if not np.isfinite(action).all():
+            raise ValueError(f"the actor gives the action {action}: has its training diverged?")
+        source = None if self.generator is None else self.generator.device
+        noise = (
+            torch.randn(action.shape, generator=self.generator, device=source).cpu().numpy()
+            if self.noise
+            else 0.0
+        )
         return np.clip(action + self.noise * noise, self.low, self.high).astype(self.low.dtype)
 
     def _step(self, action: Any) -> None:
         after, reward, ended, cut_off, _ = self.environment.step(action)
-        row = (self.state, action, np.float32(reward), after, np.float32(not ended))
-        self.replay.add(*(torch.as_tensor(np.asarray(each))[None] for each in row))
-        self.state = self.environment.reset()[0] if ended or cut_off else after
+        row = [
+            torch.as_tensor(np.asarray(each))
+            for each in (self.state, action, float(reward), after, float(not ended))
+        ]
+        dtype = like_of(self.actor).dtype
+        self.replay.add(*(each[None].to(dtype) if each.is_floating_point() else each[None] for each in row))
+        self.state = np.array(self.environment.reset()[0] if ended or cut_off else after)
 
 
 class Showings:
@@ -113,6 +128,7 @@ class Showings:
         replay: the buffer; None: none.
         share: how much of a batch is drawn from the buffer: 1 as actor-critics do it, or half (Shrivastava et al. 2017,
             section 2.3).
+        generator: the source of what is shown and of the draws from the buffer; the global one where it is left out.
 
     Raises:
         ValueError: where a number is out of range.
@@ -127,8 +143,9 @@ class Showings:
         *,
         replay: ReplayBuffer | None = None,
         share: float = 1.0,
+        generator: torch.Generator | None = None,
     ) -> None:
-        self.environment, self.sample, self.replay = environment, sample, replay
+        self.environment, self.sample, self.replay, self.generator = environment, sample, replay, generator
         self.share = check_number("share", share, least=0.0, most=1.0)
         self.batch_size, self.steps = check_count("batch_size", batch_size), check_count("steps", steps)
 
@@ -138,10 +155,11 @@ class Showings:
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         for _ in range(self.steps):
             with torch.no_grad():
-                shown: tuple[Tensor, ...] = self.environment.show(self.sample(self.batch_size))
+                made = self.sample(self.batch_size)
+                shown: tuple[Tensor, ...] = self.environment.show(made, self.generator)
             old = round(self.share * self.batch_size)
             if self.replay is not None and old:
                 self.replay.add(*shown)
-                drawn = self.replay.sample(old)
+                drawn = self.replay.sample(old, self.generator)
                 shown = tuple(torch.cat([now[old:], then]) for now, then in zip(shown, drawn, strict=True))
             yield shown

@@ -31,10 +31,11 @@ class TargetNetwork(nn.Module):
         super().__init__()
         self.rate = check_number("rate", rate, above=0.0, most=1.0)
         self.network = copy_module(network)
+        copies: dict[Tensor, Tensor] = {}  # what two modules share, such as tied weights, they share here too
         for module in self.network.modules():
-            for name, parameter in list(module.named_parameters(recurse=False)):
+            for name, parameter in list(module.named_parameters(recurse=False, remove_duplicate=False)):
                 delattr(module, name)
-                module.register_buffer(name, parameter.detach())
+                module.register_buffer(name, copies.setdefault(parameter, parameter.detach()))
 
     def forward(self, *inputs: Any) -> Tensor:
         """What the copy answers."""

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from gymnasium.utils.env_checker import check_env
+from scipy.linalg import solve_discrete_are
 from torch import nn
 
 from advnotes import play
@@ -25,7 +26,7 @@ from advnotes.decisions import (
     best_critic,
     policy_gradient,
 )
-from advnotes.gan import GAN, HistoricalAveraging, MinimaxGAN, NegativeEntropy
+from advnotes.gan import GAN, R1, HistoricalAveraging, MinimaxGAN, NegativeEntropy
 from advnotes.nets import mlp
 
 REAL = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -341,3 +342,149 @@ def test_other_shapes_are_refused():
         ActorCritic(mlp(2, 1), mlp(3, 1)).critic_loss(state, action[:3], reward, after, goes_on)
     with pytest.raises(ValueError, match=r"goes_on of shapes \(8, 1\)"):
         ActorCritic(mlp(2, 1), mlp(3, 1)).critic_loss(state, action, reward[:, None], after, goes_on)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("discount", [0.0, 0.9])
+def test_a_reward_for_one_state_is_not_that_of_all(discount):
+    game, (state, action, *rest) = ActorCritic(mlp(2, 1), mlp(3, 1), discount=discount), transitions()
+    with pytest.raises(ValueError, match="a reward for each of 8 states, got 1"):
+        game.critic_loss(state, action, *(each[:1] for each in rest))
+    with pytest.raises(ValueError, match="a reward for each of 1 states, got 8"):
+        game.critic_loss(state[:1], action[:1], *rest)
+    with pytest.raises(ValueError, match="leave an empty batch out"):
+        game.critic_loss(*(each[:0] for each in transitions()))
+
+
+def test_tied_weights_stay_tied_in_a_target_network():
+    network = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Tanh(), nn.Linear(2, 2, bias=False))
+    network[2].weight = network[0].weight
+    target, before = TargetNetwork(network, 0.25), network[0].weight.detach().clone()
+    with torch.no_grad():
+        network[0].weight.add_(1.0)
+    target.follow(network)
+    assert target.network[2].weight is target.network[0].weight
+    torch.testing.assert_close(target.network[0].weight, before + 0.25)
+
+
+class Counter(gymnasium.Env):
+    """It counts its steps, in place, in an array that it hands out."""
+
+    observation_space = gymnasium.spaces.Box(-9, 99, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.count = np.zeros(2)
+        return self.count, {}
+
+    def step(self, action):
+        self.count += 1
+        return self.count, 1, False, False, {}
+
+
+def test_states_are_remembered_as_they_were_in_the_dtype_of_the_actor():
+    replay = ReplayBuffer(50)
+    Experience(Counter(), nn.Linear(2, 1), replay, 4, 3)
+    assert replay.columns[0][:4, 0].tolist() == [0, 1, 2, 3]
+    assert replay.columns[3][:4, 0].tolist() == [1, 2, 3, 4]
+    assert {column.dtype for column in replay.columns} == {torch.float32}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("environment", [Counter, Regulator])
+def test_an_actor_learns_in_its_own_dtype(dtype, environment):
+    game = ActorCritic(mlp(2, 4, 1), mlp(3, 4, 1)).to(dtype)
+    for batch in Experience(environment(), game.actor, ReplayBuffer(50), 4, 2):
+        assert bool((game.critic_loss(*batch) + game.actor_loss(*batch)).isfinite())
+
+
+def test_an_actor_acts_in_eval_mode():
+    actor = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout(), nn.Linear(2, 1)).train()
+    replay = ReplayBuffer(50)
+    list(Experience(Regulator(), actor, replay, 4, 5, noise=0.0))
+    assert actor.training
+    assert actor[0].num_batches_tracked == 0
+    torch.testing.assert_close(replay.columns[1][4:9], actor.eval()(replay.columns[0][4:9]).detach())
+
+
+def test_an_actor_that_has_diverged_does_not_act():
+    actor = nn.Linear(2, 1)
+    nn.init.constant_(actor.bias, float("nan"))
+    with pytest.raises(ValueError, match="has its training diverged"):
+        next(iter(Experience(Regulator(), actor, ReplayBuffer(9), 4, 4)))
+
+
+def test_showings_of_a_generator_repeat_and_leave_the_global_one():
+    def shown():
+        torch.manual_seed(0)
+        before, drawn = torch.get_rng_state(), torch.Generator().manual_seed(5)
+        batches = Showings(
+            RealOrMade(REAL),
+            lambda n: torch.zeros(n, 2),
+            20,
+            3,
+            replay=ReplayBuffer(40),
+            share=0.5,
+            generator=drawn,
+        )
+        columns = [torch.cat(column) for column in zip(*batches, strict=True)]
+        assert torch.get_rng_state().equal(before)
+        return columns
+
+    for one, other in zip(shown(), shown(), strict=True):
+        assert one.equal(other)
+
+
+def test_real_samples_are_the_environment_s_own():
+    real = REAL.clone()
+    environment = RealOrMade(real)
+    real.zero_()
+    assert environment.real.equal(REAL)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_rewards_of_any_kind_are_zeros_and_ones_and_a_penalty_wants_both():
+    torch.manual_seed(0)
+    shown, reward = torch.randn(4, 2), torch.tensor([1.0, 0.0, 0.0, 1.0])
+    game = ActorCriticGAN(mlp(2, 4, 2), mlp(2, 4, 1), 2)
+    expected = game.discriminator_loss(shown, reward)
+    for kind in (torch.int64, torch.bool, torch.float64):
+        assert game.discriminator_loss(shown, reward.to(kind)).equal(expected)
+    with pytest.raises(ValueError, match="expected batches"):
+        game.discriminator_loss(shown[:0], reward[:0])
+    penalised = ActorCriticGAN(mlp(2, 4, 2), mlp(2, 4, 1), 2, penalties=R1(1.0))
+    assert bool(penalised.discriminator_loss(shown, reward).isfinite())
+    with pytest.raises(ValueError, match="take larger batches"):
+        penalised.discriminator_loss(shown, 0 * reward)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_the_cart_takes_one_force_for_each_start():
+    environment, starts = Regulator(), torch.rand(5, 2)
+    for force in (torch.ones(1, 1), torch.ones(5), torch.ones(5, 2)):
+        with pytest.raises(ValueError, match=r"a force for each start, \[5, 1\], got"):
+            environment.cost(lambda state, force=force: force, starts, 0.9)
+    for odd in (starts[0], torch.rand(5, 3), starts.long()):
+        with pytest.raises(ValueError, match=r"expected starts \[starts, 2\] of floats"):
+            environment.cost(lambda state: state[:, :1], odd, 0.9)
+    with pytest.raises(ValueError, match="after a reset"):
+        environment.step(np.zeros(1))
+    environment.reset(seed=0)
+    for action in (np.zeros(3), np.full(1, np.nan)):
+        with pytest.raises(ValueError, match="one finite force"):
+            environment.step(action)
+
+
+@pytest.mark.parametrize("discount", [0.5, 0.95, 0.9999])
+@pytest.mark.parametrize("step_size", [0.02, 0.2, 5.0])
+def test_the_best_controller_is_scipy_s_and_stays_below_five(discount, step_size):
+    environment, root = Regulator(step_size), discount**0.5
+    K, P = environment.best(discount)
+    theirs = solve_discrete_are(root * environment.A, root * environment.B, environment.Q, environment.R)
+    np.testing.assert_allclose(P, theirs, rtol=1e-8, atol=1e-12)
+    if step_size == 0.2:
+        sides = np.array([[1.0, 1.0], [1.0, -1.0]]).T
+        for _ in range(200):
+            assert np.abs(K @ sides).max() < 5
+            sides = environment.A @ sides - environment.B @ K @ sides
