@@ -106,7 +106,12 @@ class Cryptography(Game):
     def decrypt(
         self, ciphertext: Float[Tensor, "*copies batch cipher"], key: Float[Tensor, "*copies batch key"]
     ) -> Float[Tensor, "*copies batch bits"]:
-        """What Bob reads."""
+        """What Bob reads; the key may be a guess, of any numbers."""
+        if ciphertext.shape[:-1] != key.shape[:-1] or key.shape[-1] != self.key_bits:
+            raise ValueError(
+                f"each ciphertext wants a key of {self.key_bits} bits, got ciphertexts of shape "
+                f"{list(ciphertext.shape)} and keys of shape {list(key.shape)}: take those that they were made with"
+            )
         return call_model(self.bob, torch.cat([ciphertext, key], dim=-1))
 
     def guess(self, overheard: Float[Tensor, "*copies batch heard"]) -> Float[Tensor, "*copies batch bits"]:

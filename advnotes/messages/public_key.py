@@ -107,18 +107,30 @@ class PublicKey(Cryptography):
         It asks Alice's network for :math:`2^N` ciphertexts of each row.
 
         Raises:
-            ValueError: where messages are longer than 16 bits.
+            ValueError: where messages are longer than 16 bits, or the ciphertext is none of Alice's: not finite, or of
+                another shape.
         """
         if self.bits > LONGEST:
             raise ValueError(
                 f"there are 2^{self.bits} messages of {self.bits} bits, too many to try each: search wants at most "
                 f"{LONGEST} bits"
             )
+        if ciphertext.ndim < 2 or not bool(ciphertext.isfinite().all()):
+            raise ValueError(
+                f"ciphertexts are rows of finite numbers, got {ciphertext.dtype} of shape {list(ciphertext.shape)}, "
+                f"{int((~ciphertext.isfinite()).sum())} of them NaN or infinite: x[None] for a single row"
+            )
         nearest = ciphertext.new_full(ciphertext.shape[:-1], torch.inf)
         found = ciphertext.new_zeros(*ciphertext.shape[:-1], self.bits)
         for bits in itertools.product((-1.0, 1.0), repeat=self.bits):
             message = ciphertext.new_tensor(bits).expand_as(found)
-            apart = (self.lock(message, public) - ciphertext).square().sum(dim=-1)
+            made = self.lock(message, public)
+            if made.shape != ciphertext.shape:
+                raise ValueError(
+                    f"Alice makes ciphertexts of shape {list(made.shape)}, got {list(ciphertext.shape)}: give all of "
+                    "what she sent, without the public key behind it"
+                )
+            apart = (made - ciphertext).square().sum(dim=-1)
             closer = apart < nearest
             nearest, found = (
                 torch.where(closer, apart, nearest),

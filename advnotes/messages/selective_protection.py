@@ -86,11 +86,7 @@ class SelectiveProtection(Game):
         """What Alice sends of the open and the secret columns, after a look at all four tables; not of the target."""
         tables = {"open": open, "secret": secret, "target": target, "key": key}
         for name, table in tables.items():
-            if not table.is_floating_point() or table.ndim < 2 or not bool(table.isfinite().all()):
-                raise ValueError(
-                    f"{name} must be a table of finite floats, a row for each case, got {table.dtype} of shape "
-                    f"{list(table.shape)}: .float() for whole numbers, x[:, None] for a single column"
-                )
+            check_table(name, table)
         if len({table.shape[:-1] for table in tables.values()}) > 1:
             shapes = ", ".join(f"{name} {list(table.shape)}" for name, table in tables.items())
             raise ValueError(
@@ -106,12 +102,27 @@ class SelectiveProtection(Game):
         return rows_of("Bob", self.bob, torch.cat([sent, key], dim=-1))
 
 
+def check_table(name: str, table: Tensor) -> None:
+    """Raise ValueError for what is not a table of finite floats, ``[..., batch, columns]``."""
+    if not isinstance(table, Tensor):
+        raise ValueError(f"{name} must be a tensor, got {type(table).__name__}: torch.tensor(rows)")
+    if not table.is_floating_point() or table.ndim < 2 or not bool(table.isfinite().all()):
+        raise ValueError(
+            f"{name} must be a table of finite floats, a row for each case, got {table.dtype} of shape "
+            f"{list(table.shape)}: .float() for whole numbers, x[:, None] for a single column"
+        )
+
+
 def blind_error(truth: Float[Tensor, "*copies batch columns"]) -> Float[Tensor, "*copies"]:
     """The mean absolute error of who sees nothing, and says the median of each column.
 
     Raises:
-        ValueError: where it is 0: of columns that are constant there is nothing to find out.
+        ValueError: where the truth is no table of finite floats with a row or more; where the error is 0: of columns
+            that are constant there is nothing to find out.
     """
+    check_table("the truth", truth)
+    if truth.numel() == 0:
+        raise ValueError(f"the truth must have a row or more, got the shape {list(truth.shape)}")
     error = (truth - truth.median(dim=-2, keepdim=True).values).abs().mean(dim=(-2, -1))
     if not bool((error > 0).all()):
         raise ValueError("secret and target must vary, got columns that are constant: leave these out")

@@ -36,7 +36,13 @@ def bits_wrong(
 
     An answer in [-1, 1] may commit itself in part: 0 is half a bit wrong whatever the bit is. ``answer.sign()`` counts
     whole bits.
+
+    Raises:
+        ValueError: where the two are no tensors of one shape.
     """
+    if not isinstance(message, Tensor) or not isinstance(answer, Tensor) or message.shape != answer.shape:
+        got = [list(getattr(x, "shape", [])) or type(x).__name__ for x in (message, answer)]
+        raise ValueError(f"messages and answers must be tensors of one shape, got {got[0]} and {got[1]}")
     return (message - answer).abs().sum(dim=-1) / 2
 
 
@@ -58,6 +64,8 @@ def mean_of_each(loss: Float[Tensor, "*copies batch"]) -> Float[Tensor, ""]:
 
 def check_bits(what: str, x: Tensor, length: int) -> None:
     """Raise ValueError for what is not rows of ``length`` numbers that are -1 or 1."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{what} must be a tensor of rows, got {type(x).__name__}: torch.tensor(rows)")
     if not x.is_floating_point():
         raise ValueError(
             f"{what} are floating-point numbers, -1 or 1, got {x.dtype}: 2.0 * x - 1 for bits 0 and 1"

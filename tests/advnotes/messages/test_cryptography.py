@@ -234,3 +234,28 @@ def test_networks_that_do_not_fit_are_told_so():
         Cryptography(Pad(), mlp(8, 4, 3), Pad(), 4).bob_loss(message, key)
     with pytest.raises(ValueError, match="Alice's network makes the shape"):
         Cryptography(nn.Flatten(0), Pad(), Pad(), 4).encrypt(message, key)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_lists_are_told_how_to_become_messages():
+    with pytest.raises(ValueError, match="messages must be a tensor of rows, got list"):
+        learned().encrypt([[1.0, 1.0, 1.0, 1.0]], random_bits(1, 4))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_answer_is_compared_with_its_own_message_only():
+    message = random_bits(5, 4)
+    for answer, told in (
+        (message[0], r"\[5, 4\] and \[4\]"),
+        (message[:1], r"\[1, 4\]"),
+        ([1.0], "and list"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            bits_wrong(message, answer)
+
+
+@pytest.mark.parametrize("key", [torch.ones(3, 4), torch.ones(1, 4), torch.ones(5, 6)])
+@pytest.mark.usefixtures("unchecked")
+def test_bob_opens_each_ciphertext_with_its_own_key(key):
+    with pytest.raises(ValueError, match="each ciphertext wants a key of 4 bits"):
+        Cryptography(Pad(), mlp(8, 4), Pad(), 4).decrypt(torch.zeros(5, 8 - key.shape[-1]), key)

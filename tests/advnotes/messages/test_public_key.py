@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from advnotes.messages import Cryptography, MixTransform, PublicKey, random_bits
+from advnotes.nets import mlp
 from tests.advnotes.messages.test_cryptography import Pad, Plain, Says, all_pairs
 
 
@@ -86,3 +89,19 @@ def test_bad_input_is_told_how_to_be_mended():
         game.lock(random_bits(5, 4), torch.zeros(6, 5))
     with pytest.raises(ValueError, match="too many to try each: search wants at most 16 bits"):
         PublicKey(Pad(), Pad(), Pad(), Pad(), 17).search(torch.zeros(1, 17), torch.zeros(1, 17))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_search_takes_what_alice_sent_and_nothing_else():
+    torch.manual_seed(0)
+    game = PublicKey(mlp(4, 3), mlp(7, 5), mlp(9, 4), mlp(8, 4), 4)
+    public = game.publish(random_bits(6, 4))
+    sent = game.lock(random_bits(6, 4), public)
+    for odd, told in (
+        (sent[:, :1], r"of shape \[6, 5\], got \[6, 1\]"),
+        (torch.cat([sent, public], dim=1), "without the public key"),
+        (sent * math.nan, "30 of them NaN or infinite"),
+        (sent[0], "for a single row"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            game.search(odd, public)

@@ -100,3 +100,16 @@ def test_bad_input_is_told_how_to_be_mended():
     wide = SelectiveProtection(mlp(4, 8, 2), mlp(4, 8, 2), mlp(2, 8, 1), mlp(2, 8, 1))
     with pytest.raises(ValueError, match="as many numbers as there are columns, 1"):
         wide.bob_loss(known, secret, target, key)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_the_blind_one_sees_a_table_of_finite_floats():
+    for odd, told in (
+        (torch.tensor([[math.nan], [1.0], [2.0]]), "finite floats"),
+        (torch.tensor([[3], [1]]), "got torch.int64"),
+        (torch.tensor([3.0, 1.0]), r"x\[:, None\] for a single column"),
+        ([[3.0], [1.0]], "must be a tensor, got list"),
+        (torch.zeros(0, 2), "a row or more"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            blind_error(odd)
