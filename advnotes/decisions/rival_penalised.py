@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from advnotes.checks import check_count, check_number
+from advnotes.decisions.parts.arrays import float_array
 
 __all__ = ["Competition", "rival_penalised", "survivors"]
 
@@ -58,7 +59,7 @@ def rival_penalised(
         learning_rate: :math:`\alpha`, in (0, 1], falling linearly to 0.
         epochs: passes over the samples, each in a new random order.
         runs: independent competitions, all at once.
-        generator: NumPy's, for starts and orders; None: a new one without a seed.
+        generator: :class:`numpy.random.Generator`, for starts and orders; None: a new one without a seed.
 
     Raises:
         ValueError: where the samples are no finite table, are all alike, or are fewer than the units; where a number
@@ -76,6 +77,10 @@ def rival_penalised(
     if units > n:
         raise ValueError(f"{units} units need as many samples to start from, got {n}: take fewer units")
     random = np.random.default_rng() if generator is None else generator
+    if not isinstance(random, np.random.Generator):
+        raise ValueError(
+            f"generator must be a numpy.random.Generator, got {generator!r}: np.random.default_rng(0)"
+        )
     w = x[random.permuted(np.tile(np.arange(n), (runs, 1)), axis=1)[:, :units]]
     wins, every, path = np.ones((runs, units)), np.arange(runs), [w.copy()]
     for epoch in range(epochs):
@@ -113,7 +118,7 @@ def survivors(
     Raises:
         ValueError: where the two do not fit each other, or a number is not finite or out of range.
     """
-    x, centres = check_samples(x, differ=False), np.asarray(centres, dtype=np.float64)
+    x, centres = check_samples(x, differ=False), float_array(centres)
     check_number("least", least, least=0.0, most=0.99)
     if (
         centres.ndim != 2
@@ -142,11 +147,9 @@ def check_samples(x: ArrayLike, *, differ: bool = True) -> Array:
         ValueError: where they are something else, not finite, or all alike though they should ``differ``.
     """
     try:
-        table = np.array(x, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"expected samples as a table of numbers, [n, columns]; NumPy says: {error}"
-        ) from None
+        table = float_array(x)
+    except ValueError as error:
+        raise ValueError(f"expected samples as a table of numbers, [n, columns]: {error}") from None
     if table.ndim != 2 or 0 in table.shape:
         raise ValueError(
             f"expected samples as a table of numbers, [n, columns], got the shape {table.shape}: "
@@ -160,5 +163,9 @@ def check_samples(x: ArrayLike, *, differ: bool = True) -> Array:
     if differ and bool((table == table[0]).all()):
         raise ValueError(
             f"expected samples that differ, got {len(table)} of one kind: there is nothing to cluster"
+        )
+    if differ and not 1e-150 < np.abs(table - table[0]).max() < 1e150:
+        raise ValueError(
+            "expected samples that are 1e-150 to 1e150 apart, as the squares of others are 0 or infinite: scale them"
         )
     return table

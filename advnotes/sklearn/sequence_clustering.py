@@ -95,9 +95,10 @@ class SequenceClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"n_clusters is {self.n_clusters}, but there are only {len(sequences)} sequences"
             )
-        self._channels = sequences[0].shape[1]
+        self._channels, self._functions = sequences[0].shape[1], functions
         steps = np.concatenate(sequences)
-        deviation = steps.std(axis=0)
+        # The deviation of a constant is not 0 but its rounding.
+        deviation = np.where((steps == steps[0]).all(axis=0), 0.0, steps.std(axis=0))
         self._centre = steps.mean(axis=0) if self.standardise else np.zeros(self._channels)
         self._scale = np.where(deviation > 0, deviation, 1.0) if self.standardise else np.ones(self._channels)
         tables = self._tables(sequences, functions)
@@ -131,7 +132,7 @@ class SequenceClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"expected sequences of {self._channels} channel(s), as in fit, got {sequences[0].shape[1]}"
             )
-        tables = self._tables(sequences, self._check()[1])
+        tables = self._tables(sequences, self._functions)
         nearest = [
             ((tables[place][:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
             for place, centres in self._members
@@ -165,7 +166,7 @@ class SequenceClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         random, members = np.random.default_rng(number), []
         for place, table in enumerate(tables):
             centres = table[None, :1]
-            if not bool((table == table[0]).all()):
+            if np.ptp(table, axis=0).max() > 1e-12 * np.abs(table).max():  # more than rounding apart
                 units = min(self.max_clusters, len(table))
                 centres = rival_penalised(
                     table, units, penalty=penalty, epochs=self.epochs, runs=self.runs, generator=random

@@ -1,5 +1,6 @@
 """Sequences of unequal length as users have them: arrays, Series, frames, lists; checked before any work starts."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
+from torch import Tensor
 
 __all__ = ["read_sequences"]
 
@@ -42,6 +44,10 @@ def read_sequences(estimator: BaseEstimator, given: Any, *, reset: bool) -> list
         isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype == object
     ):
         given = list(given)
+    if isinstance(given, Iterator):
+        given = list(given)
+    if isinstance(given, Tensor):
+        given = given.detach().cpu().numpy()
     if isinstance(given, (list, tuple)):
         read = [_read(place, one) for place, one in enumerate(given)]
     elif np.ndim(given) == 3:
@@ -85,7 +91,7 @@ def _table(estimator: BaseEstimator, given: Any, *, reset: bool) -> Array:
 def _read(place: int, given: Any) -> Array:
     """One sequence of a list."""
     try:
-        values = np.asarray(given)
+        values = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
     except ValueError as error:
         raise ValueError(f"sequence {place} is no table of steps and channels; NumPy says: {error}") from None
     if values.ndim == 0 and values.dtype.kind not in "OUS":

@@ -1,6 +1,6 @@
 """One partition out of many: cluster ensembles, Strehl and Ghosh 2002."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +50,10 @@ def consensus(partitions: Any, clusters: Sequence[int] | None = None, slack: flo
     given = read(partitions)
     n = given.shape[1]
     counts = sorted({len(set(row)) for row in given.tolist()} - {1}) if clusters is None else clusters
+    if not isinstance(counts, Iterable):
+        raise ValueError(
+            f"expected the numbers of clusters to try, got {counts!r}: [{counts!r}] for a single one"
+        )
     counts = [check_count("each number of clusters", count, least=2) for count in counts]
     slack = check_number("slack", slack, least=0.0)
     if not counts or max(counts) > n:
@@ -166,7 +170,10 @@ def numbered(labels: NDArray[Any]) -> Labels:
 
 def read(partitions: Any) -> Labels:
     """Partitions as whole numbers ``[partitions, n]``; ValueError where they are something else."""
-    table = np.asarray(partitions)
+    try:
+        table = np.asarray(partitions)
+    except ValueError as error:
+        raise ValueError(f"expected partitions that label the same samples; NumPy says: {error}") from None
     if table.ndim != 2 or 0 in table.shape or table.dtype.kind not in "iub":
         raise ValueError(
             "expected partitions as whole numbers, one labelling of all samples in each row, [partitions, n], got "
@@ -176,10 +183,12 @@ def read(partitions: Any) -> Labels:
 
 
 def _tree(distances: Matrix) -> Matrix:
-    """Average linkage of two or more things by their distances ``[things, things]``."""
+    """Average linkage of things by their distances ``[things, things]``; a single one is no tree, and is not cut."""
+    if len(distances) == 1:
+        return np.empty((0, 4))
     return np.asarray(linkage(squareform(np.clip(distances, 0, None), checks=False), "average"))
 
 
 def _cut(tree: Matrix, clusters: int) -> Labels:
     """A tree cut into at most so many groups."""
-    return numbered(fcluster(tree, clusters, "maxclust"))
+    return numbered(fcluster(tree, clusters, "maxclust")) if len(tree) else np.zeros(1, dtype=np.intp)

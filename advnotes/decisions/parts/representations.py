@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from advnotes.checks import check_count
+from advnotes.decisions.parts.arrays import float_array
 
 __all__ = ["fourier", "local_statistics", "polynomial", "wavelets"]
 
@@ -123,9 +124,9 @@ def fourier(sequence: ArrayLike, frequencies: int = 4) -> Array:
 def read(sequence: ArrayLike) -> Array:
     """A sequence as ``[length, channels]``; ValueError where it is none, is empty, or is not finite."""
     try:
-        curve = np.asarray(sequence, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"expected a sequence of numbers, [length, channels]; NumPy says: {error}") from None
+        curve = float_array(sequence)
+    except ValueError as error:
+        raise ValueError(f"expected a sequence of numbers, [length, channels]: {error}") from None
     curve = curve[:, None] if curve.ndim == 1 else curve
     if curve.ndim != 2 or 0 in curve.shape or not np.isfinite(curve).all():
         raise ValueError(

@@ -72,6 +72,8 @@ def test_partitions_of_other_numbers_of_clusters_say_which_are_tried():
         (np.zeros((2, 5), dtype=int), None, "every partition has a single cluster"),
         (noisy(0.1), [1], "at least 2, got 1"),
         (noisy(0.1), [61], r"from 2 to 60 .the samples., got \[61\]"),
+        (noisy(0.1), 3, r"\[3\] for a single one"),
+        ([[0, 1], [0]], None, "label the same samples"),
         (noisy(0.1)[0], None, r"\[partitions, n\], got the shape \(60,\)"),
         (noisy(0.1) / 2, None, "whole numbers"),
         (np.array([["a", "b"]]), None, "whole numbers"),
@@ -85,3 +87,12 @@ def test_what_is_no_partition_is_refused(rows, counts, message):
 def test_labels_of_other_samples_are_refused():
     with pytest.raises(ValueError, match="of the 60 samples"):
         agreement(TRUTH[:50], noisy(0.1))
+
+
+@pytest.mark.parametrize("method", [cspa, hgpa, mcla])
+def test_one_sample_is_one_cluster(method):
+    assert method(np.array([[3], [5]]), 1).tolist() == [0]
+
+
+def test_clusters_of_one_partition_with_one_cluster_are_one():
+    assert mcla(np.zeros((1, 5), dtype=int), 2).tolist() == [0] * 5

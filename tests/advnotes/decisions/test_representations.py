@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from advnotes.decisions import fourier, local_statistics, polynomial, wavelets
 
@@ -77,7 +78,19 @@ def test_channels_are_treated_alike_and_the_row_is_linear_but_for_deviations(rep
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("represent", ALL)
-@pytest.mark.parametrize("bad", [np.zeros((0, 2)), np.zeros((3, 2, 2)), [1.0, np.nan], "ACGT", 3.0])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((0, 2)),
+        np.zeros((3, 2, 2)),
+        [1.0, np.nan],
+        "ACGT",
+        3.0,
+        ["1", "2"],
+        np.ones(5) + 1j,
+        np.array(["2020-01-01", "2020-01-02"], dtype="M8[D]"),
+    ],
+)
 def test_what_is_no_sequence_is_refused(represent, bad):
     with pytest.raises(ValueError, match=r"expected (one|a) sequence"):
         represent(bad)
@@ -93,3 +106,10 @@ def test_numbers_out_of_range_are_refused():
     ):
         with pytest.raises(ValueError, match="must be"):
             call(NOISE)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("represent", ALL)
+def test_a_tensor_with_a_gradient_is_a_sequence(represent):
+    curve = torch.arange(12.0, requires_grad=True)
+    np.testing.assert_array_equal(represent(curve), represent(np.arange(12.0)))

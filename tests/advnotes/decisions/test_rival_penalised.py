@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from advnotes.decisions import rival_penalised, survivors
 
@@ -105,6 +106,13 @@ def test_the_nearest_to_fewest_leaves_first_and_its_samples_go_to_the_next():
         (np.zeros(5), {}, "SequenceClusterer"),
         (np.zeros((0, 2)), {}, "table of numbers"),
         ([["a", "b"]], {}, "table of numbers"),
+        ([["1", "2"], ["3", "4"]], {"units": 2}, "no real numbers"),
+        (CORNERS + 1j, {"units": 2}, "got complex128, which are no real numbers"),
+        (np.array([["2020-01-01"], ["2020-01-02"]], dtype="M8[D]"), {"units": 2}, "no real numbers"),
+        (1e200 * CORNERS, {"units": 2}, "1e-150 to 1e150 apart"),
+        (1e-200 * CORNERS, {"units": 2}, "1e-150 to 1e150 apart"),
+        (CORNERS, {"units": 2, "generator": 0}, r"np\.random\.default_rng\(0\)"),
+        (CORNERS, {"units": 2, "generator": np.random.RandomState(0)}, r"numpy\.random\.Generator"),
         ([[0.0], [np.nan], [1.0]], {}, "row 1"),
         ([[0.0], [1.0]], {"units": 3}, "take fewer units"),
         ([[0.0], [1.0]], {"units": 1}, "units must be a whole number of at least 2"),
@@ -123,3 +131,12 @@ def test_what_cannot_compete_is_refused(x, options, message):
 def test_centres_that_do_not_fit_are_refused(centres):
     with pytest.raises(ValueError, match=r"competition\.centres\[0\]"):
         survivors(four(8)[0], centres)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_tensors_with_a_gradient_are_samples():
+    x = torch.tensor(CORNERS, requires_grad=True)
+    one, other = (
+        rival_penalised(each, 2, generator=np.random.default_rng(0)).centres for each in (x, CORNERS)
+    )
+    np.testing.assert_array_equal(one, other)

@@ -234,3 +234,26 @@ def test_fit_is_quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         SequenceClusterer(**QUICK).fit(ramps()[0])
+
+
+def test_constants_differ_by_no_rounding():
+    with pytest.warns(UserWarning, match="all sequences ended in one cluster"):
+        SequenceClusterer(**QUICK).fit([np.full(length, 0.1) for length in range(5, 17)])
+    model = SequenceClusterer(standardise=True, **QUICK)
+    two = [np.column_stack([each[:, 0], np.full(len(each), 0.1)]) for each in ramps(30)[0]]
+    scaled = model.fit(two)._scale
+    assert scaled[1] == 1.0
+
+
+def test_predict_is_by_what_was_fitted_and_not_by_what_was_set_since():
+    model = SequenceClusterer(**QUICK).fit(GOOD)
+    before = model.predict(GOOD)
+    model.set_params(representations=[polynomial], penalty=7)
+    np.testing.assert_array_equal(model.predict(GOOD), before)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_iterators_and_tensors_with_a_gradient_are_sequences():
+    expected = SequenceClusterer(**QUICK).fit(GOOD).labels_
+    for given in (iter(GOOD), [torch.tensor(each, requires_grad=True) for each in GOOD]):
+        np.testing.assert_array_equal(SequenceClusterer(**QUICK).fit(given).labels_, expected)
