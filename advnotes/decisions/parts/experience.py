@@ -24,8 +24,8 @@ class Experience:
     Each batch is asked for after the last round has ended. Then the actor takes ``moves`` steps, with noise; they are
     added to the buffer; and ``batch_size`` transitions are drawn from it: state, action, reward, next state, and 0
     where the episode ended there (1 where it goes on, or was only cut off). A buffer that is no larger than a batch is
-    next to none: it has the latest steps only. No checkpoint holds buffer and environment: a run that is resumed goes on
-    with those that it is given.
+    next to none: it has the latest steps only. No checkpoint holds buffer and environment: a run that is resumed goes
+    on with those that it is given.
 
     Example:
         >>> play(game, Experience(Regulator(), actor, ReplayBuffer(5000), 64, 1000), optimizers, steps=1000)
