@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, SETTLED, WIDE, Visit, axe, watched
 from tests.browser.play_eve import (
@@ -22,6 +22,13 @@ from tests.browser.play_eve import (
     write_eve,
 )
 
+# An Alice who sends small numbers.
+SMALLER = """() => {
+    const [eve] = window.AdvnotesEve.all;
+    for (const one of eve.messages) one.sent = one.sent.map(value => 0.4 * value);
+    eve.again();
+}"""
+
 
 @pytest.fixture
 def eve(page: Page, tmp_path: Path) -> Page:
@@ -34,8 +41,8 @@ def test_eve_sees_the_wire_and_neither_key_nor_message(eve: Page) -> None:
     heights = [float(bar.get_attribute("height") or 0) for bar in eve.locator(".eve-bar").all()]
     assert heights == pytest.approx([max(60 * abs(n - 8) / 8, 1) for n in range(16)], abs=0.4)
     tops = [float(bar.get_attribute("y") or 0) for bar in eve.locator(".eve-bar").all()]
-    assert tops[0] == pytest.approx(64)  # what is below 0 hangs down from the middle
-    assert tops[-1] == pytest.approx(64 - heights[-1], abs=0.1)
+    assert tops[0] == pytest.approx(68)  # what is below 0 hangs down from the middle
+    assert tops[-1] == pytest.approx(68 - heights[-1], abs=0.1)
     for name in ("key", "message"):
         expect(eve.locator(f'[data-row="{name}"]')).to_be_hidden()
     expect(eve.locator('[data-do="read"]')).to_be_hidden()
@@ -116,6 +123,28 @@ def test_all_of_it_goes_by_keyboard(eve: Page) -> None:
         eve.keyboard.press("Tab")
     eve.keyboard.press("Enter")
     expect(eve.locator('[data-row="message"]')).to_be_visible()
+    expect(eve.locator('[data-do="next"]')).to_be_focused()  # and not the top of the page
+    eve.keyboard.press("Enter")
+    expect(eve.locator(TOLD)).to_have_text("Message 2.")
+
+
+@pytest.mark.parametrize("view", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_numbers_of_the_axis_lie_in_the_drawing(
+    browser: Browser, tmp_path: Path, view: ViewportSize
+) -> None:
+    context = browser.new_context(viewport=view)
+    page = open_eve(context.new_page(), write_eve(tmp_path))
+    page.evaluate(SMALLER)
+    expect(page.locator(".eve-bars text").last).to_have_text("−0.4")  # wider than −1
+    box = page.locator(".eve-bars").bounding_box()
+    assert box
+    for number in page.locator(".eve-bars text").all():
+        lies = number.bounding_box()
+        assert lies
+        assert box["x"] <= lies["x"]
+        assert box["y"] <= lies["y"]
+        assert lies["y"] + lies["height"] <= box["y"] + box["height"]
+    context.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -90,6 +90,7 @@
         .filter(([name]) => now[name] !== null)
         .map(([name, who]) => `${who} ${now[name]}`);
       this.show(`You have ${now.you} of ${count} bits wrong; ${rest.join(", ")}. A coin has ${count / 2} on average.`);
+      this.find("[data-do='next']").focus(); // what was pressed to come here can be pressed no more
     }
 
     show(words) {

@@ -6,7 +6,7 @@ window.AdvnotesEve = window.AdvnotesEve || {};
 
 (() => {
   const eve = window.AdvnotesEve;
-  const [BAR, GAP, HEIGHT, LEFT, AXIS] = [16, 6, 120, 30, 4]; // of the drawing
+  const [BAR, GAP, HEIGHT, LEFT, AXIS] = [16, 6, 120, 34, 8]; // of the drawing, with room for the axis's numbers
   const VIEWS = { eve: "Eve, without the key", bob: "Bob, with the key" };
 
   const radios = (id, name, choices) =>
