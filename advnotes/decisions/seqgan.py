@@ -47,8 +47,7 @@ class SeqGAN(Game):
 
     .. math:: L_D = \mathbb E_x\, \mathrm{softplus}(-\ell(x)) + \mathbb E_{y \sim G}\, \mathrm{softplus}(\ell(y))
 
-    The value of a token is the mean answer of :math:`D` to rollouts: to ``rollouts`` sequences that begin alike and are
-    completed by :math:`G` (equation 4),
+    The value of a token is the mean answer of :math:`D` to ``rollouts`` completions by :math:`G` (equation 4),
 
     .. math:: Q(y_{<t}, y_t) = \mathbb E_{y_{>t} \sim G}\, D(y_1, \dots, y_T), \qquad Q(y_{<T}, y_T) = D(y)
 
@@ -56,9 +55,8 @@ class SeqGAN(Game):
 
     .. math:: L_G = -\mathbb E_{y \sim G} \sum_{t=1}^{T} A_t \log G(y_t \mid y_{<t})
 
-    with advantages :math:`A_t`, the values of all tokens in place :math:`t` of a batch, shifted and scaled to mean
-    0 and standard deviation 1. For other rewards, override :meth:`rewards`; for the paper's own :math:`A_t = Q`,
-    :meth:`advantages`.
+    with advantages :math:`A_t`, the values in place :math:`t` of a batch, shifted and scaled to mean 0 and standard
+    deviation 1. Override :meth:`rewards` for others, :meth:`advantages` for the paper's own :math:`A_t = Q`.
 
     Args:
         generator: an :class:`LSTMWriter`, or a subclass; begin with one trained by :class:`MaximumLikelihood`.
@@ -70,9 +68,8 @@ class SeqGAN(Game):
     writer's own, not those of a copy that lags behind; each player moves once in a round.
 
     Raises:
-        ValueError: where ``rollouts`` is less than 1, or the discriminator ends with a sigmoid; when called, where
-            sequences are not the writer's, there are fewer than two to compare, or the discriminator does not give one
-            logit to each.
+        ValueError: where ``rollouts`` is less than 1 or the discriminator ends with a sigmoid; when called, where
+            sequences are not the writer's or fewer than two, or the discriminator does not give one logit to each.
     """
 
     turns: Turns = ("discriminator", "generator")
