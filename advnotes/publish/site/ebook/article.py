@@ -99,7 +99,8 @@ def _open_folds(article: Tag) -> None:
             fold.unwrap()
             continue
         kinds = ["fold", "answer"] if words == TAGS["solution"] else ["fold"]
-        fold.name, fold.attrs = "div", {"class": AttributeValueList(kinds)}
+        language = {"lang": fold["lang"]} if fold.has_attr("lang") else {}
+        fold.name, fold.attrs = "div", {"class": AttributeValueList(kinds), **language}
         if words:
             fold.insert(0, _new("p", words[0].upper() + words[1:], **{"class": "fold-title"}))
 

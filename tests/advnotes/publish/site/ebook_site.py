@@ -44,7 +44,7 @@ and <a href="two.html#the-end">the end</a>.</p>
 <div class="controls"><label>λ <input></label></div></div>
 {CELL.format(tag="hide-input", words="the code", code="helper", output="")}
 {CELL.format(tag="tell", words="where these numbers come from", code="tell_numbers", output="<p>It is 3.</p>")}
-<details class="sd-dropdown"><summary>An aside</summary><p>More of it.</p></details>
+<details class="sd-dropdown" lang="zh"><summary>An aside</summary><p>More of it.</p></details>
 <section id="claims"><h2>Claims</h2></section>
 <section id="exercises"><h2>Exercises</h2>
 <div class="advnotes-predict"><p><strong>1. Predict.</strong> Which?</p><ul><li>A.</li></ul>

@@ -49,6 +49,7 @@ def test_code_that_draws_or_tells_is_left_out_and_other_folds_are_open(one: Tag)
     assert "helper" in said
     assert "More of it." in said
     assert [title.get_text() for title in one.select(".fold-title")] == ["An aside"]
+    assert [fold["lang"] for fold in one.select(".fold[lang]")] == ["zh"]
     assert not one.select("details, summary, .headerlink")
 
 
