@@ -120,6 +120,23 @@ def test_bob_s_loss_has_the_gradient_of_the_loss_that_he_shares():
         torch.testing.assert_close(one, other)
 
 
+def test_alice_and_bob_move_at_once_and_then_eve_twice():
+    assert learned().turns == (("alice", "bob"), "eve", "eve")
+
+
+def test_alice_learns_from_what_bob_and_from_what_eve_makes_of_her_numbers():
+    torch.manual_seed(0)
+    game = learned().double()
+    message, key = random_bits(16, 4).double(), random_bits(16, 4).double()
+    sent = game.alice(torch.cat([message, key], dim=1))
+    bob = (message - game.bob(torch.cat([sent, key], dim=1))).abs().sum(dim=1) / 2
+    eve = (message - game.eve(sent)).abs().sum(dim=1) / 2
+    theirs = torch.autograd.grad(game.alice_loss(message, key), list(game.alice.parameters()))
+    mine = torch.autograd.grad((bob / 4 + (2 - eve) ** 2 / 2**2).mean(), list(game.alice.parameters()))
+    for one, other in zip(theirs, mine, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def alone(game: Cryptography, copy: int) -> Cryptography:
     """One of the games side by side, by itself."""
     other = learned().double()

@@ -83,6 +83,25 @@ def test_alice_does_not_see_the_target():
     assert torch.equal(game.send(known, secret, target, key), game.send(known, secret, -target, key))
 
 
+def test_three_move_at_once_and_then_eve_twice():
+    game = SelectiveProtection(mlp(4, 8, 2), mlp(4, 8, 1), mlp(2, 8, 1), mlp(2, 8, 1))
+    assert game.turns == (("alice", "bob", "predictor"), "eve", "eve")
+
+
+def test_alice_learns_from_what_all_three_readers_make_of_her_numbers():
+    torch.manual_seed(0)
+    game = SelectiveProtection(mlp(4, 8, 2), mlp(4, 8, 1), mlp(2, 8, 1), mlp(2, 8, 1), secrecy=3.0).double()
+    known, secret, target, key = batch = [table.double() for table in cases(50)]
+    sent = game.alice(torch.cat([known, secret, key], dim=1))
+    bob = (target - game.bob(torch.cat([sent, key], dim=1))).abs().mean() / blind_error(target)
+    public = (target - game.predictor(sent)).abs().mean() / blind_error(target)
+    eve = (secret - game.eve(sent)).abs().mean() / blind_error(secret)
+    theirs = torch.autograd.grad(game.alice_loss(*batch), list(game.alice.parameters()))
+    mine = torch.autograd.grad(bob + public + 3 * (1 - eve) ** 2, list(game.alice.parameters()))
+    for one, other in zip(theirs, mine, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_told_how_to_be_mended():
     known, secret, target, key = cases(10)
