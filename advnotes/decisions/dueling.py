@@ -91,6 +91,8 @@ class MaxDuelingNetwork(DuelingNetwork):
 def dueling_mlp(inputs: int, actions: int, hidden: int = 50, stream: int = 25) -> DuelingNetwork:
     """The network of the paper's corridor (section 4.1): a hidden layer, then two streams with one each.
 
+    The gradient that enters the first layer is scaled, as the paper tells of its Atari games (section 4.2).
+
     Args:
         inputs: numbers in an observation.
         actions: how many.
