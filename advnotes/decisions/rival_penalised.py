@@ -65,7 +65,7 @@ def rival_penalised(
         ValueError: where the samples are no finite table, are all alike, or are fewer than the units; where a number
             is out of range.
 
-    Source: Xu, Krzyżak and Oja 1993, IEEE Transactions on Neural Networks 4(4), section III.
+    Source: Xu, Krzyżak and Oja 1993, IEEE Transactions on Neural Networks 4(4).
 
     Differs from the paper: both rates fall to 0, so that the units come to rest.
     """

@@ -40,8 +40,8 @@ class SequenceClusterer(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_clusters: how many clusters the consensus has; None: it is found.
         max_clusters: how many units compete in each run, at least 2: no more clusters are found.
         penalty: the rival's step beside the winner's, from 0 to 1; together with ``max_clusters`` it decides how many
-            units survive. None: 0.3 to 0.7 are tried, and the one with which the partitions agree best is taken. Where
-            the agreement is low, there may be no clusters.
+            units survive. None: 0.3 to 0.7 are tried, and the one with which the partitions agree best is taken. A
+            high agreement is no proof that there are clusters.
         runs: competitions on each representation.
         epochs: passes over the sequences in each.
         representations: functions from a sequence ``[length, channels]`` to a row of one size for all lengths; None:

@@ -45,7 +45,7 @@ def consensus(partitions: Any, clusters: Sequence[int] | None = None, slack: flo
         ValueError: where the partitions are no such table, all have a single cluster and none is asked for, or a
             number is less than 2 or larger than n.
 
-    Source: Strehl and Ghosh 2002, section 4.5, "supra-consensus". Differs from the paper: the slack; several numbers.
+    Source: Strehl and Ghosh 2002, "supra-consensus". Differs from the paper: the slack; several numbers.
     """
     given = read(partitions)
     n = given.shape[1]
@@ -75,7 +75,7 @@ def cspa(partitions: Any, clusters: int) -> Labels:
 
     :math:`S = \frac1r H H^\top`, where :math:`H` ``[n, hyperedges]`` has a column of zeros and ones for each cluster.
 
-    Source: Strehl and Ghosh 2002, section 4.2. Differs from the paper: METIS is not at hand; the graph is cut by
+    Source: Strehl and Ghosh 2002, CSPA. Differs from the paper: METIS is not at hand; the graph is cut by
     average linkage, which does not ask for parts of equal size.
     """
     return _cspa(incidence(read(partitions)))(check_count("clusters", clusters))
@@ -84,7 +84,7 @@ def cspa(partitions: Any, clusters: int) -> Labels:
 def hgpa(partitions: Any, clusters: int) -> Labels:
     r"""Hypergraph partitioning: cut as few of the clusters as possible, each weighed alike.
 
-    Source: Strehl and Ghosh 2002, section 4.3. Differs from the paper: HMETIS is not at hand; the cut is the spectral
+    Source: Strehl and Ghosh 2002, HGPA. Differs from the paper: HMETIS is not at hand; the cut is the spectral
     one of Zhou, Huang and Schölkopf 2006, by the largest eigenvectors of :math:`D_v^{-1/2} H D_e^{-1} H^\top
     D_v^{-1/2}`, rounded by a QR decomposition with pivots (Damle, Minden and Ying 2019).
     """
@@ -96,7 +96,7 @@ def mcla(partitions: Any, clusters: int) -> Labels:
 
     Clusters are alike by Jaccard's :math:`|a \cap b| / |a \cup b|`.
 
-    Source: Strehl and Ghosh 2002, section 4.4. Differs from the paper: average linkage in place of METIS.
+    Source: Strehl and Ghosh 2002, MCLA. Differs from the paper: average linkage in place of METIS.
     """
     return _mcla(incidence(read(partitions)))(check_count("clusters", clusters))
 
@@ -139,7 +139,7 @@ def agreement(labels: Any, partitions: Any) -> float:
     :math:`\frac1r \sum_q I(\lambda, \lambda_q) / \sqrt{H(\lambda) H(\lambda_q)}`; where one of the two has a single
     cluster it counts 0.
 
-    Source: Strehl and Ghosh 2002, equations 2 and 4.
+    Source: Strehl and Ghosh 2002, average normalised mutual information.
     """
     given, own = read(partitions), read([labels])
     if given.shape[1] != own.shape[1]:

@@ -30,7 +30,7 @@ def local_statistics(sequence: ArrayLike, segments: int = 4) -> Array:
     Raises:
         ValueError: where there is no such sequence of finite numbers.
 
-    Source: Yang and Chen 2011, section III, "piecewise local statistics". Differs from the paper: a fixed number of
+    Source: Yang and Chen 2011, "piecewise local statistics". Differs from the paper: a fixed number of
     segments in place of a fixed length.
     """
     parts = np.array_split(at_least(sequence, 2 * check_count("segments", segments)), segments)
@@ -56,7 +56,7 @@ def wavelets(sequence: ArrayLike, segments: int = 4, steps: int = 8, keep: int =
     Raises:
         ValueError: as :func:`local_statistics`; where ``steps`` is no power of 2 or ``keep`` is larger.
 
-    Source: Yang and Chen 2011, section III, "piecewise discrete wavelet transform". Differs from the paper: Haar's
+    Source: Yang and Chen 2011, "piecewise discrete wavelet transform". Differs from the paper: Haar's
     wavelets, and the finest coefficients are left out, where the paper maps all of them to a few dimensions.
     """
     steps, keep = check_count("steps", steps), check_count("keep", keep)
@@ -86,7 +86,7 @@ def polynomial(sequence: ArrayLike, degree: int = 7) -> Array:
     Raises:
         ValueError: as :func:`local_statistics`.
 
-    Source: Yang and Chen 2011, section III, "polynomial curve fitting". Differs from the paper: orthogonal polynomials
+    Source: Yang and Chen 2011, "polynomial curve fitting". Differs from the paper: orthogonal polynomials
     in place of powers of t, whose coefficients say nothing about distances between curves.
     """
     size = check_count("degree", degree, least=0) + 1
@@ -113,7 +113,7 @@ def fourier(sequence: ArrayLike, frequencies: int = 4) -> Array:
     Raises:
         ValueError: as :func:`local_statistics`.
 
-    Source: Yang and Chen 2011, section III, "discrete Fourier transforms".
+    Source: Yang and Chen 2011, "discrete Fourier transforms".
     """
     curve = at_least(sequence, 2 * check_count("frequencies", frequencies))
     waves = np.fft.rfft(curve, axis=0)[:frequencies] / len(curve)
