@@ -44,6 +44,7 @@ NOTEBOOKS = sorted(
 MODULES = {
     "data",
     "decisions",
+    "defences",
     "gan",
     "generators",
     "invariance",

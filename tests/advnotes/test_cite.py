@@ -42,6 +42,7 @@ def public() -> Iterator[tuple[str, object]]:
         "audio",
         "data",
         "decisions",
+        "defences",
         "gan",
         "generators",
         "invariance",

@@ -1,0 +1,8 @@
+"""Proofs and other defences: bounds that hold for every attack, and defences that are tried by their attackers.
+
+The names are listed in ``__init__.pyi``; each is imported when it is first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

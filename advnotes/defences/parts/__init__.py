@@ -1,0 +1,1 @@
+"""What the defences are made of."""
