@@ -1,0 +1,88 @@
+"""Poisoning a learner while it learns, as a plan: the learner is the system, its weights are the state."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from advnotes.checks import check_count, check_number
+from advnotes.defences.control import LinearQuadratic
+
+__all__ = ["online_regression", "plan_by_gradient"]
+
+
+def online_regression(
+    x: Float[Tensor, "T n"],
+    y: Float[Tensor, " T"],
+    rate: float,
+    wish: Float[Tensor, " n"],
+    goal: float,
+    weight: float,
+) -> LinearQuadratic:
+    r"""Poison a learner that takes one gradient step on each record, by changing the record's outcome :math:`y_t`.
+
+    .. math::
+        w_{t+1} = w_t - \eta\,\bigl(w_t^\top x_t - (y_t + u_t)\bigr)\,x_t, \qquad
+        J = \tfrac1T \textstyle\sum_t u_t^2 + \lambda\,(a^\top w_T - g)^2
+
+    The learner is the system, its weights are the state, and the update is linear in both: a linear-quadratic problem.
+
+    Args:
+        x, y: the records in the order in which they come, in float64.
+        rate: :math:`\eta`, the learner's step size.
+        wish: :math:`a`, not 0: which mixture of the weights the adversary cares about.
+        goal: :math:`g`, what it shall be at the end.
+        weight: :math:`\lambda`, how much it cares; above 0.
+
+    Raises:
+        ValueError: where ``rate`` or ``weight`` is not positive, or what :class:`LinearQuadratic` raises.
+    """
+    rate, weight = check_number("rate", rate, above=0.0), check_number("weight", weight, above=0.0)
+    goal = check_number("goal", goal)
+    if len(y) != len(x) or wish.shape != x.shape[1:] or not bool(wish.any()):
+        raise ValueError(
+            f"expected as many outcomes as records and one number of `wish`, not all 0, for each column, got x "
+            f"{tuple(x.shape)}, y {tuple(y.shape)} and wish {tuple(wish.shape)}"
+        )
+    A = torch.eye(x.shape[1]).to(x) - rate * x[:, :, None] * x[:, None]
+    return LinearQuadratic(
+        A=A,
+        B=rate * x[:, :, None],
+        c=rate * x * y[:, None],
+        R=torch.eye(1).to(x) / len(x),
+        Q=weight * wish[:, None] * wish,
+        goal=goal * wish / (wish @ wish),
+    )
+
+
+def plan_by_gradient(
+    cost: Callable[[Tensor], Tensor], controls: Float[Tensor, "T m"], *, steps: int = 100
+) -> Float[Tensor, "T m"]:
+    """A plan where nothing is linear: all controls at once down the gradient of their cost, through the whole run.
+
+    What an attack does to an input, with time: backpropagation through the run is the adjoint method of control. A plan
+    that is found so is a local one.
+
+    Args:
+        cost: maps controls ``[T, m]`` to the cost of the run that they steer, a scalar.
+        controls: where to begin, in float32 or float64; it is not changed.
+        steps: how many steps of L-BFGS.
+
+    Raises:
+        ValueError: where ``steps`` is less than 1, or the cost is no finite scalar with a gradient.
+    """
+    steps = check_count("steps", steps)
+    plan = controls.detach().clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([plan], max_iter=steps, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        with torch.enable_grad():
+            value = cost(plan)
+        if value.ndim or not value.requires_grad or not bool(value.isfinite()):
+            raise ValueError(f"expected the cost as one finite number with a gradient, got {value!r:.80}")
+        (plan.grad,) = torch.autograd.grad(value, plan)
+        return value
+
+    optimizer.step(closure)
+    return plan.detach()
