@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import scipy.linalg
@@ -14,7 +15,7 @@ from advnotes.defences import LinearQuadratic, online_regression, plan_by_gradie
 T, N, M = 12, 3, 2
 
 
-def problem(seed: int = 0, **changes: Tensor) -> LinearQuadratic:
+def problem(seed: int = 0, **changes: Any) -> LinearQuadratic:
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:

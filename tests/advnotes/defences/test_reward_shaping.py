@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
-from advnotes.defences import epsilon_greedy, shape_rewards, ucb
+from advnotes.defences import BanditRun, epsilon_greedy, shape_rewards, ucb
+from advnotes.defences.reward_shaping import Bandit
 
 MEANS = [0.8, 0.6, 0.2]
 
 
-def run(bandit=None, target: int | None = 2, **options):
-    settings = {"rounds": 2000, "runs": 20, "gap": 0.3, "generator": torch.Generator().manual_seed(0)}
+def run(bandit: Bandit | None = None, target: int | None = 2, **options: Any) -> BanditRun:
+    settings: dict[str, Any] = {
+        "rounds": 2000,
+        "runs": 20,
+        "gap": 0.3,
+        "generator": torch.Generator().manual_seed(0),
+    }
     return shape_rewards(bandit or ucb(0.1), MEANS, target, **settings | options)
 
 
 @pytest.mark.parametrize("bandit", [ucb(0.1), epsilon_greedy(3)], ids=["ucb", "epsilon-greedy"])
-def test_the_worst_arm_is_pulled_with_the_adversary_and_the_best_without(bandit) -> None:
+def test_the_worst_arm_is_pulled_with_the_adversary_and_the_best_without(bandit: Bandit) -> None:
     shaped, honest = run(bandit), run(bandit, None)
     assert float(shaped.share(2).min()) > 0.95
     assert float(honest.share(0).min()) > 0.95
@@ -87,7 +94,7 @@ def test_the_generator_decides_all_of_it() -> None:
         ({"runs": 0}, "runs must be"),
     ],
 )
-def test_bad_numbers_are_named(options, message) -> None:
+def test_bad_numbers_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run(**options)
 
