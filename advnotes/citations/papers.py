@@ -271,4 +271,13 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "wavelets": _RIVALS,
     "SequenceClusterer": (*_RIVALS, "xu1993rival", "strehl2002cluster"),
     "vowels": ("kudo1999multidimensional",),
+    # defences
+    "BanditRun": ("jun2018adversarial",),
+    "CostToGo": ("zhu2018optimal",),
+    "LinearQuadratic": ("zhu2018optimal",),
+    "epsilon_greedy": ("jun2018adversarial",),
+    "online_regression": ("zhu2018optimal", "zhang2020online"),
+    "plan_by_gradient": ("zhu2018optimal",),
+    "shape_rewards": ("jun2018adversarial",),
+    "ucb": ("jun2018adversarial",),
 }
