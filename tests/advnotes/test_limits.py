@@ -21,6 +21,7 @@ from advnotes import (
     audio,
     data,
     decisions,
+    defences,
     gan,
     generators,
     invariance,
@@ -34,6 +35,7 @@ from advnotes.sklearn import TableGenerator
 from advnotes.threats import L1, L2, Linf
 
 LINF, L2_BALL = Linf(0.1), L2(0.5)
+ONE_DIRECTION = torch.tensor([1.0, 0.0])
 NAN, INF = math.nan, math.inf
 
 
@@ -396,6 +398,50 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(decisions.SequenceCritic, 3, 3), {"channels": count(), "embedding": count()}),
     (of(decisions.SequenceCritic, 3, 2), {"kernels": Limits(((1,), (2, 2)), ((0,), (3,), ()))}),
     (of(decisions.SeqGAN, decisions.LSTMWriter(3, 2), ONE), {"rollouts": count()}),
+    (of(defences.ucb), {"sigma": POSITIVE}),
+    (of(defences.epsilon_greedy), {"arms": count()}),
+    (
+        of(defences.shape_rewards, defences.ucb(0.1), [0.5, 0.4], 1, rounds=3, runs=1),
+        {
+            "runs": count(),
+            "rounds": count(2),
+            "sigma": POSITIVE,
+            "gap": NOT_NEGATIVE,
+            "delta": Limits((1e-6, 1 - 1e-6), (0.0, 1.0, NAN)),
+        },
+    ),
+    (
+        of(
+            defences.online_regression,
+            X.double(),
+            Y.double(),
+            wish=torch.ones(3).double(),
+            rate=0.1,
+            goal=0.0,
+            weight=1.0,
+        ),
+        {"rate": POSITIVE, "weight": POSITIVE, "goal": Limits((-3.0, 0.0), (NAN, INF))},
+    ),
+    (of(defences.plan_by_gradient, torch.sum, torch.ones(2, 1)), {"steps": count()}),
+    (
+        of(defences.Spikes, order=2, width=0.1),
+        {"order": Limits((1, 16), (0, 17)), "width": Limits((0.0, 0.1, 1 - 1e-6), (-1e-6, 1.0, NAN))},
+    ),
+    (of(defences.Spikes(2, 0.1).moments), {"degree": count(0)}),
+    (of(defences.Spikes(2, 0.1).robust_accuracy), {"eps": NOT_NEGATIVE}),
+    (of(defences.HiddenStripes, ONE_DIRECTION, defences.Spikes(2, 0.1)), {"hint": NOT_NEGATIVE}),
+    (of(defences.HiddenStripes(ONE_DIRECTION, defences.Spikes(2, 0.1)).sample), {"count": count()}),
+    (of(defences.unit_directions, count=2, n=2), {"count": count(), "n": count()}),
+    (of(defences.mean_even_power, n=2, power=2), {"n": count(), "power": Limits((0, 2), (-1, 1))}),
+    (
+        of(defences.SecretParity, torch.tensor([True])),
+        {
+            "repeats": Limits((1, 3), (0, 2)),
+            "noise": Limits((0.0, 0.5 - 1e-6), (-1e-6, 0.5, NAN)),
+            "hint": NOT_NEGATIVE,
+        },
+    ),
+    (of(defences.SecretParity(torch.tensor([True])).sample), {"count": count()}),
     (of(data.quatrains, "test"), {"size": Limits((1, 472), (0, 473))}),
     (of(data.verse_lines, "test"), {"size": Limits((1, 2008), (0, 2009))}),
     (of(Linf), {"eps": Limits((0.0, 0.5, INF), (-1e-6, NAN))}),
