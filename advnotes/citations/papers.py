@@ -15,9 +15,11 @@ _DLR = ("croce2020reliable",)
 _FGAN = ("nowozin2016fgan",)
 _FREE = ("shafahi2019adversarial",)
 _FRESH = ("barber2003im",)
+_HARDNESS = ("bubeck2019adversarial", "diakonikolas2017statistical")
 _HIFI = ("kong2020hifi",)
 _IMPROVED = ("kynkaanniemi2019improved",)
 _PARTICLES = ("durr2022effective",)
+_PARITY = ("bubeck2018adversarial", "degwekar2019computational")
 _PIVOT = ("louppe2016learning",)
 _POSES = ("engstrom2019exploring",)
 _VAT = ("miyato2017virtual", "miyato2015distributional")
@@ -280,4 +282,12 @@ PAPERS: dict[str, tuple[str, ...]] = {
     "plan_by_gradient": ("zhu2018optimal",),
     "shape_rewards": ("jun2018adversarial",),
     "ucb": ("jun2018adversarial",),
+    "SynthesisClassifier": ("wang2017safer",),
+    "HiddenStripes": _HARDNESS,
+    "StripeClassifier": _HARDNESS,
+    "Spikes": ("diakonikolas2017statistical", "bubeck2019adversarial"),
+    "stripe_errors": _HARDNESS,
+    "SecretParity": _PARITY,
+    "search_parities": _PARITY,
+    "solve_parity": _PARITY,
 }

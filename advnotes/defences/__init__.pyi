@@ -3,6 +3,7 @@ from .curtail import Curtail, Defender, centre_loss
 from .exact import ExactMargin, exact_margin
 from .hardness import HiddenStripes, StripeClassifier, mean_even_power, stripe_errors, unit_directions
 from .input_density import InputDensity
+from .interval_training import IntervalTraining, worst_logits
 from .intervals import interval_bounds
 from .latent_density import LatentDensity
 from .parity import SecretParity, search_parities, solve_parity
@@ -14,7 +15,7 @@ from .poisoning import online_regression, plan_by_gradient
 from .purification import DenoiseOnce, DiffPure, Purified
 from .reward_shaping import BanditRun, epsilon_greedy, shape_rewards, ucb
 from .smoothing import ABSTAIN, Smoothed, SmoothedCertificate
-from .synthesis import Found, Synthesis
+from .synthesis import Found, SynthesisClassifier
 
 __all__ = [
     "ABSTAIN",
@@ -31,6 +32,7 @@ __all__ = [
     "Found",
     "HiddenStripes",
     "InputDensity",
+    "IntervalTraining",
     "LatentDensity",
     "LinearQuadratic",
     "Path",
@@ -41,7 +43,7 @@ __all__ = [
     "SmoothedCertificate",
     "Spikes",
     "StripeClassifier",
-    "Synthesis",
+    "SynthesisClassifier",
     "Unbounded",
     "bounded_graph",
     "centre_loss",
@@ -57,4 +59,5 @@ __all__ = [
     "stripe_errors",
     "ucb",
     "unit_directions",
+    "worst_logits",
 ]
