@@ -47,9 +47,7 @@ def test_the_bound_is_wrong_as_rarely_as_it_says():
     )  # fmt: skip
     assert share <= 0.1
     assert binomtest(wrong, 600, share).pvalue > 1e-6
-    assert (
-        binomtest(int((runs.classes == ABSTAIN).sum()), 600, 0.5).pvalue < 1e-6
-    )  # most of them say something
+    assert (runs.classes == ABSTAIN).double().mean() < 0.2
 
 
 def test_it_abstains_on_the_boundary_and_answers_away_from_it():
