@@ -1,3 +1,4 @@
+from .certify import Certificate, certify
 from .control import CostToGo, LinearQuadratic, Path
 from .curtail import Curtail, Defender, centre_loss
 from .exact import ExactMargin, exact_margin
@@ -6,6 +7,7 @@ from .input_density import InputDensity
 from .interval_training import IntervalTraining, worst_logits
 from .intervals import interval_bounds
 from .latent_density import LatentDensity
+from .linear_bounds import linear_margins
 from .parity import SecretParity, search_parities, solve_parity
 from .parts.bounded_graph import BoundedGraph, Unbounded, bounded_graph
 from .parts.detector import AnyOf, Detector
@@ -22,6 +24,7 @@ __all__ = [
     "AnyOf",
     "BanditRun",
     "BoundedGraph",
+    "Certificate",
     "CostToGo",
     "Curtail",
     "Defender",
@@ -47,9 +50,11 @@ __all__ = [
     "Unbounded",
     "bounded_graph",
     "centre_loss",
+    "certify",
     "epsilon_greedy",
     "exact_margin",
     "interval_bounds",
+    "linear_margins",
     "mean_even_power",
     "online_regression",
     "plan_by_gradient",

@@ -70,6 +70,14 @@ class BoundedGraph:
                 f"the bounds were made for inputs of shape {self.shape}, got {tuple(x.shape[1:])}: make them anew"
             )
 
+    def check_dtype(self, x: Tensor) -> None:
+        """Raise ValueError for inputs of another precision than the model's."""
+        if x.dtype != self.dtype:
+            raise ValueError(
+                f"inputs are {x.dtype}, the model computes in {self.dtype}, and what is proved is about its precision: "
+                f"x.to({self.dtype})"
+            )
+
 
 def bounded_graph(model: "nn.Module | BoundedGraph", x: Tensor) -> BoundedGraph:
     """The steps of a model.

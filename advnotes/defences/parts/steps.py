@@ -14,9 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 __all__ = [
-    "Affine", "Average", "BatchNorm", "Constant", "Convolution", "Dense", "Maximum", "Rectifier", "Reshape", "Scale",
-    "Shift", "Step", "Sum",
+    "Affine", "Average", "BatchNorm", "Constant", "Convolution", "Corner", "Dense", "Maximum", "Rectifier", "Reshape",
+    "Scale", "Shift", "Step", "Sum",
 ]  # fmt: skip
+
+#: The first row and column of a part of a picture.
+Corner = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,10 @@ class Affine(Step, ABC):
     @abstractmethod
     def transposed(self, a: Tensor) -> tuple[Tensor, ...]:
         r""":math:`W^\top a`, one for each input."""
+
+    def transposed_at(self, a: Tensor, corner: Corner) -> tuple[tuple[Tensor, Corner], ...] | None:
+        """The same of a part of the picture, whose upper left corner is given; None where only all of it will do."""
+        return None
 
     def bias(self, like: Tensor) -> Tensor | None:
         """What is added, in a shape that broadcasts over the output; None for nothing."""
@@ -127,6 +134,17 @@ class Convolution(Affine):
             F.conv_transpose2d(a, weight, None, layer.stride, padding, over, layer.groups, layer.dilation),
         )
 
+    def transposed_at(self, a: Tensor, corner: Corner) -> tuple[tuple[Tensor, Corner], ...] | None:
+        layer = self.layer
+        weight = layer.weight.to(a.dtype)
+        whole = F.conv_transpose2d(a, weight, None, layer.stride, 0, 0, layer.groups, layer.dilation)
+        begin = [corner[i] * layer.stride[i] - self.padding[i] for i in range(2)]
+        # What lies in the padding is cut off.
+        (top, bottom), (left, right) = (
+            (max(0, -begin[i]), min(whole.shape[2 + i], self.before[1 + i] - begin[i])) for i in range(2)
+        )
+        return ((whole[..., top:bottom, left:right], (begin[0] + top, begin[1] + left)),)
+
     def bias(self, like: Tensor) -> Tensor | None:
         return None if self.layer.bias is None else self.layer.bias.to(like.dtype).view(-1, 1, 1)
 
@@ -141,6 +159,13 @@ class Constant:
     value: float = 0.0
     owner: Any = None
     path: str = ""
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it is the same in all pixels of a channel."""
+        return self.owner is None or all(
+            size == 1 for size in operator.attrgetter(self.path)(self.owner).shape[-2:]
+        )
 
     def tensor(self, like: Tensor) -> Tensor:
         """In the precision of ``like``."""
@@ -166,6 +191,9 @@ class Shift(Affine):
 
     def transposed(self, a: Tensor) -> tuple[Tensor, ...]:
         return (a if self.sign > 0 else -a,)
+
+    def transposed_at(self, a: Tensor, corner: Corner) -> tuple[tuple[Tensor, Corner], ...] | None:
+        return ((self.transposed(a)[0], corner),) if self.constant.everywhere else None
 
     def bias(self, like: Tensor) -> Tensor | None:
         constant = self.constant.tensor(like)
@@ -194,6 +222,9 @@ class Scale(Affine):
 
     def transposed(self, a: Tensor) -> tuple[Tensor, ...]:
         return (a * self.factor(a),)
+
+    def transposed_at(self, a: Tensor, corner: Corner) -> tuple[tuple[Tensor, Corner], ...] | None:
+        return ((self.transposed(a)[0], corner),) if self.constant.everywhere else None
 
     def largest(self) -> Tensor | float:
         owner = self.constant.owner
@@ -227,6 +258,9 @@ class BatchNorm(Affine):
 
     def transposed(self, a: Tensor) -> tuple[Tensor, ...]:
         return (a * self.factor(a),)
+
+    def transposed_at(self, a: Tensor, corner: Corner) -> tuple[tuple[Tensor, Corner], ...] | None:
+        return tuple((part, corner) for part in self.transposed(a))
 
     def _parts(self, like: Tensor) -> tuple[Tensor, Tensor]:
         shape = (-1, *[1] * (len(self.after) - 1))
@@ -306,6 +340,9 @@ class Sum(Affine):
     def transposed(self, a: Tensor) -> tuple[Tensor, ...]:
         return a, a if self.sign > 0 else -a
 
+    def transposed_at(self, a: Tensor, corner: Corner) -> tuple[tuple[Tensor, Corner], ...] | None:
+        return tuple((part, corner) for part in self.transposed(a))
+
 
 @dataclass(frozen=True, eq=False)
 class Rectifier(Step):
@@ -330,10 +367,44 @@ class Maximum(Step):
 
     def values(self, x: Tensor) -> Tensor:
         """At ``x``."""
-        return self.where(x)[0]
+        return F.max_pool2d(x, self.kernel, self.stride, self.padding, self.dilation, self.ceil)
 
-    def where(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The values at ``x``, and the number of each one's pixel in the picture."""
-        return F.max_pool2d(
-            x, self.kernel, self.stride, self.padding, self.dilation, self.ceil, return_indices=True
-        )
+    def windows(self, x: Tensor, fill: float = -math.inf) -> Tensor:
+        """What each output is the largest of, ``[batch, channels, window, height, width]``; ``fill`` is padding."""
+        padded = F.pad(x, self._padding(), value=fill)
+        parts = F.unfold(padded, self.kernel, self.dilation, 0, self.stride)
+        return parts.view(len(x), self.after[0], -1, *self._windows())[..., : self.after[1], : self.after[2]]
+
+    def summed(self, parts: Tensor) -> Tensor:
+        """The transposed of :meth:`windows`: each pixel gets the sum of what its windows have for it."""
+        high, wide = self._windows()
+        parts = F.pad(parts, (0, wide - self.after[2], 0, high - self.after[1]))
+        left, right, top, bottom = self._padding()
+        size = self.before[1] + top + bottom, self.before[2] + left + right
+        whole = F.fold(parts.flatten(3).flatten(1, 2), size, self.kernel, self.dilation, 0, self.stride)
+        return whole[..., top : size[0] - bottom, left : size[1] - right]
+
+    def _span(self, i: int) -> int:
+        return self.dilation[i] * (self.kernel[i] - 1) + 1
+
+    def _padding(self) -> tuple[int, int, int, int]:
+        """Left, right, top and bottom; with ``ceil`` the last window may reach further."""
+        ends = [
+            max(
+                self.padding[i],
+                (self.after[1 + i] - 1) * self.stride[i]
+                + self._span(i)
+                - self.before[1 + i]
+                - self.padding[i],
+            )
+            for i in range(2)
+        ]
+        return self.padding[1], ends[1], self.padding[0], ends[0]
+
+    def _windows(self) -> tuple[int, int]:
+        """How many windows fit into the padded picture."""
+        left, right, top, bottom = self._padding()
+        whole = self.before[1] + top + bottom, self.before[2] + left + right
+        return (whole[0] - self._span(0)) // self.stride[0] + 1, (whole[1] - self._span(1)) // self.stride[
+            1
+        ] + 1

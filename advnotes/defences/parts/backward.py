@@ -1,0 +1,289 @@
+"""Linear lower bounds of what a network computes, carried from the output back to the input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from advnotes.defences.parts.bounded_graph import BoundedGraph
+from advnotes.defences.parts.region import Region
+from advnotes.defences.parts.rounding import Arithmetic, size_of
+from advnotes.defences.parts.steps import Affine, Corner, Maximum, Rectifier
+
+__all__ = ["Coefficients", "Known", "Lines", "dot", "linear_lower_bound"]
+
+
+@dataclass(frozen=True)
+class Lines:
+    r"""Two lines around a rectifier on an interval: :math:`\alpha z \le h(z) \le s z + t`.
+
+    Attributes:
+        slope: of the upper line, :math:`s`.
+        intercept: of the upper line, :math:`t`, rounded up.
+        lower: the slope :math:`\alpha` of the lower line; where it is free, that of Zhang et al.: 1 where the interval
+            reaches further up than down, else the least.
+        free: where it may be any from the rectifier's own slope to 1.
+    """
+
+    slope: Tensor
+    intercept: Tensor
+    lower: Tensor
+    free: Tensor
+
+    @classmethod
+    def around(cls, step: Rectifier, low: Tensor, high: Tensor) -> Lines:
+        """On the intervals from ``low`` to ``high``."""
+        least = step.slope
+        free = (low < 0) & (high > 0)
+        chord = ((high - least * low) / torch.where(free, high - low, 1.0)).clamp(least, 1.0)
+        slope = torch.where(free, chord, torch.where(low >= 0, 1.0, least))
+        # A convex function lies below every line that is above it at the two ends, whatever was rounded in its slope.
+        above = torch.maximum((least - slope) * low, (1 - slope) * high)
+        above = above + 8 * torch.finfo(torch.float64).eps * size_of(low, high)
+        lower = torch.where(free, torch.where(high >= -low, 1.0, least), slope)
+        return cls(slope, torch.where(free, above, 0.0), lower, free)
+
+
+@dataclass
+class Known:
+    """What is known of a batch's values: their bounds, and how far rounding may move them; all in float64.
+
+    Attributes:
+        graph: the network.
+        arithmetic: of the model and of the bounds.
+        lower, upper: of each value, ``[batch, *shape]``. Value 0 is the input.
+        errors: of each step's output.
+        sizes: the largest absolute value of each entry of each value.
+        lines: of each rectifier, by the number of its output.
+    """
+
+    graph: BoundedGraph
+    arithmetic: Arithmetic
+    lower: list[Tensor]
+    upper: list[Tensor]
+    sizes: list[Tensor]
+    errors: list[Tensor] = field(default_factory=list)
+    lines: dict[int, Lines] = field(default_factory=dict)
+
+    def sample(self, row: int) -> Known:
+        """What is known of one sample."""
+
+        def part(values: list[Tensor]) -> list[Tensor]:
+            return [value[row : row + 1] for value in values]
+
+        lines = {
+            number: Lines(*part([each.slope, each.intercept, each.lower, each.free]))
+            for number, each in self.lines.items()
+        }
+        ends, rest = (part(self.lower), part(self.upper)), (part(self.sizes), part(self.errors))
+        return Known(self.graph, self.arithmetic, *ends, *rest, lines)
+
+    def repeat(self, count: int) -> Known:
+        """That of one sample, for so many queries; the bounds can be changed for each by :meth:`split`."""
+
+        def repeated(values: list[Tensor]) -> list[Tensor]:
+            return [value.expand(count, *value.shape[1:]) for value in values]
+
+        lines = {
+            number: Lines(*repeated([each.slope, each.intercept, each.lower, each.free]))
+            for number, each in self.lines.items()
+        }
+        ends, rest = (
+            (repeated(self.lower), repeated(self.upper)),
+            (repeated(self.sizes), repeated(self.errors)),
+        )
+        return Known(self.graph, self.arithmetic, *ends, *rest, lines)
+
+    def split(self, number: int, sign: Tensor) -> None:
+        """Let the input of a rectifier be at least 0 where ``sign`` is 1, at most 0 where it is -1."""
+        step = self.graph.steps[number - 1]
+        assert isinstance(step, Rectifier)
+        low, high = self.lower[step.inputs[0]], self.upper[step.inputs[0]]
+        low, high = low.where(sign <= 0, low.clamp(min=0)), high.where(sign >= 0, high.clamp(max=0))
+        self.lines[number] = Lines.around(step, low, high)
+
+    def finite(self) -> Tensor:
+        """The samples of which all values are bounded."""
+        ends = [*self.lower, *self.upper, *self.errors]
+        return torch.stack([each.isfinite().flatten(1).all(dim=1) for each in ends]).all(dim=0)
+
+
+@dataclass
+class Way:
+    """What the way back has come through.
+
+    Attributes:
+        after: what each rectifier's output was multiplied by, by its number, for all of its entries.
+        slope: of the linear function of the input, ``[queries, *shape]``.
+    """
+
+    after: dict[int, Tensor] = field(default_factory=dict)
+    slope: Tensor = field(default_factory=lambda: torch.zeros(()))
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of products for each row."""
+    return (a * b).flatten(1).sum(dim=1)
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """What a linear function multiplies a value by: ``a`` in the part of the picture that begins at ``corner``, else 0.
+
+    Without a corner ``a`` is all of the value's shape.
+    """
+
+    a: Tensor
+    corner: Corner | None = None
+
+    def part(self, values: Tensor) -> Tensor:
+        """Of numbers for all of the value: those that belong to ``a``."""
+        if self.corner is None:
+            return values
+        (top, left), (high, wide) = self.corner, self.a.shape[-2:]
+        return values[..., top : top + high, left : left + wide]
+
+    def whole(self, shape: tuple[int, ...]) -> Tensor:
+        """For all of the value, whose shape without the batch is given."""
+        if self.corner is None:
+            return self.a
+        (top, left), (high, wide) = self.corner, self.a.shape[-2:]
+        return F.pad(self.a, (left, shape[-1] - left - wide, top, shape[-2] - top - high))
+
+    def plus(self, other: Coefficients, shape: tuple[int, ...]) -> Coefficients:
+        """The sum."""
+        if self.corner == other.corner and self.a.shape == other.a.shape:
+            return Coefficients(self.a + other.a, self.corner)
+        return Coefficients(self.whole(shape) + other.whole(shape))
+
+
+def linear_lower_bound(
+    known: Known,
+    start: int,
+    a: Coefficients,
+    rows: Tensor,
+    region: Region,
+    slopes: dict[int, Tensor] | None = None,
+    prices: dict[int, Tensor] | None = None,
+    way: Way | None = None,
+) -> Tensor:
+    r"""A lower bound of :math:`a^\top z` for each query: that of a linear function of the input below it.
+
+    All that rounding may do, in the model and in this computation, is taken off.
+
+    Args:
+        known: of the batch.
+        start: the number of the value :math:`z`.
+        a: of so many queries.
+        rows: of which sample each query is.
+        region: where the inputs lie.
+        slopes: of the lower lines, by the number of the rectifier's output, ``[queries, *shape]``.
+        prices: what is taken off the coefficients of the rectifier's inputs, in the same form.
+        way: where to note what the function is.
+    """
+    way = way or Way()
+    walk = _Walk(known, start, a, rows, slopes or {}, prices or {}, way)
+    while len(walk.pending) > 1 or 0 not in walk.pending:
+        walk.step(max(walk.pending))
+    a = Coefficients(walk.pending[0].whole(tuple(known.lower[0].shape[1:])))
+    way.slope = a.a.detach()
+    return region.least(a.a, walk.constant, rows, known.arithmetic) - 1.001 * walk.lost
+
+
+class _Walk:
+    """The way back through the steps.
+
+    Attributes:
+        pending: by the number of a value, what it is multiplied by; values that were passed are gone.
+        constant: what is added.
+        lost: what rounding may take, which is the sum of what each step may be off, here and in the model.
+    """
+
+    def __init__(
+        self,
+        known: Known,
+        start: int,
+        a: Coefficients,
+        rows: Tensor,
+        slopes: dict[int, Tensor],
+        prices: dict[int, Tensor],
+        way: Way,
+    ) -> None:
+        self.known, self.rows, self.slopes, self.prices, self.way = known, rows, slopes, prices, way
+        self.pending = {start: a}
+        self.constant = torch.zeros(len(rows), dtype=a.a.dtype, device=a.a.device)
+        self.lost = torch.zeros_like(self.constant)
+
+    def step(self, number: int) -> None:
+        """Pass the step whose output has a number."""
+        step, at = self.known.graph.steps[number - 1], self.pending.pop(number)
+        self.lose(at, self.known.errors[number - 1])
+        if isinstance(step, Affine):
+            passed = None if at.corner is None else step.transposed_at(at.a, at.corner)
+            if passed is not None:
+                parts = [Coefficients(*part) for part in passed]
+            else:
+                at = Coefficients(at.whole(step.after))
+                parts = [Coefficients(part) for part in step.transposed(at.a)]
+            bias = step.bias(at.a)
+            if bias is not None:
+                self.add(at, at.a, bias.expand(1, *step.after), rows=False)
+        elif isinstance(step, Rectifier):
+            parts = [self.rectifier(at, number)]
+        else:
+            assert isinstance(step, Maximum)
+            parts = [self.maximum(Coefficients(at.whole(step.after)), step)]
+        for i, part in zip(step.inputs, parts, strict=True):
+            if i in self.pending:
+                part = part.plus(self.pending[i], step.before)
+                self.lose(part, self.known.sizes[i], self.known.arithmetic.own(1))
+            self.pending[i] = part
+
+    def rectifier(self, at: Coefficients, number: int) -> Coefficients:
+        """Positive coefficients take the lower line, negative ones the upper line."""
+        lines = self.known.lines[number]
+        up, down = at.a.clamp(min=0), at.a.clamp(max=0)
+        lower = at.part(self.slopes[number]) if number in self.slopes else at.part(lines.lower)[self.rows]
+        self.add(at, down, lines.intercept)
+        part = Coefficients(up * lower + down * at.part(lines.slope)[self.rows], at.corner)
+        i = self.known.graph.steps[number - 1].inputs[0]
+        self.lose(part, self.known.sizes[i], self.known.arithmetic.own(2))
+        if number in self.prices:
+            part = Coefficients(part.a - at.part(self.prices[number]), at.corner)
+            self.lose(part, self.known.sizes[i], self.known.arithmetic.own(1))
+        self.way.after[number] = at.a.detach()
+        return part
+
+    def maximum(self, at: Coefficients, step: Maximum) -> Coefficients:
+        """A maximum is at least the entry with the highest lower bound, and at most the highest upper bound."""
+        i, a = step.inputs[0], at.a
+        low, high = step.windows(self.known.lower[i]), step.windows(self.known.upper[i])
+        best = low.argmax(dim=2, keepdim=True)
+        decided = low.amax(dim=2) >= high.scatter(2, best, -torch.inf).amax(dim=2)
+        picked = torch.where(decided[self.rows], a, a.clamp(min=0))
+        self.add(at, a - picked, high.amax(dim=2))
+        parts = torch.zeros(len(a), *low.shape[1:], dtype=a.dtype, device=a.device)
+        most = self.known.sizes[i].flatten(1).amax(dim=1)
+        self.lose(
+            Coefficients(picked),
+            self.known.arithmetic.own(low.shape[2]) * most.view(-1, 1, 1, 1).expand_as(decided),
+        )
+        return Coefficients(step.summed(parts.scatter(2, best[self.rows], picked.unsqueeze(2))))
+
+    def add(self, at: Coefficients, a: Tensor, values: Tensor, rows: bool = True) -> None:
+        """Add ``a`` times some values, of each sample or of all."""
+        part = at.part(values)
+        added = dot(a, part[self.rows] if rows else part)
+        self.constant = self.constant + added
+        with torch.no_grad():
+            self.lost = self.lost + self.known.arithmetic.own(a.shape[1:].numel()) * (
+                self.constant.abs() + added.abs()
+            )
+
+    def lose(self, at: Coefficients, error: Tensor, share: float = 1.0) -> None:
+        """Take off what errors of a value's entries may do, of each sample."""
+        with torch.no_grad():
+            self.lost = self.lost + share * dot(at.a.abs(), at.part(error)[self.rows])
