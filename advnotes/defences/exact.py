@@ -77,7 +77,7 @@ def exact_margin(
         ValueError: where the threat is not Linf, a layer is not known, a network or a sample is too large, or inputs,
             labels, logits or options are not as expected.
 
-    Source: Ehlers 2017, section 4 (the triangle); Bunel et al. 2018, Algorithm 1 (branch and bound).
+    Source: Ehlers 2017 (the triangle); Bunel et al. 2018, Algorithm 1 (branch and bound).
     """
     if not isinstance(threat, Linf):
         raise ValueError(f"exact margins are computed in Linf, got {threat!r}: pass Linf(eps)")

@@ -25,7 +25,7 @@ __all__ = ["IntervalTraining", "worst_logits"]
 
 
 class IntervalTraining(Game):
-    r"""Train on the worst logits that interval bounds allow (Gowal et al. 2018, equation 12).
+    r"""Train on the worst logits that interval bounds allow (Gowal et al. 2018, section 3).
 
     .. math::
         \min_\theta\; \mathbb E_{x, y}\bigl[\, \kappa\, L(z(x), y) + (1 - \kappa)\, L(\hat z(x, \epsilon), y) \bigr]

@@ -71,6 +71,10 @@ def table_of(**settings: Any) -> TableGenerator:
     return TableGenerator(**few | settings).fit(np.array([[1.0, 2.0], [2.0, 1.0]] * 2))
 
 
+def mean_of(x: torch.Tensor) -> torch.Tensor:
+    return x.mean(dim=1)
+
+
 WORLD = torch.eye(2)[:, None]  # two states that one stays in, and one action
 X, Y = torch.rand(8, 3, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2
 EYE, ONE = mlp(2, 4, 3), mlp(3, 4, 1)
@@ -135,6 +139,7 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(attacks.OnlyAdd), {"budget": Limits((1, torch.tensor([1, 2])), (0, -1, torch.tensor([1, 0])))}),
     (of(attacks.EOT, FGSM), {"samples": count()}),
     (of(attacks.Quantized, FGSM), {"levels": count(2)}),
+    (of(attacks.Evading, FGSM, ONE), {"threshold": Limits((-5.0, 0.0, 1e6), (NAN, INF, -INF))}),
     (of(gan.FGAN, EYE, ONE, 2, gan.Alpha(1.0)), {"limit": POSITIVE}),
     (of(gan.Alpha), {"alpha": Limits((-2.0, 0.0, 1.0), (NAN, INF))}),
     (of(gan.GAN, EYE, ONE), {"latent_size": count()}),
@@ -272,6 +277,10 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(invariance.DANN, mlp(3, 4, 4), nn.Linear(4, 2), mlp(4, 4, 1)),
         {"strength": NOT_NEGATIVE, "warmup": count(0)},
     ),
+    (
+        of(invariance.CrossModal, mlp(3, 4, 4), mlp(2, 4, 4), nn.Linear(4, 2), mlp(4, 4, 1)),
+        {"strength": NOT_NEGATIVE, "warmup": count(0)},
+    ),
     (of(invariance.Pivot, model(), invariance.CategoricalDensity(2)), {"strength": NOT_NEGATIVE}),
     (of(invariance.Pivot, model(), invariance.CategoricalDensity(2), 1.0), {"adversary_steps": count()}),
     (
@@ -398,6 +407,36 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(decisions.SequenceCritic, 3, 3), {"channels": count(), "embedding": count()}),
     (of(decisions.SequenceCritic, 3, 2), {"kernels": Limits(((1,), (2, 2)), ((0,), (3,), ()))}),
     (of(decisions.SeqGAN, decisions.LSTMWriter(3, 2), ONE), {"rollouts": count()}),
+    (
+        of(defences.exact_margin, model(), X, Y, LINF),
+        {"tolerance": POSITIVE, "max_unstable": count(1000), "budget": Limits((1, 5, None), (0, -1, 1.5))},
+    ),
+    (of(defences.IntervalTraining, model(), LINF), {"kappa": SHARE, "warmup": count(0)}),
+    (of(defences.Smoothed, model()), {"sigma": Limits((0.01, 1.0, 100.0), (0.0, -1e-6, NAN, INF))}),
+    (
+        of(defences.Smoothed, model(), 1.0),
+        {"grid": Limits((2.0**-20, 2.0**-10, 1.0), (0.0, -1.0, 0.3, 2.0, NAN)), "batch_size": count()},
+    ),
+    (
+        of(defences.Smoothed(model(), 1.0).predict, X),
+        {"n": count(), "alpha": Limits((1e-9, 0.5), (0.0, 0.6, NAN))},
+    ),
+    (
+        of(defences.Smoothed(model(), 1.0).certify, X),
+        {"n0": count(), "n": count(), "alpha": Limits((1e-9, 0.5), (0.0, 0.6, NAN))},
+    ),
+    (of(defences.Defender, EYE, ONE, classes=2, size=2), {"classes": count(2), "size": count()}),
+    (of(defences.Curtail, defences.Defender(EYE, ONE, 2, 2)), {"weight": NOT_NEGATIVE}),
+    (of(defences.Detector(mean_of).calibrate, X), {"batch_size": count()}),
+    (
+        of(defences.Detector(mean_of).calibrate(X).threshold),
+        {"false_positives": Limits((0.0, 0.05, 1 - 1e-6), (-1e-6, 1.0, NAN))},
+    ),
+    (of(defences.InputDensity, EYE, X, Y), {"size": Limits((1, 3), (0, 4))}),
+    (
+        of(defences.LatentDensity, model(), defences.Defender(mlp(3, 4), mlp(4, 2), 2, 4), X, Y),
+        {"size": Limits((1, 4), (0, 5)), "ridge": POSITIVE},
+    ),
     (of(defences.ucb), {"sigma": POSITIVE}),
     (of(defences.epsilon_greedy), {"arms": count()}),
     (

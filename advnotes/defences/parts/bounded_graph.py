@@ -107,7 +107,8 @@ def bounded_graph(model: "nn.Module | BoundedGraph", x: Tensor) -> BoundedGraph:
             f"there are no sound bounds of a model in {dtype}, whose rounding depends on the machine: model.float()"
         )
     like = torch.zeros(3, *x.shape[1:], dtype=dtype, device=x.device if first is None else first.device)
-    like[1:] = torch.rand(2, *x.shape[1:], generator=torch.Generator().manual_seed(0)).to(like)
+    drawn = torch.rand(2, *x.shape[1:], generator=torch.Generator().manual_seed(0), device="cpu")
+    like[1:] = drawn.to(like)
     try:
         with torch.no_grad(), attacked(model):
             found = _Reader(model, *traced(model, like)).steps()

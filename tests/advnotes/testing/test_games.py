@@ -24,6 +24,7 @@ from advnotes.decisions import (
     StartValue,
     TabularPolicy,
 )
+from advnotes.defences import Curtail, Defender, IntervalTraining
 from advnotes.gan import (
     DRAGAN,
     EBGAN,
@@ -89,7 +90,14 @@ from advnotes.generators import (
     row_critic,
     tie,
 )
-from advnotes.invariance import DANN, AlternatingDANN, CategoricalDensity, MixtureDensity, Pivot
+from advnotes.invariance import (
+    DANN,
+    AlternatingDANN,
+    CategoricalDensity,
+    CrossModal,
+    MixtureDensity,
+    Pivot,
+)
 from advnotes.messages import Cryptography, MixTransform, PublicKey, SelectiveProtection, random_bits
 from advnotes.nets import mlp
 from advnotes.robust import (
@@ -200,6 +208,8 @@ GAMES = {
     "the mix": (lambda: AdversarialTraining(model(), FGSM(Linf(0.1)), share=0.5), LABELLED),
     "Fast": (lambda: FastAdversarialTraining(model(), Linf(0.1), warmup=3), LABELLED),
     "Free": (lambda: FreeAdversarialTraining(model(), Linf(0.1), (8, 3)), LABELLED),
+    "Intervals": (lambda: IntervalTraining(mlp(3, 8, 2), Linf(0.1), warmup=2), LABELLED),
+    "Curtail": (lambda: Curtail(Defender(model(), mlp(2, 2), 2, 2), 0.1), LABELLED),
     "MixedBatch": (lambda: MixedBatchTraining(model(), FGSM(Linf(0.1))), LABELLED),
     "Several": (lambda: SeveralThreats(model(), [FGSM(Linf(0.1)), FGSM(L2(0.2))], warmup=2), LABELLED),
     "Fictitious": (
@@ -278,6 +288,10 @@ GAMES = {
     ),
     "DANN": (lambda: DANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1), warmup=3), THREE),
     "AlternatingDANN": (lambda: AlternatingDANN(mlp(3, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1)), THREE),
+    "CrossModal": (
+        lambda: CrossModal(mlp(3, 8, 4), mlp(2, 8, 4), nn.Linear(4, 2), mlp(4, 8, 1), warmup=3),
+        (X, Y, 1 - X[:6, :2], torch.tensor([0, 1, -1, -1, 1, 0])),
+    ),
     "Pivot": (lambda: Pivot(model(), CategoricalDensity(2), 1.0, adversary_steps=2), (X, Y, 1 - Y)),
     "Pivot, continuous": (lambda: Pivot(model(), MixtureDensity(2, 2), 1.0), (X, Y, torch.rand(8, 2))),
 }
