@@ -7,6 +7,7 @@ from .bpda import BPDA
 from .carlini_wagner import CarliniWagner
 from .deepfool import DeepFool
 from .eot import EOT
+from .evading import Evading
 from .fab import FAB, TargetedFAB
 from .fgsm import FGSM
 from .hopskipjump import HopSkipJump
@@ -40,6 +41,7 @@ __all__ = [
     "CarliniWagner",
     "Classification",
     "DeepFool",
+    "Evading",
     "GridPose",
     "HopSkipJump",
     "Model",
