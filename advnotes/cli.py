@@ -108,6 +108,12 @@ def evaluate_command(
     curve: Annotated[
         bool, typer.Option("--curve/--no-curve", help="Measure accuracy against eps too.")
     ] = True,
+    certify: Annotated[
+        bool, typer.Option("--certify", help="Prove a lower bound of the robust accuracy too.")
+    ] = False,
+    certify_seconds: Annotated[
+        float | None, typer.Option(help="Prove for so many seconds, however far that leads.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where gradients are masked.")] = False,
     fail_under: Annotated[
         float | None,
@@ -142,6 +148,7 @@ def evaluate_command(
             seed=seed,
             diagnose=diagnosis,
             curve=curve,
+            certify=certify if certify_seconds is None else certify_seconds,
             folder=folder,
             keep=keep is not None,
             name=name or model,

@@ -99,8 +99,8 @@ def certify(
     check_threat(threat)
     if seconds is not None:
         seconds = check_number("seconds", seconds, least=0.0)
-    budget = math.inf if branches is None and seconds is not None else BRANCHES
-    budget = budget if branches is None else check_count("branches", branches, 0)
+    budget = math.inf if branches is None and seconds is not None else float(BRANCHES)
+    budget = budget if branches is None else float(check_count("branches", branches, 0))
     graph = bounded_graph(model, x)
     if len(x):
         check_inputs(x, y, bounds)
@@ -151,7 +151,7 @@ class _Proofs:
             if self.margin[rows[at]] > 0 or not budget or time.perf_counter() > deadline:
                 continue
             self.branch(
-                rows[at], known.sample(at), region.take(torch.tensor([at])), margins[at], budget, deadline
+                rows[at], known.sample(at), region.take(torch.tensor([at], device=rows.device)), margins[at], budget, deadline
             )
 
     def branch(

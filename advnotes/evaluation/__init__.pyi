@@ -1,13 +1,14 @@
 from .evaluate import evaluate
 from .masking.checks import diagnose
 from .report import Report, load_adversarial
-from .results import AttackResult, EvaluationResult, Example, Finding
+from .results import AttackResult, EvaluationResult, Example, Finding, Proof
 
 __all__ = [
     "AttackResult",
     "EvaluationResult",
     "Example",
     "Finding",
+    "Proof",
     "Report",
     "diagnose",
     "evaluate",

@@ -41,6 +41,7 @@ def options(
     padded: int | None,
     diagnose: bool,
     curve: bool | Sequence[float],
+    certify: bool | float,
     precision: torch.dtype | None,
 ) -> dict[str, str]:
     """The arguments that decide the result and are not the defaults, as text."""
@@ -50,6 +51,7 @@ def options(
         "pad_batches": (padded is not None, False),
         "diagnose": (diagnose, True),
         "curve": (curve if isinstance(curve, bool) else list(curve), True),
+        "certify": (certify, False),
         "precision": (precision, None),
     }
     return {name: str(value) for name, (value, usual) in options.items() if value != usual}

@@ -14,7 +14,7 @@ from torch import nn
 
 from advnotes.attacks.attack import Attack
 from advnotes.checks import check_bounds, check_count, check_device, check_label_range
-from advnotes.evaluation import assemble, inputs, model_info, suite
+from advnotes.evaluation import assemble, inputs, model_info, proof, suite
 from advnotes.evaluation.batch import VOTES, BatchAttacker
 from advnotes.evaluation.curve import curve_radii, measure_curve
 from advnotes.evaluation.distributed import ProcessGroup
@@ -46,6 +46,7 @@ def evaluate(
     seed: int = 0,
     diagnose: bool = True,
     curve: bool | Sequence[float] = True,
+    certify: bool | float = False,
     folder: str | os.PathLike[str] | None = None,
     keep: bool = False,
     name: str | None = None,
@@ -61,7 +62,8 @@ def evaluate(
     The attacks run one after the other, each on the samples that are still robust. Every success is verified on the
     original model in the precision of the data, inside the threat and the bounds; a point at which the logits are not
     finite counts as a success. The share is an upper bound of the true one: an attack that was not tried may find more.
-    Where masked gradients make it too high, the diagnosis says so, and its remedies join the attacks.
+    Where masked gradients make it too high, the diagnosis says so, and its remedies join the attacks. ``certify``
+    proves a lower bound beside it.
 
     A model that draws at random is asked several times, the class of most answers decides, no attack stops at its first
     success, and the suites average over the draws (:class:`~advnotes.attacks.EOT`).
@@ -89,6 +91,10 @@ def evaluate(
         diagnose: look for masked gradients first (:func:`~advnotes.evaluation.diagnose`).
         curve: measure accuracy against eps too; a list gives the radii (where each sample has its own: multiples of
             it), each from 0 on. Except at eps it is measured by one attack, and is no worst case of all.
+        certify: prove a lower bound too (:func:`~advnotes.defences.certify`), for the samples that no attack fooled:
+            True for the usual effort, which does not depend on the machine's speed, or seconds for each process. The
+            report then has the interval in which the robust accuracy on these samples lies, or says why the model
+            cannot be bounded.
         folder: keep what was found there, batch by batch, and resume from it. The batch size, the attacks and the
             number of processes may be others than before. Results are reused where the model, the attack, their code
             and the rest are the same (:mod:`advnotes.identity`); where Python does not show what one of them is,
@@ -122,6 +128,7 @@ def evaluate(
     inputs.check_radius(threat, len(x))
     wanted = suite.parse_attacks(attacks, threat, bounds, len(x))
     factors = curve_radii(curve, threat, bounds)
+    proof.check_certify(certify)
     group = ProcessGroup(accelerator)
     model, place = _place(model, device, group)
     samples = inputs.prepare(x, y, threat, bounds, seed, place, group)
@@ -154,6 +161,9 @@ def evaluate(
                 f"The model draws at random: the class of a sample is that of most of {VOTES} answers, without an "
                 "attack and under it, with draws that the attack has not seen."
             )
+        why_not = proof.refusal(model, x[:1], randomised) if certify is not False else ""
+        if why_not:
+            runner.say(f"note: nothing can be proved of this model: {why_not}")
         predictions = runner.predict()
         findings = group.on_main(lambda: examine(guarded, samples)) if diagnose else []
         attacker.skip_gradient_attacks = any(finding.name == "no gradient" for finding in findings)
@@ -180,7 +190,9 @@ def evaluate(
             runner.resume_from(folder, identity, settings)
         results = runner.run(named, predictions)
         points, how = measure_curve(runner, factors, predictions == samples.y)
-        options = assemble.options(attacks, batch_size if pad_batches else None, diagnose, curve, precision)
+        proved = proof.prove(runner, model, certify, predictions, why_not) if certify is not False else None
+        padding = batch_size if pad_batches else None
+        options = assemble.options(attacks, padding, diagnose, curve, certify, precision)
         return Report(
             model=name or model_info.describe_model(model),
             parameters=model_info.count_parameters(model),
@@ -195,6 +207,7 @@ def evaluate(
             diagnosed=diagnose,
             notes=(*runner.notes, *runner.attack_notes.lines()),
             examples=assemble.examples(runner, predictions, list(named)),
+            proof=proved,
             options=options,
             environment=stamp(),
             date=datetime.now(UTC).isoformat(timespec="seconds"),

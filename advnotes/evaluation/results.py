@@ -11,7 +11,7 @@ from torch import Tensor
 from advnotes.attacks.attack import Attack
 from advnotes.metrics.accuracy import Proportion
 
-__all__ = ["AttackResult", "EvaluationResult", "Example", "Finding", "Severity"]
+__all__ = ["AttackResult", "EvaluationResult", "Example", "Finding", "Proof", "Severity"]
 
 #: How much a finding weighs: "masking" says that the robust accuracy cannot be trusted as it is, "warning" that
 #: something should be looked at, "note" that a reader should know.
@@ -60,6 +60,23 @@ class AttackResult:
     passes: int = field(compare=False)
     unverified: int = 0
     settings: str = ""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is proved of the samples: that nothing within the threat and the bounds moves them out of their class.
+
+    Args:
+        proved: for each sample; False where it is misread or fooled, and where the bounds are too wide to tell.
+        how: by which bounds and how much was tried, in words.
+        refusal: why nothing can be proved of this model; empty where something can.
+        seconds: the time it took, of all processes together.
+    """
+
+    proved: tuple[bool, ...] = field(repr=False)
+    how: str
+    refusal: str = ""
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -115,6 +132,7 @@ class EvaluationResult:
         diagnosed: whether the diagnosis ran.
         notes: what a reader should know about how this was measured.
         examples: a few of the samples that were fooled.
+        proof: for how many samples it is proved that no attack can succeed, where ``certify`` asked for it.
         environment: versions and device.
         date: when it ended, in UTC.
         seconds: how long it took, without the time before an interruption.
@@ -143,6 +161,7 @@ class EvaluationResult:
     diagnosed: bool = True
     notes: tuple[str, ...] = ()
     examples: tuple[Example, ...] = field(default=(), repr=False)
+    proof: Proof | None = None
     environment: str = field(default="", compare=False)
     date: str = field(default="", compare=False)
     seconds: float = field(default=0.0, compare=False)
@@ -172,6 +191,26 @@ class EvaluationResult:
     def robust(self) -> Proportion:
         """The robust accuracy: the share of samples that no attack moved out of their class; the true one is lower."""
         return Proportion(sum(self.robust_mask), self.size)
+
+    @property
+    def certified(self) -> Proportion | None:
+        """The certified accuracy, a lower bound of the robust one: the share of samples that are proved robust.
+
+        None where no proof was asked for, or where the model cannot be bounded (:attr:`Proof.refusal` says why).
+        """
+        if self.proof is None or self.proof.refusal:
+            return None
+        return Proportion(sum(self.proof.proved), self.size)
+
+    @property
+    def between(self) -> str:
+        """Both ends of the true robust accuracy on these samples in words; empty where nothing was proved."""
+        if self.certified is None:
+            return ""
+        low, high = self.certified, self.robust
+        if low.count == high.count:
+            return f"exactly {low.value:.1%}: proved, and no attack can do better"
+        return f"between {low.value:.1%} (proved) and {high.value:.1%} (not yet broken)"
 
     @property
     def per_class(self) -> dict[int, tuple[Proportion, Proportion]]:

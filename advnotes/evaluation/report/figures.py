@@ -15,8 +15,14 @@ __all__ = ["classes", "curve", "picture"]
 WIDTH = 400.0  # of every chart's own coordinates: text is about as large on a phone as on a desktop
 
 
-def curve(points: Sequence[tuple[float, Proportion]], eps: float | None, unit: str, alt: str) -> Markup:
-    """Accuracy against eps with its interval, and the radius that the verdict is about."""
+def curve(
+    points: Sequence[tuple[float, Proportion]],
+    eps: float | None,
+    unit: str,
+    alt: str,
+    proved: float | None = None,
+) -> Markup:
+    """Accuracy against eps with its interval, the radius that the verdict is about, and the share proved there."""
     left, right, top, bottom = 44.0, 12.0, 22.0, 44.0
     wide, high = WIDTH - left - right, 170.0
     last = max(radius for radius, _ in points) or 1.0
@@ -45,6 +51,14 @@ def curve(points: Sequence[tuple[float, Proportion]], eps: float | None, unit: s
             f'<line x1="{x(eps):.1f}" x2="{x(eps):.1f}" y1="{top}" y2="{y(0.0):.1f}" stroke="var(--soft)" '
             'stroke-dasharray="4 3"/>',
             f'<text x="{x(eps) + shift:.1f}" y="{top - 8}" text-anchor="{side}">eps of the verdict</text>',
+        ]
+    if eps is not None and proved is not None:
+        # A triangle that stands on the bound and points up to where the truth is.
+        ends = f"{x(eps) - 5:.1f},{y(proved) + 8:.1f} {x(eps) + 5:.1f},{y(proved) + 8:.1f} {x(eps):.1f},{y(proved):.1f}"
+        side, shift = ("end", -8) if eps > 0.6 * last else ("start", 8)
+        parts += [
+            f'<polygon points="{ends}" fill="var(--clean)"/>',
+            f'<text x="{x(eps) + shift:.1f}" y="{y(proved) + 14:.1f}" text-anchor="{side}">proved</text>',
         ]
     shown: list[float] = []
     for radius, _ in points:

@@ -26,7 +26,12 @@ ALLOWED = {
 NORMS = {"Linf": Linf, "L2": L2, "L1": L1}
 #: The command line's words for options that are not the defaults.
 FLAGS = {"attacks": "--attacks {}", "batch_size": "--batch-size {}", "pad_batches": "--pad-batches"}
-FLAGS |= {"diagnose": "--no-diagnosis", "curve": "--no-curve", "precision": "--precision {}"}
+FLAGS |= {
+    "certify": "--certify-seconds {}",
+    "diagnose": "--no-diagnosis",
+    "curve": "--no-curve",
+    "precision": "--precision {}",
+}
 SEVERITIES = ("masking", "warning", "note")
 
 
@@ -91,7 +96,7 @@ def command_line(report: EvaluationResult) -> str:
     for name, value in report.options.items():
         if name != "curve" or value == "False":  # radii of one's own are for Python
             given = "MODULE:ATTACKS" if (name, value) == ("attacks", "list") else value.removeprefix("torch.")
-            words.append(FLAGS[name].format(given))
+            words.append("--certify" if (name, value) == ("certify", "True") else FLAGS[name].format(given))
     return " ".join(words)
 
 
@@ -120,7 +125,11 @@ def _interval(share: Proportion) -> str:
 def _curve(report: EvaluationResult, unit: str) -> Markup:
     eps = 1.0 if isinstance(report.eps, tuple) else report.eps
     points = "; ".join(f"{share.value:.0%} at {radius:.3g}" for radius, share in report.curve)
-    return figures.curve(report.curve, eps, unit, f"Accuracy under attack against eps: {points}.")
+    proved = None if report.certified is None else report.certified.value
+    said = "" if proved is None else f" At eps {proved:.0%} are proved."
+    return figures.curve(
+        report.curve, eps, unit, f"Accuracy under attack against eps: {points}.{said}", proved=proved
+    )
 
 
 def _example(report: EvaluationResult, example: Example) -> tuple[Example, list[tuple[str, Markup]], str]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advnotes.evaluation.results import AttackResult, EvaluationResult, Example, Finding
+from advnotes.evaluation.results import AttackResult, EvaluationResult, Example, Finding, Proof
 from advnotes.fields import field_values
 from advnotes.metrics.accuracy import Proportion
 
@@ -26,7 +26,8 @@ LEFT_OUT = ("adversarial", "remedies")
 def to_json(result: EvaluationResult) -> str:
     """All of a result but its adversarial inputs."""
     tree = {"schema": SCHEMA, **_plain(result)}
-    tree |= {"clean": _plain(result.clean), "robust": _plain(result.robust)}
+    shares = {"clean": result.clean, "robust": result.robust, "certified": result.certified}
+    tree |= {name: _plain(share) for name, share in shares.items()}
     return json.dumps(tree, indent=1, allow_nan=False)
 
 
@@ -65,11 +66,14 @@ def _plain(value: Any) -> Any:
 
 def _fields(tree: dict[str, Any]) -> dict[str, Any]:
     names = [item.name for item in dataclasses.fields(EvaluationResult) if item.name not in LEFT_OUT]
+    tree = {"proof": None} | tree  # which reports did not have from the beginning
     made: dict[str, Any] = {
         name: tuple(tree[name]) if isinstance(tree[name], list) else tree[name] for name in names
     }
     made["attacks"] = tuple(AttackResult(**item) for item in made["attacks"])
     made["findings"] = tuple(Finding(**item) for item in made["findings"])
+    if made["proof"] is not None:
+        made["proof"] = Proof(**{**made["proof"], "proved": tuple(made["proof"]["proved"])})
     made["curve"] = tuple((eps, Proportion(at["count"], at["total"])) for eps, at in made["curve"])
     made["examples"] = tuple(
         Example(**{**item, "x": _tensor(item["x"]), "x_adv": _tensor(item["x_adv"])})

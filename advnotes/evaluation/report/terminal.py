@@ -20,6 +20,7 @@ def text_report(result: EvaluationResult) -> str:
         f"{result.model}, {result.parameters:,} parameters, on {result.size:,} samples; {result.threat}",
         f"clean accuracy   {result.clean}",
         f"robust accuracy  {result.robust}" + (f"  ({DOUBT})" if result.masking else ""),
+        *(f"{'':17}{words}" for words in _proof(result)),
     ]
     lines += [
         f"  {attack.name}: fooled {attack.fooled} of {attack.tried}"
@@ -38,6 +39,8 @@ def rich_report(result: EvaluationResult) -> Group:
     shares.add_row("clean accuracy", str(result.clean))
     doubt = Text(DOUBT if result.masking else "", style="bold red")
     shares.add_row("robust accuracy", Text(str(result.robust), style="bold"), doubt)
+    for words in _proof(result):
+        shares.add_row("", Text(words, style="bold green" if result.certified else "dim"))
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("attack")
     for column in ("tried", "fooled", "unverified", "passes", "seconds"):
@@ -51,6 +54,13 @@ def rich_report(result: EvaluationResult) -> Group:
     ]
     notes = [Text(f"note: {note}", style="dim") for note in result.notes]
     return Group(head, shares, table, *findings, *notes)
+
+
+def _proof(result: EvaluationResult) -> list[str]:
+    """What a proof adds: the interval, or why there is none."""
+    if result.proof is None:
+        return []
+    return [result.between or f"nothing is proved: {result.proof.refusal}"]
 
 
 def _sentences(finding: Finding) -> str:

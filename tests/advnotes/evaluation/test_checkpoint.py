@@ -138,7 +138,7 @@ def test_a_damaged_part_is_noticed_and_done_again(damage: str, tmp_path: Path) -
         run(tmp_path / "other", seed=1)
         content = bytearray((tmp_path / "other" / victim.name).read_bytes())
     victim.write_bytes(content)
-    with pytest.warns(UserWarning, match=rf"{victim.name} is damaged.*attacked again"):
+    with pytest.warns(UserWarning, match=rf"{victim.name} is damaged.*computed again"):
         again = run(folder)
     assert again == first
     assert run(folder) == first, "and is whole again"
