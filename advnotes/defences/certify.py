@@ -151,7 +151,12 @@ class _Proofs:
             if self.margin[rows[at]] > 0 or not budget or time.perf_counter() > deadline:
                 continue
             self.branch(
-                rows[at], known.sample(at), region.take(torch.tensor([at], device=rows.device)), margins[at], budget, deadline
+                rows[at],
+                known.sample(at),
+                region.take(torch.tensor([at], device=rows.device)),
+                margins[at],
+                budget,
+                deadline,
             )
 
     def branch(

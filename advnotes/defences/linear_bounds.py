@@ -11,7 +11,7 @@ from advnotes.defences.parts.bounded_graph import BoundedGraph, bounded_graph
 from advnotes.defences.parts.region import Region
 from advnotes.defences.parts.rounding import Arithmetic, size_of
 from advnotes.defences.parts.slopes import climb
-from advnotes.defences.parts.steps import Average, Convolution, Dense, Maximum, Rectifier, Sum
+from advnotes.defences.parts.steps import Affine, Average, Convolution, Dense, Maximum, Rectifier, Sum
 from advnotes.threats import Bounds, Threat
 
 __all__ = ["differences", "known_values", "linear_margins", "margins_of", "margins_of_intervals"]
@@ -95,7 +95,7 @@ def known_values(graph: BoundedGraph, region: Region, *, linear: bool = True) ->
         mixes = isinstance(step, (Dense, Convolution, Average, Sum, Rectifier, Maximum))
         mixed.append(max(mixed[i] for i in step.inputs) + mixes)
         readers = [s for s in graph.steps if number in s.inputs and isinstance(s, (Rectifier, Maximum))]
-        if linear and readers and mixed[-1] > 1:
+        if linear and readers and mixed[-1] > 1 and isinstance(step, Affine):
             _tighten(known, region, number, all(isinstance(s, Rectifier) for s in readers))
         known.sizes.append(size_of(known.lower[number], known.upper[number]))
         if isinstance(step, Rectifier):

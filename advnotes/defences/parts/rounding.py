@@ -80,12 +80,7 @@ class Arithmetic:
                 return torch.zeros_like(sizes[0])
             return (self.executed(1) + self.own(1)) * step.slope * sizes[0] + least
         if not isinstance(step, Affine) or step.terms[0] == 0:
-            return (
-                torch.zeros_like(sizes[0])
-                .reshape(len(sizes[0]), -1)[:, :1]
-                .expand(-1, _count(step))
-                .view(-1, *step.after)
-            )
+            return sizes[0].new_zeros(len(sizes[0]), *step.after)
         size = step.linear(*sizes, absolute=True)
         bias = step.bias_size(size)
         size = size if bias is None else size + bias

@@ -103,8 +103,10 @@ def climb(
             best.bound = torch.maximum(best.bound, bound.detach())
             if optimizer is None or step == steps:
                 break
-            optimizer.zero_grad()
-            (-bound.sum()).backward()
+            for value, gradient in zip(
+                moving, torch.autograd.grad(-bound.sum(), moving, materialize_grads=True), strict=True
+            ):
+                value.grad = gradient  # the model's parameters get none
             optimizer.step()
             with torch.no_grad():
                 for group in optimizer.param_groups:
