@@ -23,7 +23,10 @@ from tests.advnotes.evaluation.reports import report as made_report
 X, Y = models.points(40)
 
 
-def evaluated(model: Any = None, threat: Threat = Linf(0.05), data: Any = (X, Y), **options: Any) -> Report:
+BALL = Linf(0.05)
+
+
+def evaluated(model: Any = None, threat: Threat = BALL, data: Any = (X, Y), **options: Any) -> Report:
     settings: dict[str, Any] = {"certify": True, "diagnose": False, "curve": False, "progress": False}
     settings |= {"attacks": "quick"} | options
     return evaluate(models.Linear() if model is None else model, data, threat, **settings)
