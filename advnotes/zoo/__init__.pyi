@@ -1,3 +1,4 @@
+from .diffusion import DiffusionRecipe, DigitDenoiser, mnist_diffusion, train_diffusion
 from .digits import mnist_features, mnist_judge, mnist_natural, mnist_robust
 from .portraits import (
     PortraitRecipe,
@@ -10,8 +11,11 @@ from .portraits import (
 from .trained import Trained
 
 __all__ = [
+    "DiffusionRecipe",
+    "DigitDenoiser",
     "PortraitRecipe",
     "Trained",
+    "mnist_diffusion",
     "mnist_features",
     "mnist_judge",
     "mnist_natural",
@@ -20,5 +24,6 @@ __all__ = [
     "portrait_generator",
     "portrait_styles",
     "style_generator",
+    "train_diffusion",
     "train_portraits",
 ]

@@ -3,9 +3,9 @@
 import json
 import sys
 
-from advnotes.zoo import digits, portraits
+from advnotes.zoo import diffusion, digits, portraits
 
-TRAIN = dict.fromkeys(digits.RECIPES, digits.train) | dict.fromkeys(portraits.RECIPES, portraits.train)
+TRAIN = {name: part.train for part in (digits, portraits, diffusion) for name in part.RECIPES}
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(TRAIN)

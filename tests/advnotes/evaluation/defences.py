@@ -8,6 +8,9 @@ from scipy.ndimage import median_filter
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from advnotes import zoo
+from advnotes.defences import DenoiseOnce, DiffPure
+
 
 class Defence(nn.Module):
     """A network with something put in front of it or behind it; as it stands, nothing."""
@@ -203,6 +206,29 @@ class BatchStatistics(Defence):
 
     def before(self, x: Tensor) -> Tensor:
         return (x - x.mean(dim=0)).clamp(-1, 1) * 0.5 + x * 0.5
+
+
+class Purification(Defence):
+    """DiffPure (Nie et al. 2022): noise, and a diffusion model that takes it away again, and more with it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(network)
+        self.purifier = DiffPure(zoo.mnist_diffusion(), start=9, passes=2)
+
+    def before(self, x: Tensor) -> Tensor:
+        return self.purifier(x)
+
+
+class PurificationByAService(Defence):
+    """A denoiser without chance that is asked as a service is, without a graph."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(network)
+        self.purifier = DenoiseOnce(zoo.mnist_diffusion(), start=6)
+
+    def before(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.purifier(x)
 
 
 def layers(network: nn.Module) -> list[nn.Module]:

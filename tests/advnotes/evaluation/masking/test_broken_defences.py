@@ -35,6 +35,8 @@ FLAGGED: dict[type[defences.Defence], tuple[set[str], float | None]] = {
     defences.Detector: ({"zero gradients", "replaced answers"}, 0.0),
     defences.IgnoresTheInput: ({"input ignored"}, 0.3),  # the share of one class
     defences.BatchStatistics: ({"batch dependence"}, 0.0),
+    defences.Purification: ({"randomness"}, 0.1),
+    defences.PurificationByAService: ({"no gradient"}, 0.3),
 }
 #: Not flagged, since nothing is hidden; plain attacks leave none.
 BROKEN: list[type[defences.Defence]] = [defences.Defence, defences.SoftDetector]
