@@ -1,3 +1,4 @@
+from .cross_modal import CrossModal
 from .dann import DANN, AlternatingDANN
 from .density import CategoricalDensity, ChainDensity, MixtureDensity
 from .fresh import Recovered, fresh_adversary
@@ -9,6 +10,7 @@ __all__ = [
     "AlternatingDANN",
     "CategoricalDensity",
     "ChainDensity",
+    "CrossModal",
     "GradientReversal",
     "MixtureDensity",
     "Pivot",

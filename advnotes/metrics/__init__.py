@@ -1,4 +1,4 @@
-"""What is measured: robust accuracy and fooling rates, a generator's coverage and fidelity, the domains' distance."""
+"""What is measured: robust accuracy, a generator's coverage and fidelity, the domains' distance, and what is found."""
 
 from advnotes.metrics.a_distance import proxy_a_distance
 from advnotes.metrics.accuracy import Proportion, accuracy, robust_accuracy
@@ -12,6 +12,7 @@ from advnotes.metrics.kernel import KernelDistance, kernel_distance
 from advnotes.metrics.likeness import psnr, ssim
 from advnotes.metrics.nearest import NearestRecords, nearest_records
 from advnotes.metrics.path_length import path_length, slerp
+from advnotes.metrics.retrieval import mean_average_precision
 
 __all__ = [
     "ClassifierScore",
@@ -31,6 +32,7 @@ __all__ = [
     "frechet_gaussians",
     "frechet_limit",
     "kernel_distance",
+    "mean_average_precision",
     "mode_coverage",
     "nearest_records",
     "path_length",

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from advnotes import metrics
+from advnotes import defences, metrics
 from advnotes.attacks import HopSkipJump, OnlyAdd, Pose, Square
 from advnotes.seeds import content_seeds
-from advnotes.threats import L2, Linf
+from advnotes.threats import L1, L2, Linf
 from tests.advnotes.attacks.every import ATTACKS
+from tests.advnotes.defences.networks import networks
 from tests.advnotes.testing.test_games import GAMES
 
 MAKERS = {
@@ -78,6 +79,17 @@ def test_games_compute_where_the_data_is(name):
         assert loss.device == batch[0].device
 
 
+@pytest.mark.parametrize("threat", [Linf(0.1), L2(0.2), L1(0.5)], ids=repr)
+def test_proofs_compute_where_the_data_is(threat):
+    net = networks()["pooled"]
+    x = X[..., :6, :6].contiguous()
+    with OtherDevice():
+        y = net(x).argmax(dim=1)
+        found = defences.certify(net, x, y, threat, branches=4)
+        assert found.proved.device == x.device
+        assert defences.linear_margins(net, x, y, threat, steps=1).device == x.device
+
+
 def test_metrics_compute_where_the_data_is():
     torch.manual_seed(0)
     net, rows, labels = nn.Linear(4, 3), torch.rand(60, 4), torch.arange(60) % 3
@@ -88,6 +100,7 @@ def test_metrics_compute_where_the_data_is():
         metrics.precision_recall(rows, rows + 0.1)
         metrics.density_coverage(rows, rows + 0.1)
         metrics.nearest_records(rows, rows + 0.1, rows - 0.1)
+        metrics.mean_average_precision(rows, labels, rows + 0.1, labels)
         metrics.kernel_distance(rows, rows + 0.1, 2, 10)
         metrics.frechet_limit(rows, rows + 0.1, [20, 40])
         metrics.mode_coverage(rows, rows[:5], 0.5)
