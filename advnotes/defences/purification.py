@@ -19,7 +19,8 @@ class DenoiseOnce(nn.Module):
 
     .. math:: \hat x = \hat x_0(\sqrt{\bar\alpha_t}\, x, t)
 
-    This is a denoising autoencoder for noise of the size :attr:`sigma`. It takes the input to be noisy already.
+    This is a denoising autoencoder for noise of the size :attr:`sigma`, by the diffusion model of Ho, Jain and Abbeel
+    2020. It takes the input to be noisy already.
 
     Args:
         diffusion: a model of the clean inputs, trained on samples in [-1, 1].

@@ -34,6 +34,7 @@ from advnotes.nets import mlp
 from advnotes.sklearn import TableGenerator
 from advnotes.threats import L1, L2, Linf
 
+DIFFUSION = generators.DDPM(nn.Identity(), generators.linear_betas(21), (1,))
 LINF, L2_BALL = Linf(0.1), L2(0.5)
 ONE_DIRECTION = torch.tensor([1.0, 0.0])
 NAN, INF = math.nan, math.inf
@@ -411,6 +412,11 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(defences.exact_margin, model(), X, Y, LINF),
         {"tolerance": POSITIVE, "max_unstable": count(1000), "budget": Limits((1, 5, None), (0, -1, 1.5))},
     ),
+    (
+        of(defences.certify, model(), X, Y, LINF),
+        {"seconds": Limits((0.0, 0.1, None), (-1e-6, NAN, INF)), "branches": Limits((0, 1, None), (-1,))},
+    ),
+    (of(defences.linear_margins, model(), X, Y, LINF), {"steps": count(0)}),
     (of(defences.IntervalTraining, model(), LINF), {"kappa": SHARE, "warmup": count(0)}),
     (of(defences.Smoothed, model()), {"sigma": Limits((0.01, 1.0, 100.0), (0.0, -1e-6, NAN, INF))}),
     (
@@ -425,6 +431,8 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(defences.Smoothed(model(), 1.0).certify, X),
         {"n0": count(), "n": count(), "alpha": Limits((1e-9, 0.5), (0.0, 0.6, NAN))},
     ),
+    (of(defences.DenoiseOnce, DIFFUSION), {"start": Limits((1, 21), (0, 22))}),
+    (of(defences.DiffPure, DIFFUSION, 5), {"passes": Limits((1, 5, None), (0, 6))}),
     (of(defences.Defender, EYE, ONE, classes=2, size=2), {"classes": count(2), "size": count()}),
     (of(defences.Curtail, defences.Defender(EYE, ONE, 2, 2)), {"weight": NOT_NEGATIVE}),
     (of(defences.Detector(mean_of).calibrate, X), {"batch_size": count()}),
