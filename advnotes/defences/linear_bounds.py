@@ -5,19 +5,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from advnotes.checks import check_bounds, check_count, check_inputs, check_label_range
-from advnotes.defences.intervals import interval
-from advnotes.defences.parts.backward import Coefficients, Known, Lines, linear_lower_bound
+from advnotes.defences.parts.backward import Known
 from advnotes.defences.parts.bounded_graph import BoundedGraph, bounded_graph
+from advnotes.defences.parts.known_values import ROOM, known_values
 from advnotes.defences.parts.region import Region
-from advnotes.defences.parts.rounding import Arithmetic, size_of
 from advnotes.defences.parts.slopes import climb
-from advnotes.defences.parts.steps import Affine, Average, Convolution, Dense, Maximum, Rectifier, Sum
 from advnotes.threats import Bounds, Threat
 
-__all__ = ["differences", "known_values", "linear_margins", "margins_of", "margins_of_intervals"]
-
-#: How many coefficients are carried at a time.
-ROOM = 2**22
+__all__ = ["differences", "linear_margins", "margins_of", "margins_of_intervals"]
 
 
 def linear_margins(
@@ -73,63 +68,9 @@ def linear_margins(
     graph = bounded_graph(model, x)
     graph.check_dtype(x)
     check_label_range(y, graph.classes)
-    region = Region(x, threat, bounds)
-    known = known_values(graph, region)
-    return margins_of(known, region, y, steps)
-
-
-@torch.no_grad()
-def known_values(graph: BoundedGraph, region: Region, *, linear: bool = True) -> Known:
-    """Bounds of every value: by intervals and, where a rectifier's sign stays open, by linear functions."""
-    arithmetic = Arithmetic.of(graph, region.x.device)
-    known = Known(graph, arithmetic, [region.lower], [region.upper], [size_of(region.lower, region.upper)])
-    mixed = [
-        0 if region.is_box else 1
-    ]  # how often entries were summed on the way; intervals lose at the second time
-    for number, step in enumerate(graph.steps, 1):
-        inputs = [(known.lower[i], known.upper[i]) for i in step.inputs]
-        known.errors.append(arithmetic.error(step, [known.sizes[i] for i in step.inputs]))
-        low, high = interval(step, inputs, arithmetic)
-        known.lower.append(low)
-        known.upper.append(high)
-        mixes = isinstance(step, (Dense, Convolution, Average, Sum, Rectifier, Maximum))
-        mixed.append(max(mixed[i] for i in step.inputs) + mixes)
-        readers = [s for s in graph.steps if number in s.inputs and isinstance(s, (Rectifier, Maximum))]
-        if linear and readers and mixed[-1] > 1 and isinstance(step, Affine):
-            _tighten(known, region, number, all(isinstance(s, Rectifier) for s in readers))
-        known.sizes.append(size_of(known.lower[number], known.upper[number]))
-        if isinstance(step, Rectifier):
-            known.lines[number] = Lines.around(step, known.lower[step.inputs[0]], known.upper[step.inputs[0]])
-    return known
-
-
-def _tighten(known: Known, region: Region, number: int, signs: bool) -> None:
-    """Linear bounds of a value's entries, of all or only of those whose sign is open.
-
-    In a picture, pixel by pixel: a pixel depends on a part of the picture before it.
-    """
-    low, high = known.lower[number].clone(), known.upper[number].clone()
-    known.sizes.append(size_of(low, high))
-    shape = tuple(low.shape[1:])
-    wanted = (low < 0) & (high > 0) if signs else torch.ones_like(low, dtype=torch.bool)
-    wanted &= (low.isfinite() & high.isfinite()).flatten(1).all(dim=1).view(-1, *[1] * len(shape))
-    corners = [(i, j) for i in range(shape[1]) for j in range(shape[2])] if len(shape) == 3 else [None]
-    at_a_time = max(1, ROOM // (2 * max(value[0].numel() for value in known.lower if len(value))))
-    for corner in corners:
-        part = (slice(None), slice(None), *(() if corner is None else corner))
-        rows, entries = wanted[part].flatten(1).nonzero().unbind(1)
-        for row, entry in zip(rows.split(at_a_time), entries.split(at_a_time), strict=True):
-            a = torch.zeros(2 * len(row), shape[0], dtype=low.dtype, device=low.device)
-            each = torch.arange(len(row), device=low.device)
-            a[each, entry], a[each + len(row), entry] = 1.0, -1.0
-            start = Coefficients(a if corner is None else a[..., None, None], corner)
-            twice = torch.cat([row, row])
-            found = linear_lower_bound(known, number, start, twice, region)
-            place = (row, entry, *(corner or ()))
-            low[place] = torch.maximum(low[place], found[: len(row)])
-            high[place] = torch.minimum(high[place], -found[len(row) :])
-    known.sizes.pop()
-    known.lower[number], known.upper[number] = low, high
+    with torch.inference_mode(False):
+        region = Region(x.clone(), threat, bounds)
+        return margins_of(known_values(graph, region), region, y.clone(), steps)
 
 
 def margins_of_intervals(known: Known, y: Tensor) -> Tensor:

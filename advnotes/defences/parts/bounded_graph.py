@@ -1,44 +1,19 @@
 """From a model to the steps whose outputs can be bounded."""
 
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from advnotes.checks import call_model
-from advnotes.defences.parts import steps
-from advnotes.defences.parts.steps import Constant, Step
-from advnotes.fast.layered_graph import RELU, shape
+from advnotes.defences.parts.reader import Reader, Unbounded
+from advnotes.defences.parts.steps import Step
 from advnotes.fast.trace import traced
 from advnotes.identity import parameters
 from advnotes.model_state import attacked
 from advnotes.robust.passes import mode_matters
 
 __all__ = ["BoundedGraph", "Unbounded", "bounded_graph"]
-
-#: What is said of every layer that has no bounds.
-HAVE_BOUNDS = (
-    "there are bounds of Linear, Conv2d, ReLU, LeakyReLU, BatchNorm in eval mode, average and max pooling, flatten, "
-    "sums and differences of two values, and of constants that are added or multiplied"
-)
-VIEWS = ("view", "reshape", "flatten", "squeeze", "unsqueeze", torch.flatten, torch.reshape, torch.squeeze,
-         torch.unsqueeze)  # fmt: skip
-NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d)
-SAME = ("contiguous", "clone", "detach")
-ADD, SUB = (operator.add, torch.add, "add"), (operator.sub, torch.sub, "sub")
-MUL, DIV = (operator.mul, torch.mul, "mul"), (operator.truediv, torch.div, torch.true_divide, "div")
-
-
-#: A step's name, inputs, and shapes.
-Common = tuple[str, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-
-
-class Unbounded(ValueError):  # noqa: N818
-    """The outputs of a model cannot be bounded; it says which layer stands in the way, and how to mend it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,13 +81,13 @@ def bounded_graph(model: "nn.Module | BoundedGraph", x: Tensor) -> BoundedGraph:
         raise Unbounded(
             f"there are no sound bounds of a model in {dtype}, whose rounding depends on the machine: model.float()"
         )
-    like = torch.zeros(3, *x.shape[1:], dtype=dtype, device=x.device if first is None else first.device)
-    drawn = torch.rand(2, *x.shape[1:], generator=torch.Generator().manual_seed(0), device="cpu")
-    like[1:] = drawn.to(like)
-    with torch.no_grad(), attacked(model):
+    with torch.inference_mode(False), torch.no_grad(), attacked(model):
+        like = torch.zeros(3, *x.shape[1:], dtype=dtype, device=x.device if first is None else first.device)
+        drawn = torch.rand(2, *x.shape[1:], generator=torch.Generator().manual_seed(0), device="cpu")
+        like[1:] = drawn.to(like)
         answer = call_model(model, like)
         try:
-            found = _Reader(model, *traced(model, like)).steps()
+            found = Reader(model, *traced(model, like)).steps()
         except Unbounded:
             raise
         # A model's forward is anybody's code, and it meets stand-ins for tensors here: it may fail in any way.
@@ -147,224 +122,3 @@ def _compare(graph: BoundedGraph, x: Tensor, answer: Tensor) -> None:
             f"the layers of {type(graph.model).__name__} give other logits than its forward, which may write into "
             "values that it uses again: write h = h + 1 instead of h += 1, and ReLU(inplace=False)"
         )
-
-
-class _Reader:
-    """Reads a traced graph."""
-
-    def __init__(self, model: nn.Module, top: nn.Module, graph: fx.Graph) -> None:
-        self.model, self.top, self.graph = model, top, graph
-        self.found: list[Step] = []
-        #: The number of the value that a node gives.
-        self.number: dict[fx.Node, int] = {}
-
-    def steps(self) -> tuple[Step, ...]:
-        """All steps, up to the output."""
-        nodes = list(self.graph.nodes)
-        for node in nodes:
-            if node.op == "placeholder":
-                self.number[node] = 0
-            elif node.op == "output":
-                last = node.args[0]
-                if not isinstance(last, fx.Node) or self.number.get(last) != len(self.found):
-                    raise Unbounded("the model's output is no tensor that its last layer computes")
-            elif node.op != "get_attr" and isinstance(node.meta["values"][0], Tensor):
-                self._read(node)
-        return tuple(self.found)
-
-    def _read(self, node: fx.Node) -> None:
-        if node.meta["writes"]:
-            self._check_writing(node)
-        make = self._module if node.op == "call_module" else self._function
-        step = make(node)
-        if step is None:  # the value itself
-            self.number[node] = self.number[self._input(node)]
-            return
-        self.found.append(step)
-        self.number[node] = len(self.found)
-
-    def _module(self, node: fx.Node) -> Step | None:
-        path = str(node.target).partition(".")[2]
-        layer = self.model.get_submodule(path)
-        name = f"{path} ({type(layer).__name__})" if path else type(layer).__name__
-        common = self._common(node, name)
-        if isinstance(layer, NOTHING):
-            return None
-        if type(layer) is nn.Linear and len(common[2]) == 1:
-            return steps.Dense(*common, layer)
-        if type(layer) is nn.Conv2d and len(common[2]) == 3 and layer.padding_mode == "zeros":
-            padding = (
-                _same(layer)
-                if layer.padding == "same"
-                else (0, 0)
-                if layer.padding == "valid"
-                else layer.padding
-            )
-            if padding is not None and not isinstance(padding, str):
-                return steps.Convolution(*common, layer, _pair(padding))
-        if type(layer) is nn.ReLU:
-            return steps.Rectifier(*common)
-        if type(layer) is nn.LeakyReLU and 0 <= layer.negative_slope <= 1:
-            return steps.Rectifier(*common, layer.negative_slope)
-        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) and layer.running_var is not None:
-            return steps.BatchNorm(*common, layer)
-        if type(layer) is nn.AvgPool2d:
-            return steps.Average(*common, _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding),
-                                 layer.ceil_mode, layer.count_include_pad, layer.divisor_override)  # fmt: skip
-        if type(layer) is nn.AdaptiveAvgPool2d:
-            return self._means(node, common)
-        if type(layer) is nn.MaxPool2d and not layer.return_indices:
-            return steps.Maximum(*common, _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding),
-                                 _pair(layer.dilation), layer.ceil_mode)  # fmt: skip
-        if type(layer) in (nn.Flatten, nn.Unflatten):
-            return self._view(node, common)
-        raise self._unbounded(name)
-
-    def _function(self, node: fx.Node) -> Step | None:
-        target = node.target
-        name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
-        if target in (*ADD, *SUB, *MUL, *DIV) and len(node.args) == 2 and not node.kwargs:
-            return self._arithmetic(node, name)
-        common = self._common(node, name)
-        if target in SAME and len(node.args) == 1:
-            return None
-        if target in RELU or target is F.relu_:
-            return steps.Rectifier(*common)
-        if target is operator.neg or target in (torch.neg, "neg"):
-            return steps.Shift(*common, Constant(0.0), sign=-1.0)
-        if target in VIEWS:
-            return self._view(node, common)
-        if target is F.leaky_relu:
-            slope = node.args[1] if len(node.args) > 1 else node.kwargs.get("negative_slope", 0.01)
-            if isinstance(slope, (int, float)) and 0 <= slope <= 1:
-                return steps.Rectifier(*common, float(slope))
-        if target in (F.avg_pool2d, F.max_pool2d, F.adaptive_avg_pool2d, torch.mean, "mean"):
-            return self._pool(node, common)
-        raise self._unbounded(name)
-
-    def _pool(self, node: fx.Node, common: Common) -> Step:
-        """A function that pools, as the layer of the same arguments."""
-        args, kwargs = node.args[1:], dict(node.kwargs)
-        if node.target in (torch.mean, "mean"):
-            dims = args[0] if args else kwargs.get("dim")
-            dims = (dims,) if isinstance(dims, int) else dims
-            count = len(common[2]) + 1
-            if isinstance(dims, (tuple, list)) and count == 4 and {int(d) % count for d in dims} == {2, 3}:
-                return self._means(node, common)
-            raise self._unbounded("mean over other dimensions than height and width")
-        if node.target is F.adaptive_avg_pool2d:
-            return self._means(node, common)
-        make: Callable[..., Any] = nn.AvgPool2d if node.target is F.avg_pool2d else nn.MaxPool2d
-        layer = make(*args, **kwargs)
-        size, stride, padding = _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding)
-        if isinstance(layer, nn.AvgPool2d):
-            how = layer.ceil_mode, layer.count_include_pad, layer.divisor_override
-            return steps.Average(*common, size, stride, padding, *how)
-        return steps.Maximum(*common, size, stride, padding, _pair(layer.dilation), layer.ceil_mode)
-
-    def _means(self, node: fx.Node, common: Common) -> Step:
-        """Means over windows that fill the picture without overlap; then the shape that the node puts out."""
-        name, inputs, before, after = common
-        high, wide = after[1:] if len(after) == 3 else (1, 1)
-        if len(before) != 3 or before[1] % high or before[2] % wide:
-            raise self._unbounded(f"{name}, from {before} to {after}, whose windows differ in size")
-        kernel = before[1] // high, before[2] // wide
-        pooled = (before[0], high, wide)
-        average = steps.Average(name, inputs, before, pooled, kernel, kernel)
-        if pooled == after:
-            return average
-        self.found.append(average)
-        return steps.Reshape(name, (len(self.found),), pooled, after)
-
-    def _view(self, node: fx.Node, common: Common) -> Step:
-        one, other = (value.shape[0] for value in node.meta["values"])
-        if (one, other) != tuple(value.shape[0] for value in self._input(node).meta["values"]):
-            raise self._unbounded(f"{common[0]}, which mixes the samples of a batch")
-        return steps.Reshape(*common)
-
-    def _arithmetic(self, node: fx.Node, name: str) -> Step:
-        values = [
-            self.number[arg] if isinstance(arg, fx.Node) and arg in self.number else None for arg in node.args
-        ]
-        shapes = {
-            tuple(arg.meta["values"][0].shape)
-            for arg in node.args
-            if isinstance(arg, fx.Node) and arg in self.number
-        }
-        if shapes != {tuple(shape(node))}:
-            raise self._unbounded(f"{name} of values that broadcast")
-        after = tuple(shape(node)[1:])
-        minus = node.target in SUB
-        if None not in values:
-            if node.target in (*ADD, *SUB):
-                return steps.Sum(name, (values[0], values[1]), after, after, -1.0 if minus else 1.0)  # type: ignore[arg-type]
-            raise self._unbounded(f"{name} of two values that both depend on the input")
-        at = 0 if values[0] is not None else 1
-        constant = self._constant(node.args[1 - at], node, name)
-        common = (name, (values[at],), after, after)
-        if node.target in ADD:
-            return steps.Shift(*common, constant)  # type: ignore[arg-type]
-        if minus:
-            return steps.Shift(*common, constant, sign=1.0 if at == 0 else -1.0, minus=at == 0)  # type: ignore[arg-type]
-        if node.target in DIV and at == 1:
-            raise self._unbounded(f"{name} by a value that depends on the input")
-        return steps.Scale(*common, constant, divide=node.target in DIV)  # type: ignore[arg-type]
-
-    def _constant(self, value: Any, node: fx.Node, name: str) -> Constant:
-        if isinstance(value, (int, float)):
-            return Constant(float(value))
-        if isinstance(value, fx.Node) and value.op == "get_attr":
-            path = str(value.target).partition(".")[2]
-            found = operator.attrgetter(path)(self.model)
-            # A constant with a row for each sample would be one for another batch.
-            if found.is_floating_point() and (found.ndim < shape(node).__len__() or found.shape[0] == 1):
-                return Constant(owner=self.model, path=path)
-        raise self._unbounded(f"{name} with what is neither a number nor a tensor of the model")
-
-    def _common(
-        self, node: fx.Node, name: str
-    ) -> tuple[str, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        value = self._input(node)
-        return name, (self.number[value],), tuple(shape(value)[1:]), tuple(shape(node)[1:])
-
-    def _input(self, node: fx.Node) -> fx.Node:
-        first = node.args[0] if node.args else node.kwargs.get("input")
-        others = [arg for arg in (*node.args[1:], *node.kwargs.values()) if isinstance(arg, fx.Node)]
-        if (
-            not isinstance(first, fx.Node)
-            or first not in self.number
-            or any(arg in self.number for arg in others)
-        ):
-            raise self._unbounded(str(node.target))
-        return first
-
-    def _check_writing(self, node: fx.Node) -> None:
-        """What writes into its input is its output; nobody else may read that memory."""
-        value = node
-        while True:
-            value = self._input(value)
-            if len(value.users) > 1 or value.op == "placeholder":
-                raise self._unbounded(
-                    f"{node.target}, which writes into a value that is used again (inplace=True),"
-                )
-            if value.target not in VIEWS and not (
-                value.op == "call_module"
-                and isinstance(self.top.get_submodule(str(value.target)), (nn.Flatten, *NOTHING))
-            ):
-                return
-
-    @staticmethod
-    def _unbounded(what: str) -> Unbounded:
-        return Unbounded(
-            f"the model has {what}, of which there are no bounds: {HAVE_BOUNDS}. Replace it, or leave it out"
-        )
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
-
-def _same(layer: nn.Conv2d) -> tuple[int, int] | None:
-    """The padding on each side that "same" means; None where the sides differ."""
-    whole = [dilation * (size - 1) for dilation, size in zip(layer.dilation, layer.kernel_size, strict=True)]
-    return None if any(size % 2 for size in whole) else (whole[0] // 2, whole[1] // 2)
