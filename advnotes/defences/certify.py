@@ -103,9 +103,9 @@ def certify(
         check_inputs(x, y, bounds)
         check_label_range(y, graph.classes)
     threat.check_batch(len(x))
-    graph.check_dtype(x)
+    graph.check_inputs(x)
     with torch.inference_mode(False):
-        x, y = x.clone(), y.clone()
+        x, y = x.detach().clone(), y.clone()
         proofs = Proofs(graph, x, y)
         numbers = sum(math.prod(step.after) for step in graph.steps) + math.prod(graph.shape)
         # With little time, samples are finished one after the other.

@@ -66,10 +66,10 @@ def linear_margins(
     check_inputs(x, y, bounds)
     threat.check_batch(len(x))
     graph = bounded_graph(model, x)
-    graph.check_dtype(x)
+    graph.check_inputs(x)
     check_label_range(y, graph.classes)
     with torch.inference_mode(False):
-        region = Region(x.clone(), threat, bounds)
+        region = Region(x.detach().clone(), threat, bounds)
         return margins_of(known_values(graph, region), region, y.clone(), steps)
 
 

@@ -55,7 +55,7 @@ class Known:
         graph: the network.
         arithmetic: of the model and of the bounds.
         lower, upper: of each value, ``[batch, *shape]``. Value 0 is the input.
-        errors: of each step's output.
+        errors: of each step's output, with what the rounding of its coefficients may do.
         sizes: the largest absolute value of each entry of each value.
         lines: of each rectifier, by the number of its output.
     """
@@ -125,8 +125,8 @@ class Way:
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """The sum of products for each row."""
-    return (a * b).flatten(1).sum(dim=1)
+    """The sum of products for each row; ``b`` has as many rows, or one for all."""
+    return a.flatten(1) @ b.flatten() if len(b) == 1 else (a * b).flatten(1).sum(dim=1)
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,12 @@ class _Walk:
         prices: dict[int, Tensor],
         way: Way,
     ) -> None:
-        self.known, self.rows, self.slopes, self.prices, self.way = known, rows, slopes, prices, way
+        self.known, self.slopes, self.prices, self.way = known, slopes, prices, way
+        count = len(known.lower[0])
+        same = count == 1 or (
+            count == len(rows) and torch.equal(rows, torch.arange(count, device=rows.device))
+        )
+        self.rows = None if same else rows
         self.pending = {start: a}
         self.constant = torch.zeros(len(rows), dtype=a.a.dtype, device=a.a.device)
         self.lost = torch.zeros_like(self.constant)
@@ -242,18 +247,22 @@ class _Walk:
                 self.lose(part, self.known.sizes[i], self.known.arithmetic.own(1))
             self.pending[i] = part
 
+    def of_queries(self, values: Tensor) -> Tensor:
+        """Numbers of each sample as those of each query, or of all queries where there is one sample."""
+        return values if self.rows is None else values[self.rows]
+
     def rectifier(self, at: Coefficients, number: int) -> Coefficients:
         """Positive coefficients take the lower line, negative ones the upper line."""
-        lines = self.known.lines[number]
-        up, down = at.a.clamp(min=0), at.a.clamp(max=0)
-        lower = at.part(self.slopes[number]) if number in self.slopes else at.part(lines.lower)[self.rows]
-        self.add(at, down, lines.intercept)
-        part = Coefficients(up * lower + down * at.part(lines.slope)[self.rows], at.corner)
-        i = self.known.graph.steps[number - 1].inputs[0]
-        self.lose(part, self.known.sizes[i], self.known.arithmetic.own(2))
+        lines, own = self.known.lines[number], self.known.arithmetic.own
+        size = self.known.sizes[self.known.graph.steps[number - 1].inputs[0]]
+        lower = self.slopes.get(number)
+        lower = self.of_queries(at.part(lines.lower)) if lower is None else at.part(lower)
+        upper = self.of_queries(at.part(lines.slope))
+        self.add(at, at.a.clamp(max=0), lines.intercept)
+        part = Coefficients(at.a * torch.where(at.a > 0, lower, upper), at.corner)
         if number in self.prices:
+            self.lose(part, size, own(2))
             part = Coefficients(part.a - at.part(self.prices[number]), at.corner)
-            self.lose(part, self.known.sizes[i], self.known.arithmetic.own(1))
         self.way.after[number] = at.a.detach()
         return part
 
@@ -263,20 +272,18 @@ class _Walk:
         low, high = step.windows(self.known.lower[i]), step.windows(self.known.upper[i])
         best = low.argmax(dim=2, keepdim=True)
         decided = low.amax(dim=2) >= high.scatter(2, best, -torch.inf).amax(dim=2)
-        picked = torch.where(decided[self.rows], a, a.clamp(min=0))
+        picked = torch.where(self.of_queries(decided), a, a.clamp(min=0))
         self.add(at, a - picked, high.amax(dim=2))
+        most = self.known.sizes[i].flatten(1).amax(dim=1).view(-1, 1, 1, 1).expand_as(decided)
+        self.lose(at, most, self.known.arithmetic.own(max(low.shape[2], a[:1].numel())))
         parts = torch.zeros(len(a), *low.shape[1:], dtype=a.dtype, device=a.device)
-        most = self.known.sizes[i].flatten(1).amax(dim=1)
-        self.lose(
-            Coefficients(picked),
-            self.known.arithmetic.own(low.shape[2]) * most.view(-1, 1, 1, 1).expand_as(decided),
-        )
-        return Coefficients(step.summed(parts.scatter(2, best[self.rows], picked.unsqueeze(2))))
+        where = self.of_queries(best).expand(len(a), *best.shape[1:])
+        return Coefficients(step.summed(parts.scatter(2, where, picked.unsqueeze(2))))
 
     def add(self, at: Coefficients, a: Tensor, values: Tensor, rows: bool = True) -> None:
         """Add ``a`` times some values, of each sample or of all."""
         part = at.part(values)
-        added = dot(a, part[self.rows] if rows else part)
+        added = dot(a, self.of_queries(part) if rows else part)
         self.constant = self.constant + added
         with torch.no_grad():
             self.lost = self.lost + self.known.arithmetic.own(a.shape[1:].numel()) * (
@@ -286,4 +293,4 @@ class _Walk:
     def lose(self, at: Coefficients, error: Tensor, share: float = 1.0) -> None:
         """Take off what errors of a value's entries may do, of each sample."""
         with torch.no_grad():
-            self.lost = self.lost + share * dot(at.a.abs(), at.part(error)[self.rows])
+            self.lost = self.lost + share * dot(at.a.abs(), self.of_queries(at.part(error)))

@@ -45,8 +45,13 @@ class BoundedGraph:
                 f"the bounds were made for inputs of shape {self.shape}, got {tuple(x.shape[1:])}: make them anew"
             )
 
-    def check_dtype(self, x: Tensor) -> None:
-        """Raise ValueError for inputs of another precision than the model's."""
+    def check_inputs(self, x: Tensor) -> None:
+        """Raise ValueError for inputs of another precision than the model's, or on another device."""
+        first = next(parameters(self.model), x)
+        if first.device != x.device:
+            raise ValueError(
+                f"inputs are on {x.device}, the model on {first.device}: move them to one device"
+            )
         if x.dtype != self.dtype:
             raise ValueError(
                 f"inputs are {x.dtype}, the model computes in {self.dtype}, and what is proved is about its precision: "
@@ -81,6 +86,8 @@ def bounded_graph(model: "nn.Module | BoundedGraph", x: Tensor) -> BoundedGraph:
         raise Unbounded(
             f"there are no sound bounds of a model in {dtype}, whose rounding depends on the machine: model.float()"
         )
+    if torch.is_autocast_enabled(x.device.type):
+        raise Unbounded("autocast computes in half precision, of which there are no sound bounds: leave it")
     with torch.inference_mode(False), torch.no_grad(), attacked(model):
         like = torch.zeros(3, *x.shape[1:], dtype=dtype, device=x.device if first is None else first.device)
         drawn = torch.rand(2, *x.shape[1:], generator=torch.Generator().manual_seed(0), device="cpu")

@@ -1,6 +1,9 @@
 """Bounds of every value of a network: intervals, and linear bounds where a rectifier's sign stays open."""
 
+from collections.abc import Iterator
+
 import torch
+from torch import Tensor
 
 from advnotes.defences.intervals import interval
 from advnotes.defences.parts.backward import Coefficients, Known, Lines, linear_lower_bound
@@ -13,6 +16,8 @@ __all__ = ["ROOM", "known_values"]
 
 #: How many coefficients are carried at a time.
 ROOM = 2**22
+#: From so many coefficients of a sample on, samples are bounded one after the other.
+ALONE = 2**15
 
 
 @torch.no_grad()
@@ -35,6 +40,7 @@ def known_values(graph: BoundedGraph, region: Region, *, linear: bool = True) ->
         if linear and readers and mixed[-1] > 1 and isinstance(step, Affine):
             _tighten(known, region, number, all(isinstance(s, Rectifier) for s in readers))
         known.sizes.append(size_of(known.lower[number], known.upper[number]))
+        known.errors[-1] = known.errors[-1] + arithmetic.own(4) * known.sizes[-1]
         if isinstance(step, Rectifier):
             known.lines[number] = Lines.around(step, known.lower[step.inputs[0]], known.upper[step.inputs[0]])
     return known
@@ -55,15 +61,27 @@ def _tighten(known: Known, region: Region, number: int, signs: bool) -> None:
     for corner in corners:
         part = (slice(None), slice(None), *(() if corner is None else corner))
         rows, entries = wanted[part].flatten(1).nonzero().unbind(1)
-        for row, entry in zip(rows.split(at_a_time), entries.split(at_a_time), strict=True):
+        # Of many entries of a sample, each costs less where they are alone: nothing is copied for them.
+        alone = corner is None and len(rows) * known.lower[number - 1][0].numel() > ALONE * len(low)
+        group = rows if alone else torch.zeros_like(rows)
+        for chunk in _chunks(group, at_a_time):
+            row, entry = rows[chunk], entries[chunk]
             a = torch.zeros(2 * len(row), shape[0], dtype=low.dtype, device=low.device)
             each = torch.arange(len(row), device=low.device)
             a[each, entry], a[each + len(row), entry] = 1.0, -1.0
             start = Coefficients(a if corner is None else a[..., None, None], corner)
             twice = torch.cat([row, row])
-            found = linear_lower_bound(known, number, start, twice, region)
+            about = (known.sample(int(row[0])), region.take(row[:1])) if alone else (known, region)
+            found = linear_lower_bound(about[0], number, start, 0 * twice if alone else twice, about[1])
             place = (row, entry, *(corner or ()))
             low[place] = torch.maximum(low[place], found[: len(row)])
             high[place] = torch.minimum(high[place], -found[len(row) :])
     known.sizes.pop()
     known.lower[number], known.upper[number] = low, high
+
+
+def _chunks(group: Tensor, at_a_time: int) -> Iterator[Tensor]:
+    """The places of each group's members, at most so many at a time; the groups are in order."""
+    counts = torch.unique_consecutive(group, return_counts=True)[1].tolist()
+    for part in torch.arange(len(group), device=group.device).split(counts):
+        yield from part.split(at_a_time)

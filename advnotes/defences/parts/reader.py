@@ -94,7 +94,7 @@ class Reader:
             return steps.Rectifier(*common, layer.negative_slope)
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) and layer.running_var is not None:
             return steps.BatchNorm(*common, layer)
-        if type(layer) is nn.AvgPool2d:
+        if type(layer) is nn.AvgPool2d and (layer.divisor_override or 1) > 0:
             return steps.Average(*common, _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding),
                                  layer.ceil_mode, layer.count_include_pad, layer.divisor_override)  # fmt: skip
         if type(layer) is nn.AdaptiveAvgPool2d:
@@ -143,6 +143,8 @@ class Reader:
         make: Callable[..., Any] = nn.AvgPool2d if node.target is F.avg_pool2d else nn.MaxPool2d
         layer = make(*args, **kwargs)
         size, stride, padding = _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding)
+        if isinstance(layer, nn.AvgPool2d) and (layer.divisor_override or 1) < 0:
+            raise self._unbounded("an average with a negative divisor")
         if isinstance(layer, nn.AvgPool2d):
             how = layer.ceil_mode, layer.count_include_pad, layer.divisor_override
             return steps.Average(*common, size, stride, padding, *how)

@@ -36,7 +36,7 @@ class Region:
             raise ValueError(
                 f"bounds want a finite radius, got {threat!r}: nothing can be proved of all inputs"
             )
-        unit = 1.001 * torch.finfo(x.dtype).eps * max(map(abs, bounds))
+        unit = 2 * torch.finfo(x.dtype).eps * max(map(abs, bounds))
         rounding = threat.norm(torch.full((1, *x.shape[1:]), unit, dtype=torch.float64, device=x.device))
         self.eps = ((1 + 1.1e-5) * eps + rounding).expand(len(x))
         radius = self.eps.view(-1, *[1] * (x.ndim - 1))

@@ -137,7 +137,12 @@ class Convolution(Affine):
     def transposed_at(self, a: Tensor, corner: Corner) -> tuple[tuple[Tensor, Corner], ...] | None:
         layer = self.layer
         weight = layer.weight.to(a.dtype)
-        whole = F.conv_transpose2d(a, weight, None, layer.stride, 0, 0, layer.groups, layer.dilation)
+        if (
+            a.shape[2:] == (1, 1) and layer.groups == 1 and layer.dilation == (1, 1)
+        ):  # far faster than a convolution
+            whole = (a.flatten(1) @ weight.flatten(1)).view(len(a), *weight.shape[1:])
+        else:
+            whole = F.conv_transpose2d(a, weight, None, layer.stride, 0, 0, layer.groups, layer.dilation)
         begin = [corner[i] * layer.stride[i] - self.padding[i] for i in range(2)]
         # What lies in the padding is cut off.
         (top, bottom), (left, right) = (
