@@ -1,15 +1,8 @@
-"""Our bounds beside auto_LiRPA's.
-
-Its release of 2022 imports what NumPy and torch have renamed since, and a package that says where its files may lie:
-they are put back under their old names while it is used. Nothing of it is changed.
-"""
+"""Our bounds beside auto_LiRPA's."""
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,42 +16,16 @@ from advnotes.defences.linear_bounds import differences
 from advnotes.nets import Normalize
 from advnotes.threats import L2, Linf
 from tests.advnotes.defences.networks import networks
+from tests.peers.lirpa import auto_lirpa
 
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory) -> Iterator[Any]:
     """The library."""
-    try:
-        inside = importlib.import_module("torch.onnx._internal.torchscript_exporter.utils")
-        helper = importlib.import_module("torch.onnx._internal.torchscript_exporter.symbolic_helper")
-        settings = importlib.import_module("torch.onnx._internal.torchscript_exporter._globals").GLOBALS
-    except ImportError as error:
-        pytest.skip(f"this torch has its graphs elsewhere: {error}")
-    sets, folders = ModuleType("numpy.lib.arraysetops"), ModuleType("appdirs")
-    folder = str(tmp_path_factory.mktemp("auto_LiRPA"))
-    sets.isin, folders.user_data_dir = np.isin, lambda name: folder  # type: ignore[attr-defined]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "numpy.lib.arraysetops", sets)
-        patch.setitem(sys.modules, "appdirs", folders)
-        patch.setattr(settings, "export_onnx_opset_version", settings.export_onnx_opset_version)
-        patch.setattr(
-            importlib.import_module("torch.onnx.symbolic_helper"),
-            "_set_opset_version",
-            lambda version: setattr(settings, "export_onnx_opset_version", version),
-            raising=False,
-        )
-        outside = importlib.import_module("torch.onnx.utils")
-        patch.setattr(outside, "_optimize_graph", inside._optimize_graph, raising=False)
-        patch.setattr(
-            torch._C.Node, "__getitem__", lambda node, key: helper._node_get(node, key), raising=False
-        )
-        library = importlib.import_module("auto_LiRPA")
-        members = library.BoundedModule._named_members
-        patch.setattr(
-            library.BoundedModule,
-            "_named_members",
-            lambda self, *args, remove_duplicate=True, **more: members(self, *args, **more),
-        )
+    pytest.importorskip(
+        "torch.onnx._internal.torchscript_exporter", reason="this torch has its graphs elsewhere"
+    )
+    with auto_lirpa(tmp_path_factory.mktemp("auto_LiRPA")) as library:
         yield library
 
 

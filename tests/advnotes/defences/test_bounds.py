@@ -226,6 +226,14 @@ def test_what_is_no_module_in_eval_mode_and_float32_is_refused():
         linear_margins(model, X, torch.full((6,), 3), Linf(0.1))
 
 
+def test_autocast_and_a_negative_divisor_are_refused():
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(Unbounded, match="autocast"):
+        interval_bounds(networks()["mlp"], X, X)
+    model = nn.Sequential(nn.AvgPool2d(6, divisor_override=-2), nn.Flatten(), nn.Linear(1, 3))
+    with pytest.raises(Unbounded, match="AvgPool2d"):
+        interval_bounds(model, X, X)
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_a_function_is_refused():
     with pytest.raises(Unbounded, match="a module's forward"):
