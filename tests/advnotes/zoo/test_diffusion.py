@@ -12,7 +12,7 @@ from advnotes.generators import linear_betas
 from advnotes.zoo import DiffusionRecipe, DigitDenoiser, mnist_diffusion, train_diffusion
 from advnotes.zoo.diffusion import MEAN, RECIPES, SPREAD
 
-SMALL = DiffusionRecipe(rounds=3, width=4, batch=8, steps=30)
+SMALL = DiffusionRecipe(rounds=3, width=4, channels=2, batch=8, steps=30)
 
 
 @torch.no_grad()
@@ -26,7 +26,7 @@ def test_it_is_what_its_card_says() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("step", [8, 13, 25])
+@pytest.mark.parametrize("step", [2, 8, 13, 25])
 def test_it_cleans_better_than_the_best_that_can_be_said_of_a_pixel_alone(step: int) -> None:
     """Least squares, pixel by pixel: the error s^2 n / (signal s^2 + n), with the noise's variance n = 1 - signal."""
     torch.manual_seed(0)
@@ -40,12 +40,12 @@ def test_it_cleans_better_than_the_best_that_can_be_said_of_a_pixel_alone(step: 
 
 
 @torch.no_grad()
-def test_an_untrained_denoiser_whose_perceptron_is_silent_is_the_best_linear_one() -> None:
+def test_a_denoiser_whose_networks_are_silent_is_the_best_for_a_pixel_alone() -> None:
     """Pixels of mean MEAN and variance SPREAD^2: least squares on x_t, pixel by pixel."""
     torch.manual_seed(0)
     betas = linear_betas(30)
-    denoiser = DigitDenoiser(betas, 4)
-    for parameter in denoiser.body.parameters():
+    denoiser = DigitDenoiser(betas, 4, 2)
+    for parameter in denoiser.parameters():
         parameter.zero_()
     step, signal = 9, (1 - betas).cumprod(dim=0)[9]
     clean = MEAN + SPREAD * torch.randn(400, 1, 28, 28)
