@@ -40,8 +40,8 @@ class HiddenStripes:
     Raises:
         ValueError: where the direction is no finite unit vector of floating point, or the hint is negative.
 
-    Differs from the paper: it hides a subspace whose dimension grows, and lets the number of matched moments grow with
-    it; its bound is exponential only so. Here both are small, so that everything can be computed.
+    Differs from the paper: one direction and few matched moments, so that everything can be computed. A bound that is
+    exponential in the dimension needs their number to grow with it.
     """
 
     direction: Float[Tensor, " n"]
@@ -124,8 +124,8 @@ def stripe_errors(
 ) -> Bool[Tensor, "candidates batch"]:
     """Which samples the stripes across each candidate direction get wrong under the worst perturbation.
 
-    The candidate with the fewest errors is the learner that needs few samples: by a union bound, as many as the
-    logarithm of the number of candidates, and a constant more (Bubeck et al. 2019, for any finite family).
+    The candidate with the fewest errors is what a learner finds that needs few samples: by a union bound, some
+    multiple of the logarithm of the number of candidates. It needs time for all of them.
 
     Args:
         x, y: samples of :class:`HiddenStripes`; the hint is not looked at.

@@ -32,7 +32,7 @@ class SecretParity:
         ValueError: where the secret is no vector of bools or is empty, or a number is out of range.
 
     Differs from the paper: Bubeck et al. 2018 hide the classes by a pseudo-random generator; Degwekar, Nakkiran and
-    Vaikuntanathan 2019 by learning parity with noise, as here, with codes that correct a constant share.
+    Vaikuntanathan 2019 build a task on learning parity with noise. The code by repetition is the plainest one.
     """
 
     secret: Bool[Tensor, " n"]
