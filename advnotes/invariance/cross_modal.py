@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.checks import call_model, check_count, check_inputs, check_logits, check_number
+from advnotes.checks import call_model, check_count, check_inputs, check_logits, check_number, check_same_kind
 from advnotes.counter import add_one, number_of
 from advnotes.game import Game, Turns
 from advnotes.invariance.dann import domain_loss
@@ -32,9 +32,11 @@ class CrossModal(Game):
     down :math:`L_c - \lambda L_m`. As in :class:`~advnotes.invariance.DANN`, whose two domains share one network, the
     gradient is reversed before the modality head, and one ``network`` moves along the gradient of :math:`L_c + L_m`.
 
-    A batch is ``(x_1, y_1, x_2, y_2)``. The two parts may differ in number and in shape; nothing says which picture
-    belongs to which text. A label of -1 is *unknown*: such a sample moves the encoders through :math:`L_m` alone.
-    Where a batch has no label of a modality, that modality's part of :math:`L_c` is 0.
+    A batch is ``(x_1, y_1, x_2, y_2)``. The two parts may differ in number and shape; nothing says which picture
+    belongs to which text. A label of -1 is *unknown*: :math:`L_c` leaves such samples out, and may come to 0.
+    Where labels are few, give a batch of the labelled ones and with it one of all samples at random,
+    ``(x_1, y_1, x_2, y_2, u_1, u_2)``: then :math:`L_m` is that of ``u_1`` and ``u_2`` alone, so that the modality head
+    does not see the same few samples again and again.
 
     Encoders can evade the modality head by size: let them end with a fixed scale, such as
     ``nn.BatchNorm1d(d, affine=False)``. A modality loss of ln 2 says no more than that *this* head has lost:
@@ -96,35 +98,55 @@ class CrossModal(Game):
 
     def network_loss(self, *batch: Tensor) -> Float[Tensor, ""]:
         r""":math:`L_c + L_m`, the encoders' gradient from :math:`L_m` reversed; in train mode a step of the warm-up."""
-        (first, y_first), (second, y_second) = self.points(*batch)
-        reversed_points = reverse_gradient(torch.cat([first, second]), self.scheduled())
+        x_first, y_first, x_second, y_second, *others = self.checked(*batch)
+        first, second = self.points(x_first, x_second)
+        judged = self.points(*others) if others else (first, second)
         categories = self.category_loss(first, y_first) + self.category_loss(second, y_second)
-        return 0.5 * categories + domain_loss(self.modality_head, reversed_points, len(first))
+        reversed_points = reverse_gradient(torch.cat(judged), self.scheduled())
+        return 0.5 * categories + domain_loss(self.modality_head, reversed_points, len(judged[0]))
 
-    def points(self, *batch: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """The points ``[batch, d]`` of a batch and their labels, for each modality.
+    def checked(self, *batch: Tensor) -> tuple[Tensor, ...]:
+        """The batch as it is.
 
         Raises:
-            ValueError: where the batch is not ``(x_1, y_1, x_2, y_2)``, or its parts do not go together.
+            ValueError: where it is neither ``(x_1, y_1, x_2, y_2)`` nor that with ``u_1, u_2``, or its parts do not go
+                together.
         """
-        if len(batch) != 4:
+        if len(batch) not in (4, 6):
             raise ValueError(
-                f"expected batches (x_1, y_1, x_2, y_2), got {len(batch)} tensors: where a modality has no labels, "
-                "give torch.full((len(x),), -1)"
+                "expected batches (x_1, y_1, x_2, y_2) or (x_1, y_1, x_2, y_2, u_1, u_2), got "
+                f"{len(batch)} tensors: where a modality has no labels, give torch.full((len(x),), -1)"
             )
-        x_first, y_first, x_second, y_second = batch
-        for x, y in ((x_first, y_first), (x_second, y_second)):
-            _check(x, y)
+        for place, name in ((0, "first"), (2, "second")):
+            x, y = batch[place : place + 2]
+            check_inputs(x, y.clamp_min(0) if isinstance(y, Tensor) and not y.is_complex() else y, None)
+            if int(y.min()) < UNKNOWN:
+                raise ValueError(
+                    f"labels must be class numbers from 0, or {UNKNOWN} where a sample has none, got {int(y.min())}"
+                )
+            if len(batch) == 6:
+                check_same_kind(
+                    f"further samples of the {name} modality", batch[4 + place // 2], "its samples", x
+                )
+        return batch
+
+    def points(self, x_first: Tensor, x_second: Tensor) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"]]:
+        """Where the encoders put samples of the two modalities.
+
+        Raises:
+            ValueError: where these are no points ``[batch, d]`` of one ``d``.
+        """
         first, second = (
             call_model(self.network["first"], x_first),
             call_model(self.network["second"], x_second),
         )
-        if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
+        wanted = (len(x_first), *first.shape[1:2]), (len(x_second), *first.shape[1:2])
+        if first.ndim != 2 or (first.shape, second.shape) != wanted:
             raise ValueError(
                 "expected both encoders to give points [batch, d] with one d, got shapes "
                 f"{tuple(first.shape)} and {tuple(second.shape)}: end them with layers of the same width"
             )
-        return (first, y_first), (second, y_second)
+        return first, second
 
     def category_loss(self, points: Float[Tensor, "n d"], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
         """The mean cross-entropy of the samples whose category is known; 0 where there is none."""
@@ -140,11 +162,3 @@ class CrossModal(Game):
         progress = min(number_of(self.moves) / self.warmup, 1.0)
         add_one(self.moves)
         return self.strength * growing_strength(progress)
-
-
-def _check(x: Tensor, y: Tensor) -> None:
-    check_inputs(x, y.clamp_min(0) if isinstance(y, Tensor) and not y.is_complex() else y, None)
-    if int(y.min()) < UNKNOWN:
-        raise ValueError(
-            f"labels must be class numbers from 0, or {UNKNOWN} where a sample has none, got {int(y.min())}"
-        )

@@ -113,7 +113,11 @@ def test_it_lays_two_modalities_over_each_other_that_share_no_measurement():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda b: b[:3], r"expected batches \(x_1, y_1, x_2, y_2\), got 3 tensors: where a modality has no"),
+        (
+            lambda b: b[:3],
+            r"or \(x_1, y_1, x_2, y_2, u_1, u_2\), got 3 tensors: where a modality has no labels",
+        ),
+        (lambda b: (*b, b[0], b[0]), "further samples of the second modality"),
         (
             lambda b: (b[0], b[1], b[2], b[3] - 3),
             "class numbers from 0, or -1 where a sample has none, got -3",
@@ -136,3 +140,28 @@ def test_it_refuses_encoders_of_two_widths_and_a_head_with_a_sigmoid():
         CrossModal(first, nn.Linear(5, 4).double(), head, judge)("network", *batch())
     with pytest.raises(ValueError, match="modality_head ends with Sigmoid"):
         CrossModal(first, first, head, nn.Sequential(judge, nn.Sigmoid()))
+
+
+def test_the_judge_sees_only_the_further_samples_where_there_are_some():
+    first, second, head, judge = parts()
+    x_1, y_1, x_2, y_2 = batch()
+    game = CrossModal(first, second, head, judge, strength=0.7)
+    u_1, u_2 = 2 - x_1[:5], x_2.repeat(3, 1) + 1
+    labels = torch.full((5,), -1), torch.full((21,), -1)
+    apart = (
+        CrossModal(first, second, head, judge, strength=0.0)("network", x_1, y_1, x_2, y_2)
+        - 0.5 * F.softplus(judge(first(x_1))).mean()
+        - 0.5 * F.softplus(-judge(second(x_2))).mean()
+    )
+    wanted = apart + game("network", u_1, labels[0], u_2, labels[1])
+    loss = game("network", x_1, y_1, x_2, y_2, u_1, u_2)
+    assert loss.item() == pytest.approx(wanted.item())
+    for player in (first, second, head):
+        own = list(player.parameters())
+        ours = torch.autograd.grad(loss, own, retain_graph=True, allow_unused=True)
+        theirs = torch.autograd.grad(
+            0.5 * (F.cross_entropy(head(first(x_1)), y_1) + F.cross_entropy(head(second(x_2)), y_2))
+            - 0.7 * 0.5 * (F.softplus(judge(first(u_1))).mean() + F.softplus(-judge(second(u_2))).mean()),
+            own,
+        )
+        assert torch.allclose(flat(ours), flat(theirs))
