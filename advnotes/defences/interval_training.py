@@ -78,11 +78,13 @@ class IntervalTraining(Game):
         check_inputs(x, y, self.bounds)
         grown = self._grown()
         kappa = 1 - grown * (1 - self.kappa)
-        clean = F.cross_entropy(logits_of(self.model, x, y), y)
         if kappa == 1:
-            return clean
+            return F.cross_entropy(logits_of(self.model, x, y), y)
         worst = worst_logits(self._bounded(x), x, y, self.threat.scaled(grown), bounds=self.bounds)
-        return kappa * clean + (1 - kappa) * F.cross_entropy(worst, y)
+        loss = F.cross_entropy(worst, y)
+        if kappa == 0:  # and spare the clean pass
+            return loss
+        return kappa * F.cross_entropy(logits_of(self.model, x, y), y) + (1 - kappa) * loss
 
     def _grown(self) -> float:
         """How far the warm-up is, from 0 to 1."""
