@@ -106,10 +106,11 @@ class SynthesisClassifier(nn.Module):
             for step in range(self.steps + 1):
                 with torch.enable_grad():
                     made = self.synthesise(z, target.shape)
-                    distance = (made - target).flatten(2).square().sum(dim=2).flatten()
-                if not distance.requires_grad:
+                if not made.requires_grad:
                     raise not_differentiable("the generator's samples do")
-                (z.grad,) = torch.autograd.grad(distance.sum(), z)
+                apart = made.detach() - target
+                distance = torch.linalg.vecdot(apart.flatten(2), apart.flatten(2)).flatten()
+                (z.grad,) = torch.autograd.grad(made, z, 2 * apart)
                 nearer = distance < least
                 best, least = torch.where(nearer[:, None], z, best), torch.where(nearer, distance, least)
                 adam.param_groups[0]["lr"] = self.step_size * (1 - (1 - LAST) * step / self.steps)
