@@ -148,7 +148,7 @@ class SynthesisClassifier(nn.Module):
             raise ValueError(
                 f"keep must lie between 0 and 1, got {keep}: it is the share of inputs to answer"
             )
-        rank = math.ceil(round((len(x) + 1) * keep, 9))
+        rank = max(1, math.ceil(round((len(x) + 1) * keep, 9)))
         if rank > len(x):
             least = math.ceil(round(keep / (1 - keep), 9))
             raise ValueError(f"{len(x)} inputs are too few to keep {keep:g} of them: give at least {least}")

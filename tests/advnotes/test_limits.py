@@ -445,6 +445,24 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(defences.LatentDensity, model(), defences.Defender(mlp(3, 4), mlp(4, 2), 2, 4), X, Y),
         {"size": Limits((1, 4), (0, 5)), "ridge": POSITIVE},
     ),
+    (
+        of(defences.SynthesisClassifier, gan.Conditioned(mlp(4, 4, 3), 2), latent_size=2, classes=2),
+        {
+            "latent_size": count(),
+            "classes": count(2),
+            "steps": count(),
+            "restarts": count(),
+            "step_size": POSITIVE,
+        },
+    ),
+    (
+        of(
+            defences.SynthesisClassifier(gan.Conditioned(mlp(4, 4, 3), 2), 2, classes=2, steps=1).calibrate,
+            X,
+            keep=0.5,
+        ),
+        {"keep": Limits((1e-12, 0.5), (0.0, 1.0, NAN)), "batch_size": count()},
+    ),
     (of(defences.ucb), {"sigma": POSITIVE}),
     (of(defences.epsilon_greedy), {"arms": count()}),
     (

@@ -212,6 +212,8 @@ def test_the_threshold_is_the_rank_of_split_conformal_prediction():
     assert model.calibrate(x, keep=0.9, batch_size=7) == pytest.approx(
         float(least[36])
     )  # ceil(41 * 0.9) = 37th
+    assert model.calibrate(x, keep=1e-12) == pytest.approx(float(least[0]))
+    model.calibrate(x, keep=0.9)
     label = model.predict(x)
     refused = label == -1
     assert int(refused.sum()) == 3
