@@ -8,7 +8,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from advnotes.checks import check_bounds, check_count, check_inputs, check_label_range, check_number
+from advnotes.checks import (
+    check_bounds,
+    check_count,
+    check_inputs,
+    check_label_range,
+    check_number,
+    clip_rounding,
+)
 from advnotes.defences.parts.bounded_graph import BoundedGraph, bounded_graph
 from advnotes.defences.parts.proofs import Proofs
 from advnotes.defences.parts.region import Region
@@ -69,7 +76,7 @@ def certify(
     and all that rounding may do there is taken off as well.
     It holds as long as a layer's sums are sums of products: not for the Winograd and Fourier transforms by which some
     libraries compute convolutions (cuDNN may; on a CPU, NNPACK may for a single picture and one thread), and not under
-    autocast. TF32 is counted in where it is switched on.
+    autocast. Products of fewer bits (TF32, bfloat16) are counted in where torch is set to them.
 
     Args:
         model: in eval mode; its layers as in :func:`interval_bounds`. It is not changed.
@@ -105,7 +112,7 @@ def certify(
     threat.check_batch(len(x))
     graph.check_inputs(x)
     with torch.inference_mode(False):
-        x, y = x.detach().clone(), y.clone()
+        x, y = (clip_rounding(x, bounds) if len(x) else x).detach().clone(), y.clone()
         proofs = Proofs(graph, x, y)
         numbers = sum(math.prod(step.after) for step in graph.steps) + math.prod(graph.shape)
         # With little time, samples are finished one after the other.

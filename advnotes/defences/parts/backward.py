@@ -190,7 +190,8 @@ def linear_lower_bound(
         walk.step(max(walk.pending))
     a = Coefficients(walk.pending[0].whole(tuple(known.lower[0].shape[1:])))
     way.slope = a.a.detach()
-    return region.least(a.a, walk.constant, rows, known.arithmetic) - 1.001 * walk.lost
+    bound = region.least(a.a, walk.constant, rows, known.arithmetic) - 1.001 * walk.lost
+    return torch.where(bound.isfinite(), bound, -torch.inf)
 
 
 class _Walk:

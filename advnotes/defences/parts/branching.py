@@ -20,6 +20,8 @@ __all__ = ["branch"]
 
 #: How many cases are split at a time, and the steps of ascent in each.
 AT_A_TIME, STEPS = 16, 10
+#: Of so many cases the slopes and prices are kept, from which the ascent in their parts begins.
+REMEMBERED = 2000
 
 
 @dataclass(order=True)
@@ -66,17 +68,18 @@ def branch(
         proved = min([proved, *(case.bound for case in new if case.bound > 0)])
         for case in new:
             if case.bound <= 0:
+                case.start = case.start if len(heap) < REMEMBERED else None
                 heapq.heappush(heap, case)
         if not heap or refuted(points):
             break
-        split = [heapq.heappop(heap) for _ in range(min(AT_A_TIME, len(heap)))]
+        split = [heapq.heappop(heap) for _ in range(int(min(AT_A_TIME, len(heap), budget // 2)))]
         new = [
             Case(case.bound, next(orders), case.other, (*case.splits, (*case.next, sign)), case.start)
             for case in split
             for sign in (1, -1)
             if case.next is not None
         ]
-        if len(new) < 2 * len(split) or len(new) > budget or time.perf_counter() > deadline:
+        if not new or len(new) < 2 * len(split) or time.perf_counter() > deadline:
             heap += split
             break
         budget -= len(new)
@@ -99,7 +102,8 @@ def _bound(
     for number, which in signs.items():
         known.split(number, which)
     a = differences(torch.tensor([case.other for case in cases], device=device))
-    start = None if cases[0].start is None else Ascent.stack([case.start for case in cases if case.start])
+    starts = [case.start for case in cases if case.start is not None]
+    start = Ascent.stack(starts) if len(starts) == len(cases) else None
     found = climb(known, region, a, rows, STEPS, start=start, cases=signs)
     # What the upper line costs at most, or would cost if the lower one were as bad: the gap between them, weighed.
     scores = {
@@ -110,6 +114,6 @@ def _bound(
     best = {number: score.max(dim=1) for number, score in scores.items()}
     for row, (case, bound) in enumerate(zip(cases, found.bound.tolist(), strict=True)):
         case.bound, case.start = max(case.bound, bound), found.row(row)
-        score, number = max((float(found[0][row]), number) for number, found in best.items())
+        score, number = max(((float(each[0][row]), i) for i, each in best.items()), default=(-1.0, 0))
         case.next = (number, int(best[number][1][row])) if score >= 0 else None
     return region.lowest(found.way.slope, rows)

@@ -25,9 +25,8 @@ def known_values(graph: BoundedGraph, region: Region, *, linear: bool = True) ->
     """Bounds of every value: by intervals and, where a rectifier's sign stays open, by linear functions."""
     arithmetic = Arithmetic.of(graph, region.x.device)
     known = Known(graph, arithmetic, [region.lower], [region.upper], [size_of(region.lower, region.upper)])
-    mixed = [
-        0 if region.is_box else 1
-    ]  # how often entries were summed on the way; intervals lose at the second time
+    # How often entries were summed on the way: intervals lose nothing the first time, in a box.
+    mixed = [0 if region.is_box else 1]
     for number, step in enumerate(graph.steps, 1):
         inputs = [(known.lower[i], known.upper[i]) for i in step.inputs]
         known.errors.append(arithmetic.error(step, [known.sizes[i] for i in step.inputs]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -35,20 +35,17 @@ class Arithmetic:
     Args:
         model: float32 or float64.
         bounds: float32 or float64.
-        coarse: the model's products are made of factors of 11 bits (TF32, on a GPU).
+        coarse: the relative error of the model's products, where they are made of factors of fewer bits.
     """
 
     model: torch.dtype
     bounds: torch.dtype = torch.float64
-    coarse: bool = False
+    coarse: float = 0.0
 
     @classmethod
     def of(cls, graph: BoundedGraph, device: torch.device, bounds: torch.dtype = torch.float64) -> Arithmetic:
-        """That of a model on a device, with the present settings of TF32."""
-        coarse = device.type == "cuda" and (
-            torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
-        )
-        return cls(graph.dtype, bounds, coarse)
+        """That of a model on a device, with torch's present settings."""
+        return cls(graph.dtype, bounds, _coarse(device) if graph.dtype == torch.float32 else 0.0)
 
     def own(self, terms: int) -> float:
         """The relative error of the bounds themselves, where so many products are summed.
@@ -59,7 +56,7 @@ class Arithmetic:
 
     def executed(self, terms: int) -> float:
         """The relative error of the model's sum of so many products and a bias."""
-        return 1.001 * gamma(terms + 4, torch.finfo(self.model).eps / 2) + (2.0**-9 if self.coarse else 0.0)
+        return 1.001 * gamma(terms + 4, torch.finfo(self.model).eps / 2) + self.coarse
 
     @torch.no_grad()
     def error(self, step: Step, sizes: list[Tensor]) -> Tensor:
@@ -97,3 +94,24 @@ def _count(step: Step) -> int:
 def size_of(lower: Tensor, upper: Tensor) -> Tensor:
     """The largest absolute value between two ends."""
     return torch.maximum(lower.abs(), upper.abs())
+
+
+def _coarse(device: torch.device) -> float:
+    """The relative error of a product of float32 numbers, where torch may make it of factors of 11 or 8 bits."""
+    backends = torch.backends
+    asked = [torch.get_float32_matmul_precision()]
+    places: list[Any] = [backends]
+    if device.type == "cuda":
+        places += [backends.cuda.matmul, backends.cudnn, getattr(backends.cudnn, "conv", None)]
+    else:
+        places += [getattr(backends.mkldnn, name, None) for name in ("matmul", "conv")]
+    for place in places:
+        try:
+            asked.append(str(getattr(place, "fp32_precision", "none")))
+        except RuntimeError:  # settings of an old and a new kind at once
+            asked.append("tf32")
+    if device.type == "cuda" and backends.cudnn.allow_tf32:
+        asked.append("tf32")
+    if any(word == "medium" or "bf16" in word for word in asked):
+        return 2.0**-6
+    return 2.0**-9 if any(word in ("high", "tf32") for word in asked) else 0.0

@@ -32,8 +32,8 @@ class Ascent:
 
     def row(self, row: int) -> "Ascent":
         """Slopes and prices of one query."""
-        slopes = {i: slope[row] for i, slope in self.slopes.items()}
-        return Ascent(self.bound[row], slopes, {i: price[row] for i, price in self.prices.items()})
+        slopes = {i: slope[row].clone() for i, slope in self.slopes.items()}
+        return Ascent(self.bound[row], slopes, {i: price[row].clone() for i, price in self.prices.items()})
 
     @staticmethod
     def stack(rows: "list[Ascent]") -> "Ascent":

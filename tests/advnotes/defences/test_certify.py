@@ -120,6 +120,31 @@ def test_two_equal_logits_prove_nothing():
     )
 
 
+def test_a_linear_model_has_no_cases_to_split():
+    model = networks()["linear"]
+    x = torch.rand(6, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    y = model(x).argmax(dim=1)
+    found = certify(model, x, y, L2(1.5))
+    torch.testing.assert_close(
+        found.margin, linear_margins(model, x, y, L2(1.5)).amin(dim=1), atol=1e-6, rtol=1e-6
+    )
+    assert not bool(found.proved.all())
+
+
+def test_coarser_products_are_counted_in():
+    model = networks()["mlp"]
+    x = torch.rand(6, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    y = model(x).argmax(dim=1)
+    usual, before = linear_margins(model, x, y, Linf(0.01)), torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        coarse = linear_margins(model, x, y, Linf(0.01))
+    finally:
+        torch.set_float32_matmul_precision(before)
+    others = torch.nn.functional.one_hot(y, 3) == 0
+    assert bool((coarse < usual - 1e-3)[others].all())
+
+
 def test_no_samples_and_no_seconds():
     model = networks()["mlp"]
     empty = certify(model, torch.rand(0, 1, 6, 6), torch.zeros(0, dtype=torch.long), Linf(0.1))
