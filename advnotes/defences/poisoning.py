@@ -1,4 +1,7 @@
-"""Poisoning a learner while it learns, as a plan: the learner is the system, its weights are the state."""
+"""Poisoning a learner while it learns, as a plan: the learner is the system, its weights are the state (Zhu 2018).
+
+An attacker who does not know what comes plans with a forecast (Zhang, Zhu and Lessard 2020).
+"""
 
 from collections.abc import Callable
 
