@@ -1,5 +1,7 @@
 """Bounds of every value of a network: intervals, and linear bounds where a rectifier's sign stays open."""
 
+import math
+import time
 from collections.abc import Iterator
 
 import torch
@@ -18,11 +20,22 @@ __all__ = ["ROOM", "known_values"]
 ROOM = 2**22
 #: From so many coefficients of a sample on, samples are bounded one after the other.
 ALONE = 2**15
+#: The coefficients that the units of one value may take for a sample: about 5 s of one thread.
+MOST = 2**26
 
 
 @torch.no_grad()
-def known_values(graph: BoundedGraph, region: Region, *, linear: bool = True) -> Known:
-    """Bounds of every value: by intervals and, where a rectifier's sign stays open, by linear functions."""
+def known_values(
+    graph: BoundedGraph, region: Region, *, linear: bool = True, deadline: float = math.inf
+) -> Known:
+    """Bounds of every value: by intervals and, where a rectifier's sign stays open, by linear functions.
+
+    Args:
+        graph: the network.
+        region: where the inputs lie.
+        linear: False for intervals alone.
+        deadline: of ``time.perf_counter()``, from which on it is intervals alone.
+    """
     arithmetic = Arithmetic.of(graph, region.x.device)
     known = Known(graph, arithmetic, [region.lower], [region.upper], [size_of(region.lower, region.upper)])
     # How often entries were summed on the way: intervals lose nothing the first time, in a box.
@@ -37,7 +50,7 @@ def known_values(graph: BoundedGraph, region: Region, *, linear: bool = True) ->
         mixed.append(max(mixed[i] for i in step.inputs) + mixes)
         readers = [s for s in graph.steps if number in s.inputs and isinstance(s, (Rectifier, Maximum))]
         if linear and readers and mixed[-1] > 1 and isinstance(step, Affine):
-            _tighten(known, region, number, all(isinstance(s, Rectifier) for s in readers))
+            _tighten(known, region, number, all(isinstance(s, Rectifier) for s in readers), deadline)
         known.sizes.append(size_of(known.lower[number], known.upper[number]))
         known.errors[-1] = known.errors[-1] + arithmetic.own(4) * known.sizes[-1]
         if isinstance(step, Rectifier):
@@ -45,18 +58,21 @@ def known_values(graph: BoundedGraph, region: Region, *, linear: bool = True) ->
     return known
 
 
-def _tighten(known: Known, region: Region, number: int, signs: bool) -> None:
+def _tighten(known: Known, region: Region, number: int, signs: bool, deadline: float) -> None:
     """Linear bounds of a value's entries, of all or only of those whose sign is open.
 
-    In a picture, pixel by pixel: a pixel depends on a part of the picture before it.
+    In a picture, pixel by pixel: a pixel depends on a part of the picture before it. Of a sample that would take more
+    than :data:`MOST` coefficients, none is bounded so.
     """
     low, high = known.lower[number].clone(), known.upper[number].clone()
     known.sizes.append(size_of(low, high))
     shape = tuple(low.shape[1:])
     wanted = (low < 0) & (high > 0) if signs else torch.ones_like(low, dtype=torch.bool)
     wanted &= (low.isfinite() & high.isfinite()).flatten(1).all(dim=1).view(-1, *[1] * len(shape))
+    largest = max(value[0].numel() for value in known.lower) if len(low) else 1
+    wanted &= (wanted.flatten(1).sum(dim=1) * largest <= MOST).view(-1, *[1] * len(shape))
     corners = [(i, j) for i in range(shape[1]) for j in range(shape[2])] if len(shape) == 3 else [None]
-    at_a_time = max(1, ROOM // (2 * max(value[0].numel() for value in known.lower if len(value))))
+    at_a_time = max(1, ROOM // (2 * largest))
     for corner in corners:
         part = (slice(None), slice(None), *(() if corner is None else corner))
         rows, entries = wanted[part].flatten(1).nonzero().unbind(1)
@@ -64,6 +80,8 @@ def _tighten(known: Known, region: Region, number: int, signs: bool) -> None:
         alone = corner is None and len(rows) * known.lower[number - 1][0].numel() > ALONE * len(low)
         group = rows if alone else torch.zeros_like(rows)
         for chunk in _chunks(group, at_a_time):
+            if time.perf_counter() > deadline:
+                break
             row, entry = rows[chunk], entries[chunk]
             a = torch.zeros(2 * len(row), shape[0], dtype=low.dtype, device=low.device)
             each = torch.arange(len(row), device=low.device)

@@ -43,7 +43,7 @@ class Proofs:
         rows, region, _ = self.open(rows, region, right)
         if not len(rows):
             return
-        known = known_values(self.graph, region)
+        known = known_values(self.graph, region, deadline=deadline)
         margins = margins_of(known, region, self.y[rows])
         for method, steps in (("linear", 0), ("slopes", STEPS)):
             if steps and time.perf_counter() <= deadline:
