@@ -96,6 +96,7 @@ def test_there_are_paths_for_every_kind_of_reader() -> None:
     assert list(PATHS) == [
         "One evening",
         "Attack and defend",
+        "Where attack and defence end",
         "Generators",
         "From numbers to pictures and back",
         "Sharp pictures",
