@@ -23,6 +23,7 @@ MODULES = (
         "advnotes.claims",
         "advnotes.data",
         "advnotes.decisions",
+        "advnotes.defences",
         "advnotes.fast",
         "advnotes.gan",
         "advnotes.generators",
