@@ -12,7 +12,6 @@ from advnotes.checks import (
     check_bounds,
     check_count,
     check_inputs,
-    check_label_range,
     check_number,
     clip_rounding,
 )
@@ -105,10 +104,10 @@ def certify(
         seconds = check_number("seconds", seconds, least=0.0)
     budget = math.inf if branches is None and seconds is not None else float(BRANCHES)
     budget = budget if branches is None else float(check_count("branches", branches, 0))
-    graph = bounded_graph(model, x)
-    if len(x):
+    if not isinstance(x, Tensor) or len(x):
         check_inputs(x, y, bounds)
-        check_label_range(y, graph.classes)
+    graph = bounded_graph(model, x)
+    graph.check_labels(y)
     threat.check_batch(len(x))
     graph.check_inputs(x)
     with torch.inference_mode(False):

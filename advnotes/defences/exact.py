@@ -79,7 +79,7 @@ def exact_margin(
 
     Source: Ehlers 2017 (the triangle); Bunel et al. 2018, Algorithm 1 (branch and bound).
     """
-    if not isinstance(threat, Linf):
+    if type(threat) is not Linf:
         raise ValueError(f"exact margins are computed in Linf, got {threat!r}: pass Linf(eps)")
     bounds = check_bounds(bounds, finite=False)
     check_inputs(x, y, bounds)

@@ -50,6 +50,11 @@ def interval_bounds(
         Unbounded: where the model has a layer without bounds; it names the layer.
         ValueError: where the model is in train mode and that matters, or the ends do not fit each other.
     """
+    if not (isinstance(lower, Tensor) and isinstance(upper, Tensor)):
+        raise ValueError(
+            f"the ends of the box must be tensors, got {type(lower).__name__} and {type(upper).__name__}: "
+            "torch.as_tensor(lower)?"
+        )
     if lower.shape != upper.shape or not bool((lower <= upper).all()):
         raise ValueError(
             f"expected lower ends that are nowhere above the upper ones, got shapes {tuple(lower.shape)} and "

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.checks import check_bounds, check_count, check_inputs, check_label_range, clip_rounding
+from advnotes.checks import check_bounds, check_count, check_inputs, clip_rounding
 from advnotes.defences.parts.backward import Known
 from advnotes.defences.parts.bounded_graph import BoundedGraph, bounded_graph
 from advnotes.defences.parts.known_values import ROOM, known_values
@@ -67,7 +67,7 @@ def linear_margins(
     threat.check_batch(len(x))
     graph = bounded_graph(model, x)
     graph.check_inputs(x)
-    check_label_range(y, graph.classes)
+    graph.check_labels(y)
     with torch.inference_mode(False):
         region = Region(clip_rounding(x, bounds).detach().clone(), threat, bounds)
         return margins_of(known_values(graph, region), region, y.clone(), steps)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from advnotes.fast.traceable import Untraceable
 
-__all__ = ["ModelSignature", "copied"]
+__all__ = ["HOOKS", "ModelSignature", "copied"]
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -77,7 +77,9 @@ def copied(module: nn.Module, like: Tensor, known: dict[nn.Module, nn.Module]) -
         or "parametrizations" in state["_modules"]
         or "forward" in state
     ):
-        raise Untraceable(f"{type(module).__name__} has hooks, a wrapper or a mode that a graph would lose")
+        raise Untraceable(
+            f"{type(module).__name__} has hooks, a parametrization, a wrapper or a mode that a graph would lose"
+        )
     for tensor in [*state["_parameters"].values(), *state["_buffers"].values()]:
         if tensor is not None and not (
             type(tensor) in (Tensor, nn.Parameter)

@@ -1,13 +1,14 @@
 """From a model to the steps whose outputs can be bounded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from advnotes.checks import call_model
+from advnotes.checks import call_model, check_label_range
 from advnotes.defences.parts.reader import Reader, Unbounded
 from advnotes.defences.parts.steps import Step
+from advnotes.fast.modules import HOOKS
 from advnotes.fast.trace import traced
 from advnotes.identity import parameters
 from advnotes.model_state import attacked
@@ -25,12 +26,14 @@ class BoundedGraph:
         steps: in the order in which they are computed; the last one gives the logits.
         dtype: the precision in which the model computes.
         shape: of an input, without the batch.
+        modules: all that the model was made of.
     """
 
     model: nn.Module
     steps: tuple[Step, ...]
     dtype: torch.dtype
     shape: tuple[int, ...]
+    modules: tuple[nn.Module, ...] = field(repr=False)
 
     @property
     def classes(self) -> int:
@@ -38,12 +41,40 @@ class BoundedGraph:
         return self.steps[-1].after[0]
 
     def check(self, x: Tensor) -> None:
-        """Raise ValueError where the model is in train mode and that matters, or its inputs have another shape."""
+        """Raise ValueError for what is no longer as it was when the bounds were made: the model, or its inputs' shape.
+
+        Raises:
+            Unbounded: under autocast.
+        """
         _check_mode(self.model)
+        _check_autocast(x.device)
+        if not self.fits():
+            raise ValueError(
+                "the model has other layers, hooks or another precision than when its bounds were made: make them "
+                "anew, bounded_graph(model, x)"
+            )
         if tuple(x.shape[1:]) != self.shape:
             raise ValueError(
                 f"the bounds were made for inputs of shape {self.shape}, got {tuple(x.shape[1:])}: make them anew"
             )
+
+    def fits(self) -> bool:
+        """Whether the model is still made of the same modules, in the same precision; its parameters may be others."""
+        hooked = any(vars(module).get(hooks) for module in self.modules for hooks in HOOKS)
+        changed = any("forward" in vars(module) for module in self.modules)
+        return (
+            tuple(self.model.modules()) == self.modules
+            and not (hooked or changed)
+            and _precision(self.model, self.dtype) == self.dtype
+        )
+
+    def check_labels(self, y: Tensor) -> None:
+        """Raise ValueError for labels that are no classes of the model, or a model with a single logit."""
+        if self.classes < 2:
+            raise ValueError(
+                "a proof wants at least two classes, got one logit: advnotes.nets.TwoLogits(model)?"
+            )
+        check_label_range(y, self.classes)
 
     def check_inputs(self, x: Tensor) -> None:
         """Raise ValueError for inputs of another precision than the model's, or on another device."""
@@ -81,13 +112,16 @@ def bounded_graph(model: "nn.Module | BoundedGraph", x: Tensor) -> BoundedGraph:
         )
     _check_mode(model)
     first = next((p for p in parameters(model) if p.is_floating_point()), None)
-    dtype = x.dtype if first is None else first.dtype
+    dtype = _precision(model, x.dtype)
     if dtype not in (torch.float32, torch.float64):
         raise Unbounded(
             f"there are no sound bounds of a model in {dtype}, whose rounding depends on the machine: model.float()"
         )
-    if torch.is_autocast_enabled(x.device.type):
-        raise Unbounded("autocast computes in half precision, of which there are no sound bounds: leave it")
+    if first is not None and first.is_meta:
+        raise Unbounded(
+            f"{type(model).__name__} is on the meta device, where it has no weights: load them first"
+        )
+    _check_autocast(x.device)
     with torch.inference_mode(False), torch.no_grad(), attacked(model):
         like = torch.zeros(3, *x.shape[1:], dtype=dtype, device=x.device if first is None else first.device)
         drawn = torch.rand(2, *x.shape[1:], generator=torch.Generator().manual_seed(0), device="cpu")
@@ -103,11 +137,20 @@ def bounded_graph(model: "nn.Module | BoundedGraph", x: Tensor) -> BoundedGraph:
                 f"what {type(model).__name__} computes cannot be seen: {error}. Bounds are of one fixed sequence of "
                 "layers, without chance and without a choice that depends on the input's values"
             ) from error
-    graph = BoundedGraph(model, found, dtype, tuple(x.shape[1:]))
+    graph = BoundedGraph(model, found, dtype, tuple(x.shape[1:]), tuple(model.modules()))
     if not found or len(found[-1].after) != 1:
         raise Unbounded(f"expected logits [batch, classes] after a layer, got shape {tuple(answer.shape)}")
     _compare(graph, like, answer)
     return graph
+
+
+def _precision(model: nn.Module, otherwise: torch.dtype) -> torch.dtype:
+    return next((p.dtype for p in parameters(model) if p.is_floating_point()), otherwise)
+
+
+def _check_autocast(device: torch.device) -> None:
+    if device.type != "meta" and torch.is_autocast_enabled(device.type):
+        raise Unbounded("autocast computes in half precision, of which there are no sound bounds: leave it")
 
 
 def _check_mode(model: nn.Module) -> None:

@@ -107,8 +107,7 @@ class Reader:
         raise self._unbounded(name)
 
     def _function(self, node: fx.Node) -> Step | None:
-        target = node.target
-        name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
+        target, name = node.target, _name(node)
         if target in (*ADD, *SUB, *MUL, *DIV) and len(node.args) == 2 and not node.kwargs:
             return self._arithmetic(node, name)
         common = self._common(node, name)
@@ -223,7 +222,7 @@ class Reader:
             or first not in self.number
             or any(arg in self.number for arg in others)
         ):
-            raise self._unbounded(str(node.target))
+            raise self._unbounded(_name(node))
         return first
 
     def _check_writing(self, node: fx.Node) -> None:
@@ -233,7 +232,7 @@ class Reader:
             value = self._input(value)
             if len(value.users) > 1 or value.op == "placeholder":
                 raise self._unbounded(
-                    f"{node.target}, which writes into a value that is used again (inplace=True),"
+                    f"{_name(node)}, which writes into a value that is used again (inplace=True),"
                 )
             if value.target not in VIEWS and not (
                 value.op == "call_module"
@@ -246,6 +245,14 @@ class Reader:
         return Unbounded(
             f"the model has {what}, of which there are no bounds: {HAVE_BOUNDS}. Replace it, or leave it out"
         )
+
+
+def _name(node: fx.Node) -> str:
+    """What a step is called where it was written."""
+    target = node.target
+    if isinstance(target, str):
+        return target.removeprefix("model.")
+    return str(getattr(target, "__name__", target))
 
 
 def _pair(value: Any) -> tuple[int, int]:

@@ -6,7 +6,15 @@ from torch import Tensor
 from advnotes.defences.parts.rounding import Arithmetic, size_of
 from advnotes.threats import L1, L2, Bounds, Linf, Threat
 
-__all__ = ["Region"]
+__all__ = ["Region", "check_ball"]
+
+
+def check_ball(threat: Threat) -> None:
+    """Raise ValueError for a threat whose ball is not known: a class of somebody's own may allow other inputs."""
+    if type(threat) not in (Linf, L2, L1):
+        raise ValueError(
+            f"there are bounds for Linf, L2 and L1, got {threat!r}: take the smallest of these balls that contains it"
+        )
 
 
 class Region:
@@ -28,8 +36,7 @@ class Region:
     """
 
     def __init__(self, x: Tensor, threat: Threat, bounds: Bounds) -> None:
-        if not isinstance(threat, (Linf, L2, L1)):
-            raise ValueError(f"there are bounds for Linf, L2 and L1, got {threat!r}")
+        check_ball(threat)
         self.threat, self.x = threat, x.double()
         eps = torch.as_tensor(threat.eps, dtype=torch.float64, device=x.device)
         if not bool(eps.isfinite().all()):

@@ -81,10 +81,13 @@ class Arithmetic:
         size = step.linear(*sizes, absolute=True)
         bias = step.bias_size(size)
         size = size if bias is None else size + bias
-        most = torch.stack([part.flatten(1).amax(dim=1) for part in sizes]).amax(dim=0) + step.largest() + 2
+        largest = step.largest()
+        most = torch.stack([part.flatten(1).amax(dim=1) for part in sizes]).amax(dim=0) + largest + 2
         lost = (least * (step.terms[0] + 4)) * most.view(-1, *[1] * (size.ndim - 1))
         share = self.executed(step.terms[0]) + self.own(max(*step.terms, _count(step)))
-        return torch.where(size <= limit / 2, share * size + lost, torch.full_like(size, torch.inf))
+        # A factor that is infinite in the model makes NaN of a zero.
+        fits = (size <= limit / 2) & (torch.as_tensor(largest, device=size.device) <= limit)
+        return torch.where(fits, share * size + lost, torch.full_like(size, torch.inf))
 
 
 def _count(step: Step) -> int:

@@ -77,6 +77,12 @@ class Affine(Step, ABC):
         return 1.0
 
 
+def _in(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """The model's own numbers in a precision; those that were made in inference mode as autograd takes them."""
+    values = values.to(dtype)
+    return values.clone() if values.is_inference() and not torch.is_inference_mode_enabled() else values
+
+
 @dataclass(frozen=True, eq=False)
 class Dense(Affine):
     """A linear layer."""
@@ -88,14 +94,14 @@ class Dense(Affine):
         return self.layer.in_features, self.layer.out_features
 
     def linear(self, *x: Tensor, absolute: bool = False) -> Tensor:
-        weight = self.layer.weight.to(x[0].dtype)
+        weight = _in(self.layer.weight, x[0].dtype)
         return F.linear(x[0], weight.abs() if absolute else weight)
 
     def transposed(self, a: Tensor) -> tuple[Tensor, ...]:
-        return (a @ self.layer.weight.to(a.dtype),)
+        return (a @ _in(self.layer.weight, a.dtype),)
 
     def bias(self, like: Tensor) -> Tensor | None:
-        return None if self.layer.bias is None else self.layer.bias.to(like.dtype)
+        return None if self.layer.bias is None else _in(self.layer.bias, like.dtype)
 
     def largest(self) -> Tensor | float:
         return self.layer.weight.detach().abs().amax().double()
@@ -114,7 +120,7 @@ class Convolution(Affine):
         return self.layer.in_channels * size, self.layer.out_channels * size
 
     def linear(self, *x: Tensor, absolute: bool = False) -> Tensor:
-        weight, layer = self.layer.weight.to(x[0].dtype), self.layer
+        weight, layer = _in(self.layer.weight, x[0].dtype), self.layer
         weight = weight.abs() if absolute else weight
         return F.conv2d(x[0], weight, None, layer.stride, self.padding, layer.dilation, layer.groups)
 
@@ -129,14 +135,14 @@ class Convolution(Affine):
             - 1
             for i in range(2)
         ]
-        weight = layer.weight.to(a.dtype)
+        weight = _in(layer.weight, a.dtype)
         return (
             F.conv_transpose2d(a, weight, None, layer.stride, padding, over, layer.groups, layer.dilation),
         )
 
     def transposed_at(self, a: Tensor, corner: Corner) -> tuple[tuple[Tensor, Corner], ...] | None:
         layer = self.layer
-        weight = layer.weight.to(a.dtype)
+        weight = _in(layer.weight, a.dtype)
         if (
             a.shape[2:] == (1, 1) and layer.groups == 1 and layer.dilation == (1, 1)
         ):  # far faster than a convolution
@@ -148,10 +154,12 @@ class Convolution(Affine):
         (top, bottom), (left, right) = (
             (max(0, -begin[i]), min(whole.shape[2 + i], self.before[1 + i] - begin[i])) for i in range(2)
         )
+        if top >= bottom or left >= right:  # all of it
+            return ((whole.new_zeros(*whole.shape[:2], 1, 1), (0, 0)),)
         return ((whole[..., top:bottom, left:right], (begin[0] + top, begin[1] + left)),)
 
     def bias(self, like: Tensor) -> Tensor | None:
-        return None if self.layer.bias is None else self.layer.bias.to(like.dtype).view(-1, 1, 1)
+        return None if self.layer.bias is None else _in(self.layer.bias, like.dtype).view(-1, 1, 1)
 
     def largest(self) -> Tensor | float:
         return self.layer.weight.detach().abs().amax().double()
@@ -176,7 +184,7 @@ class Constant:
         """In the precision of ``like``."""
         if self.owner is None:
             return torch.tensor(self.value, dtype=like.dtype, device=like.device)
-        return operator.attrgetter(self.path)(self.owner).to(like)
+        return _in(operator.attrgetter(self.path)(self.owner).to(like.device), like.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,8 +261,8 @@ class BatchNorm(Affine):
         """What ``x`` is multiplied by, for each channel."""
         layer = self.layer
         assert layer.running_var is not None
-        factor = (layer.running_var.to(like.dtype) + layer.eps).rsqrt()
-        factor = factor if layer.weight is None else factor * layer.weight.to(like.dtype)
+        factor = (_in(layer.running_var, like.dtype) + layer.eps).rsqrt()
+        factor = factor if layer.weight is None else factor * _in(layer.weight, like.dtype)
         return factor.view(-1, *[1] * (len(self.after) - 1))
 
     def linear(self, *x: Tensor, absolute: bool = False) -> Tensor:
@@ -270,9 +278,9 @@ class BatchNorm(Affine):
     def _parts(self, like: Tensor) -> tuple[Tensor, Tensor]:
         shape = (-1, *[1] * (len(self.after) - 1))
         assert self.layer.running_mean is not None
-        moved = self.factor(like) * self.layer.running_mean.to(like.dtype).view(shape)
+        moved = self.factor(like) * _in(self.layer.running_mean, like.dtype).view(shape)
         bias = self.layer.bias
-        return moved, torch.zeros_like(moved) if bias is None else bias.to(like.dtype).view(shape)
+        return moved, torch.zeros_like(moved) if bias is None else _in(bias, like.dtype).view(shape)
 
     def bias(self, like: Tensor) -> Tensor | None:
         moved, bias = self._parts(like)

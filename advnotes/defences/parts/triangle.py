@@ -42,12 +42,12 @@ def affine_steps(model: nn.Module, x: Tensor) -> list[Step]:
         point = torch.zeros_like(x[:1], dtype=torch.float64, device="cpu")
         weight = torch.eye(point.numel()).double().view(-1, *point.shape[1:])
         for layer in _flat(model):
-            if isinstance(layer, nn.ReLU):
+            if _is(layer, nn.ReLU):
                 steps.append(_step(weight, point))
                 point = torch.zeros_like(point)
                 weight = torch.eye(point.numel()).double().view(-1, *point.shape[1:])
                 continue
-            if not isinstance(layer, AFFINE):
+            if not any(_is(layer, kind) for kind in AFFINE):
                 raise ValueError(
                     "an exact margin knows rectifiers and layers that are affine in eval mode, in an nn.Sequential; "
                     f"got a {type(layer).__name__}: leave it out, or take bounds of another kind"
@@ -68,7 +68,34 @@ def affine_steps(model: nn.Module, x: Tensor) -> list[Step]:
     steps.append(_step(weight, point))
     if not all(np.isfinite(numbers).all() for step in steps for numbers in step):
         raise ValueError("the model has weights that are not finite: did its training diverge?")
+    _compare(steps, model, x)
     return steps
+
+
+def _is(layer: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a layer computes what a kind of layers does; a class of somebody's own may have another forward."""
+    return isinstance(layer, kind) and type(layer).forward is kind.forward and "forward" not in vars(layer)
+
+
+@torch.no_grad()
+def _compare(steps: list[Step], model: nn.Module, x: Tensor) -> None:
+    """Refuse a model that computes something else than its layers one after the other, as by a hook."""
+    whole = copy.deepcopy(model).cpu().double().eval()
+    points = x[:2].detach().cpu().double()
+    points = torch.cat([points, torch.zeros_like(points[:1]), 1 - points])
+    logits = whole(points.clone()).numpy()
+    found = np.stack([_logits(steps, point) for point in points.flatten(1).numpy()])
+    if not np.allclose(found, logits, rtol=1e-6, atol=1e-6 * (1 + float(np.abs(logits).max()))):
+        raise ValueError(
+            f"the layers of {type(model).__name__} one after the other give other logits than the model: has it hooks? "
+            "An exact margin is of an nn.Sequential alone"
+        )
+
+
+def _logits(steps: list[Step], point: Array) -> Array:
+    for depth, (weight, bias) in enumerate(steps):
+        point = weight @ (point if depth == 0 else point.clip(min=0)) + bias
+    return point
 
 
 def _step(weight: Tensor, point: Tensor) -> Step:
@@ -76,8 +103,8 @@ def _step(weight: Tensor, point: Tensor) -> Step:
 
 
 def _flat(model: nn.Module) -> Iterator[nn.Module]:
-    for layer in model if isinstance(model, nn.Sequential) else [model]:
-        if isinstance(layer, nn.Sequential):
+    for layer in model if _is(model, nn.Sequential) else [model]:
+        if _is(layer, nn.Sequential):
             yield from _flat(layer)
         else:
             yield layer
@@ -186,6 +213,5 @@ class Triangles:
 
     def margin(self, point: Array) -> float:
         """The network's own, at an input."""
-        for depth, (weight, bias) in enumerate(self.layers):
-            point = weight @ (point if depth == 0 else point.clip(min=0)) + bias
+        point = _logits(self.layers, point)
         return float(point[self.y] - point[self.others].max())

@@ -183,3 +183,33 @@ def test_a_diverged_or_large_network_is_refused():
     wide = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(64 * 32 * 32, 3))
     with pytest.raises(ValueError, match="for small networks"):
         exact_margin(wide, torch.rand(1, 3, 32, 32), torch.tensor([0]), Linf(0.1))
+
+
+class Skips(nn.Sequential):
+    """Is read as a chain of its layers by whoever does not look at its forward."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) - 2 * x[:, :2]
+
+
+class Squares(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) ** 2
+
+
+class Wide(Linf):
+    def norm(self, delta: torch.Tensor) -> torch.Tensor:
+        return super().norm(delta) / 2
+
+
+def test_layers_and_balls_that_are_not_what_they_derive_from_are_refused():
+    x, y = torch.rand(2, 3), torch.tensor([0, 1])
+    for layer in (Skips(nn.Linear(3, 2)), Squares(3, 2)):
+        with pytest.raises(ValueError, match=type(layer).__name__):
+            exact_margin(nn.Sequential(layer), x, y, Linf(0.1))
+    model = network(3, 4, 2)
+    with pytest.raises(ValueError, match="in Linf, got Wide"):
+        exact_margin(model, x, y, Wide(0.1))
+    model.register_forward_hook(lambda module, inputs, output: -output)
+    with pytest.raises(ValueError, match="has it hooks"):
+        exact_margin(model, x, y, Linf(0.1))
