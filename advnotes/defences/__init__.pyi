@@ -11,13 +11,14 @@ from .linear_bounds import linear_margins
 from .parity import SecretParity, search_parities, solve_parity
 from .parts.bounded_graph import BoundedGraph, Unbounded, bounded_graph
 from .parts.detector import AnyOf, Detector
+from .parts.nearest_sample import Found
 from .parts.per_class import PerClass
 from .parts.spikes import Spikes
 from .poisoning import online_regression, plan_by_gradient
 from .purification import DenoiseOnce, DiffPure, Purified
 from .reward_shaping import BanditRun, epsilon_greedy, shape_rewards, ucb
 from .smoothing import ABSTAIN, Smoothed, SmoothedCertificate
-from .synthesis import Found, SynthesisClassifier
+from .synthesis import SynthesisClassifier
 
 __all__ = [
     "ABSTAIN",

@@ -2,28 +2,23 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from advnotes.checks import call_model, check_count, check_floating, check_number, check_range
+from advnotes.checks import check_count, check_number
+from advnotes.defences.parts.nearest_sample import (
+    Found,
+    check_batch,
+    check_generator,
+    samples_of_classes,
+    search_classes,
+)
 from advnotes.generators.parts.likelihoods import normal_like
-from advnotes.gradients import not_differentiable
 from advnotes.model_state import NO_CLASS, attacked
 
-__all__ = ["Found", "SynthesisClassifier"]
-
-#: Adam's decay rates in the search, and the share of its first step size that its last one has.
-BETAS, LAST = (0.9, 0.99), 0.1
-
-
-class Found(NamedTuple):
-    """The nearest sample of each class: its latent vector, and its squared distance in the unit of the input."""
-
-    latent: Float[Tensor, "batch classes latent"]
-    distance: Float[Tensor, "batch classes"]
+__all__ = ["SynthesisClassifier"]
 
 
 class SynthesisClassifier(nn.Module):
@@ -48,7 +43,7 @@ class SynthesisClassifier(nn.Module):
     Args:
         generator: maps latent vectors ``[n, latent_size]`` and classes ``[n]`` int64 to samples, as
             :class:`~advnotes.defences.PerClass` and :class:`~advnotes.gan.Conditioned` do. It is asked for equally
-            many of each class, class by class, and is in eval mode during the search.
+            many of each class, class by class, and is in eval mode during the search. It draws no numbers of its own.
         latent_size: the number of latent coordinates.
         classes: how many there are, at least 2.
         steps: of each search, at least 1.
@@ -57,8 +52,9 @@ class SynthesisClassifier(nn.Module):
         source: what draws the starts. None: the global generator.
 
     Raises:
-        ValueError: where a number is out of range; when called, where inputs are no batch of finite floating-point
-            numbers, the generator makes no sample of their shape for each latent vector, or one that is not finite.
+        ValueError: where a number is out of range, or the generator cannot be called or has other classes; when called,
+            where inputs are no batch of finite floating-point numbers, the generator makes no sample of their shape for
+            each latent vector, or a distance is not finite.
 
     Source: Wang, Wang, Tamar, Chen and Abbeel 2017, the abstract and section 1: a generative model for each class, and
     the class of the most similar generation.
@@ -82,8 +78,9 @@ class SynthesisClassifier(nn.Module):
         source: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.generator = generator
         self.classes, self.steps = check_count("classes", classes, least=2), check_count("steps", steps)
+        check_generator(generator, classes)
+        self.generator = generator
         self.step_size = check_number("step_size", step_size, above=0.0)
         shape = check_count("restarts", restarts), check_count("latent_size", latent_size)
         self.register_buffer("starts", normal_like(torch.empty(shape), source))
@@ -91,43 +88,22 @@ class SynthesisClassifier(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
         """Minus the squared distance to the nearest sample of each class."""
-        return -(x[:, None] - self.nearest(x)).flatten(2).square().sum(dim=2)
+        nearest = self.nearest(x)
+        return -(x[:, None] - nearest).flatten(2).square().sum(dim=2)
 
-    @torch.no_grad()
     def search(self, x: Float[Tensor, "batch ..."]) -> Found:
         """The best point that the search sees in each class."""
         check_batch(x)
-        count, (restarts, size) = len(x), self.starts.shape
-        with torch.inference_mode(False), attacked(self.generator):
-            target = x.clone().repeat_interleave(restarts, dim=0)  # the same for every class
-            z = self.starts.to(x).repeat(self.classes * count, 1).requires_grad_()
-            best, least = z.detach().clone(), x.new_full((len(z),), math.inf)
-            adam = torch.optim.Adam([z], lr=self.step_size, betas=BETAS)
-            for step in range(self.steps + 1):
-                with torch.enable_grad():
-                    made = self.synthesise(z, target.shape)
-                if not made.requires_grad:
-                    raise not_differentiable("the generator's samples do")
-                apart = made.detach() - target
-                distance = torch.linalg.vecdot(apart.flatten(2), apart.flatten(2)).flatten()
-                (z.grad,) = torch.autograd.grad(made, z, 2 * apart)
-                nearer = distance < least
-                best, least = torch.where(nearer[:, None], z, best), torch.where(nearer, distance, least)
-                adam.param_groups[0]["lr"] = self.step_size * (1 - (1 - LAST) * step / self.steps)
-                adam.step()
-        if not bool(least.isfinite().all()):
-            raise ValueError("the generator makes samples that are not finite: did its training diverge?")
-        least, which = least.view(self.classes, count, restarts).min(dim=2)
-        best = best.view(self.classes, count, restarts, size)
-        best = best.take_along_dim(which[..., None, None], dim=2).squeeze(2)
-        return Found(best.transpose(0, 1), least.T)
+        return search_classes(
+            self.generator, x, self.starts, classes=self.classes, steps=self.steps, step_size=self.step_size
+        )
 
     @torch.no_grad()
     def nearest(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch classes ..."]:
         """The nearest sample of each class: to look at what the classifier took an input for."""
         latent = self.search(x).latent.transpose(0, 1).flatten(0, 1)
         with attacked(self.generator):
-            return self.synthesise(latent, x.shape).transpose(0, 1)
+            return samples_of_classes(self.generator, latent, self.classes, x.shape).transpose(0, 1)
 
     def calibrate(self, x: Float[Tensor, "batch ..."], keep: float = 0.95, *, batch_size: int = 500) -> float:
         r"""Set ``threshold`` so that a new input like ``x`` is refused with probability at most ``1 - keep``.
@@ -168,32 +144,5 @@ class SynthesisClassifier(nn.Module):
         if not bool(self.threshold.isfinite()):
             raise ValueError("there is no threshold yet: calibrate(x) with inputs that were not trained on")
         least, label = self.search(x).distance.min(dim=1)
-        return label.masked_fill(least > self.threshold, NO_CLASS)
-
-    def synthesise(
-        self, z: Float[Tensor, "points latent"], shape: torch.Size
-    ) -> Float[Tensor, "classes _ ..."]:
-        """The samples at ``z``, class by class, checked to have the inputs' shape."""
-        y = torch.arange(self.classes, device=z.device).repeat_interleave(len(z) // self.classes)
-        try:
-            made = call_model(lambda z: self.generator(z, y), z)
-        except RuntimeError as error:
-            raise ValueError(
-                f"the generator cannot take latent vectors {list(z.shape)} and classes {list(y.shape)}: is latent_size "
-                f"right? A generator without classes goes into PerClass ({error})"
-            ) from error
-        if made.shape != (len(z), *shape[1:]):
-            raise ValueError(
-                f"the generator makes samples of the shape {tuple(made.shape[1:])} ({len(made)} of {len(z)} latent "
-                f"vectors), the inputs have {tuple(shape[1:])}: bring the inputs to the shape that it was trained on, "
-                "or let it end with theirs"
-            )
-        return made.unflatten(0, (self.classes, -1))
-
-
-def check_batch(x: Tensor) -> None:
-    """Raise ValueError for what is no batch of finite floating-point inputs."""
-    check_floating(x, (-math.inf, math.inf))
-    if x.ndim < 2 or len(x) == 0:
-        raise ValueError(f"inputs must be a batch of at least one, [batch, ...], got shape {tuple(x.shape)}")
-    check_range(x, (-math.inf, math.inf))
+        refused = least.to(self.threshold.dtype) > self.threshold  # rounded as the threshold was
+        return label.masked_fill(refused, NO_CLASS)

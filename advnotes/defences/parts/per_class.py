@@ -23,15 +23,15 @@ class PerClass(nn.Module):
 
     def __init__(self, generators: Sequence[nn.Module]) -> None:
         super().__init__()
-        check_count("the number of generators", len(generators), least=2)
+        self.classes = check_count("the number of generators", len(generators), least=2)
         self.generators = nn.ModuleList(generators)
 
     def forward(
         self, z: Float[Tensor, "batch latent"], y: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch ..."]:
         """A sample of class ``y`` from each latent vector."""
-        check_label_range(y, len(self.generators))
-        rows = [(y == label).nonzero()[:, 0] for label in range(len(self.generators))]
+        check_label_range(y, self.classes)
+        rows = [(y == label).nonzero()[:, 0] for label in range(self.classes)]
         asked = [pair for pair in zip(self.generators, rows, strict=True) if len(pair[1])]
         made = [call_model(generator, z[row]) for generator, row in asked]
         return torch.cat(made)[torch.cat(rows).argsort()]

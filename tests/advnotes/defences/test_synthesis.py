@@ -1,5 +1,6 @@
 """Classification by synthesis: linear generators, whose search has a closed form, and what goes wrong in words."""
 
+import copy
 import math
 
 import pytest
@@ -272,6 +273,26 @@ def test_inputs_that_do_not_fit():
         model.calibrate(x, keep=1.0)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_threshold_that_was_rounded_refuses_no_more(seed):
+    """Distances in double precision, a threshold in single: rounded down, it would refuse the input that set it."""
+    centre = torch.rand(2, FEATURES, generator=torch.Generator().manual_seed(9)).double()
+    model = SynthesisClassifier(lambda z, y: centre[y] + 0 * z, FEATURES, classes=2, steps=1, restarts=1)
+    x = torch.rand(19, FEATURES, generator=torch.Generator().manual_seed(seed)).double()
+    model.calibrate(x, keep=0.95)  # the greatest of 19
+    assert model.threshold.dtype == torch.float32
+    assert (model.predict(x) >= 0).all()
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_tensor_or_no_generator():
+    for ask in (small(), small().search, small().nearest, small().calibrate):
+        with pytest.raises(ValueError, match=r"inputs must be a tensor, got list"):
+            ask([[1.0] * FEATURES])
+    with pytest.raises(ValueError, match=r"got list, which cannot be called.*PerClass"):
+        SynthesisClassifier([nn.Linear(2, 6)] * 3, LATENT, classes=CLASSES)
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_bytes_are_told_how_to_become_numbers():
     with pytest.raises(ValueError, match=r"x.float\(\) / 255"):
@@ -286,5 +307,23 @@ def test_generators_that_do_not_fit():
         SynthesisClassifier(lambda z, y: torch.zeros(len(z), FEATURES), LATENT, classes=CLASSES)(x)
     with pytest.raises(ValueError, match="not finite"):
         SynthesisClassifier(lambda z, y: z.repeat(1, 3) * math.nan, LATENT, classes=CLASSES)(x)
-    with pytest.raises(ValueError, match="from 0 to 1, got 2"):
-        SynthesisClassifier(PerClass([nn.Linear(2, 6), nn.Linear(2, 6)]), LATENT, classes=CLASSES)(x)
+    with pytest.raises(ValueError, match=r"goes into PerClass .*positional arguments"):
+        SynthesisClassifier(nn.Linear(LATENT, FEATURES), LATENT, classes=CLASSES)(x)
+    for classes in (2, 4):  # a class that is not searched would go unnoticed
+        with pytest.raises(ValueError, match=f"has 3 classes, got classes={classes}"):
+            SynthesisClassifier(PerClass([nn.Linear(2, 6) for _ in range(3)]), LATENT, classes=classes)
+        with pytest.raises(ValueError, match=f"has 3 classes, got classes={classes}"):
+            SynthesisClassifier(small().generator, LATENT, classes=classes)
+    short = small().half()
+    with pytest.raises(ValueError, match=r"float16.*half precision too short"):
+        short(torch.full((1, 6), 6e4, dtype=torch.float16))
+
+
+def test_in_half_precision_answers_are_nearly_the_same():
+    model, x = small(), inputs(40).float()
+    expected = model(x)
+    for dtype in (torch.float16, torch.bfloat16):
+        short = copy.deepcopy(model).to(dtype)
+        torch.testing.assert_close(short(x.to(dtype)).float(), expected, atol=0.2, rtol=0.02)
+        short.calibrate(x.to(dtype))
+        assert int((short.predict(x.to(dtype)) == -1).sum()) <= 1  # the 39th of 40
