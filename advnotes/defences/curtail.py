@@ -20,7 +20,8 @@ class Defender(nn.Module):
 
     Args:
         features: from inputs to the features of the layer; flattened where they have more dimensions than one.
-        head: from the features, as they come, to logits. Both are copied: the classifier stays as it is.
+        head: from the features, as they come, to logits. Both are copied: the classifier stays as it is, and the copies
+            can be trained where the classifier is frozen too.
         classes: how many centres there are, at least 2.
         size: how many numbers the flattened features of an input are.
 
@@ -40,6 +41,9 @@ class Defender(nn.Module):
                     f"{type(part).__name__}"
                 )
         self.features, self.head = copy.deepcopy(features), copy.deepcopy(head)
+        for parameter in (*self.features.parameters(), *self.head.parameters()):
+            if parameter.is_floating_point():
+                parameter.requires_grad_()
         centres = torch.randn(check_count("classes", classes, 2), check_count("size", size))
         like = next(self.head.parameters(), centres)
         self.centres = nn.Parameter(F.normalize(centres, dim=1).to(like))

@@ -9,6 +9,7 @@ from torch import Tensor
 from advnotes.checks import check_count, check_inputs, check_model
 from advnotes.defences.parts.class_gaussians import principal_directions
 from advnotes.defences.parts.detector import Detector
+from advnotes.defences.parts.said import class_said
 from advnotes.model_state import Model
 
 __all__ = ["InputDensity"]
@@ -27,7 +28,8 @@ class InputDensity(Detector):
         size: how many directions each class has; below its number of samples.
 
     Raises:
-        ValueError: where an argument is not as expected, or a class has no more samples than directions.
+        ValueError: where an argument is not as expected, or a class has no more samples than directions; when called,
+            where the classifier has more classes than ``y``.
     """
 
     middles: Tensor
@@ -53,9 +55,8 @@ class InputDensity(Detector):
         self.register_buffer("directions", torch.stack([kept for _, kept in fitted]).to(x.dtype))
 
     def suspicion(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
-        """In squares of the input's unit."""
-        with torch.no_grad():
-            said = self.model(x).argmax(dim=1)
+        """In squares of the input's unit; no number where the classifier's logits are none."""
+        said, nothing = class_said(self.model, x, len(self.middles))
         away = x.flatten(1) - self.middles[said]
         inside = torch.einsum("bd,bdr->br", away, self.directions[said])
-        return away.square().sum(dim=1) - inside.square().sum(dim=1)
+        return (away.square().sum(dim=1) - inside.square().sum(dim=1)).masked_fill(nothing, torch.nan)

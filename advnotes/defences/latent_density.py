@@ -10,6 +10,7 @@ from advnotes.checks import check_inputs, check_model
 from advnotes.defences.curtail import Defender
 from advnotes.defences.parts.class_gaussians import ClassGaussians
 from advnotes.defences.parts.detector import Detector
+from advnotes.defences.parts.said import class_said
 from advnotes.model_state import Model, attacked
 
 __all__ = ["LatentDensity"]
@@ -28,7 +29,8 @@ class LatentDensity(Detector):
         ridge: as in :class:`~advnotes.defences.parts.class_gaussians.ClassGaussians`.
 
     Raises:
-        ValueError: where an argument is not as expected.
+        ValueError: where an argument is not as expected; when called, where the classifier has more classes than
+            ``defender``.
     """
 
     def __init__(
@@ -54,8 +56,7 @@ class LatentDensity(Detector):
         self.density = ClassGaussians(phi, y, len(defender.centres), size, ridge)
 
     def suspicion(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
-        """In nats."""
-        with torch.no_grad():
-            said = self.model(x).argmax(dim=1)
+        """In nats; no number where the classifier's logits are none."""
+        said, nothing = class_said(self.model, x, len(self.defender.centres))
         values: Tensor = self.density(self.defender.latent(x))
-        return values.gather(1, said[:, None]).squeeze(1)
+        return values.gather(1, said[:, None]).squeeze(1).masked_fill(nothing, torch.nan)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -42,6 +43,13 @@ class Detector(nn.Module):
             )
         self.function = function
         self.register_buffer("clean", torch.empty(0))
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """There are as many clean scores as were saved."""
+        saved = state.get(prefix + "clean")
+        if isinstance(saved, Tensor):
+            self.clean = self.clean.new_empty(saved.shape)
+        super()._load_from_state_dict(state, prefix, *rest)
 
     def suspicion(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, " batch"]:
         """The score itself, unchecked."""
@@ -123,7 +131,7 @@ class AnyOf(Detector):
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         super().__init__()
-        members = list(detectors)
+        members = list(detectors) if isinstance(detectors, Iterable) else []
         if not members or not all(isinstance(member, Detector) for member in members):
             raise ValueError(f"AnyOf wants a list of at least one Detector, got {detectors!r}")
         ends = torch.tensor([[member.threshold(share) for share in (0.5, 0.05)] for member in members])

@@ -61,6 +61,15 @@ def test_calibrating_a_network_is_without_dropout_and_leaves_its_mode():
 def test_the_scores_are_saved_with_the_detector():
     detector = Detector(first).calibrate(X)
     assert torch.equal(detector.state_dict()["clean"], X[:, 0].sort().values)
+    again = Detector(first)
+    again.load_state_dict(detector.state_dict())
+    assert again.threshold() == detector.threshold()
+    # So do those of detectors within, and none are saved of one that has none.
+    both, empty = AnyOf([detector, detector]).calibrate(X), AnyOf([Detector(first).calibrate(X[:30])] * 2)
+    empty.load_state_dict(both.state_dict())
+    assert torch.equal(empty.flags(X), both.flags(X))
+    again.load_state_dict(Detector(first).state_dict())
+    assert len(again.clean) == 0
 
 
 def test_any_of_one_flags_what_it_flags_and_any_of_two_what_either_does():
@@ -154,6 +163,13 @@ def test_the_weight_draws_classes_together_and_the_classifier_stays():
     assert apart[1] < 0.6 * apart[0]
 
 
+def test_the_copy_of_a_frozen_classifier_can_be_trained():
+    net = mlp(4, 8, 3).requires_grad_(False)
+    defender = Defender(net[:-1], net[-1], 3, 8)
+    assert all(parameter.requires_grad for parameter in defender.parameters())
+    assert not any(parameter.requires_grad for parameter in net.parameters())
+
+
 def made() -> tuple[nn.Module, Defender]:
     torch.manual_seed(0)
     net = mlp(4, 8, 3)
@@ -190,6 +206,36 @@ def test_the_input_density_is_the_error_of_principal_components():
         torch.testing.assert_close(score[k::3], torch.tensor(error).float(), rtol=1e-4, atol=1e-4)
 
 
+def fitted(says) -> list[Detector]:
+    """Both densities, of a classifier that says what you like."""
+    return [LatentDensity(says, made()[1], X, Y, size=2), InputDensity(says, X, Y, size=2)]
+
+
+def test_where_the_classifier_says_no_number_the_input_is_flagged():
+    net = made()[0]
+
+    def says(x):
+        return torch.where(x[:, :1] > 90, torch.nan, net(x))
+
+    for plain, odd in zip(fitted(net), fitted(says), strict=True):
+        torch.testing.assert_close(odd(X), plain(X), rtol=0, atol=0)
+        far = torch.cat([X[:1] * 0 + 99, X[:3]])
+        assert odd(far).isnan().tolist() == [True, False, False, False]
+        assert odd.calibrate(X).flags(far)[0]
+
+
+def test_a_classifier_with_more_classes_than_were_fitted_is_refused():
+    def says(x):
+        return F.one_hot(torch.full((len(x),), 3), 4).float()
+
+    for detector in fitted(says):
+        with pytest.raises(ValueError, match="classifier has 4 classes, and the detector was fitted to 3"):
+            detector(X)
+    for detector in fitted(first):
+        with pytest.raises(ValueError, match="one number for each sample"):
+            detector(X)
+
+
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("call", "words"),
@@ -211,6 +257,7 @@ def test_the_input_density_is_the_error_of_principal_components():
         (lambda: Detector(lambda x: x[:, :1]).score(X), r"one score for each of the 60 inputs.*squeeze\(1\)"),
         (lambda: AnyOf([]), "at least one Detector"),
         (lambda: AnyOf([first]), "at least one Detector"),
+        (lambda: AnyOf(Detector(first)), "at least one Detector"),
         (lambda: AnyOf([Detector(first)]), "knows no clean inputs yet"),
         (lambda: AnyOf([Detector(lambda x: 0 * x[:, 0]).calibrate(X)]), "tell clean inputs apart"),
         (lambda: Defender(first, nn.Linear(2, 2), 2, 2), "features must be a module"),
