@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -76,8 +77,7 @@ class LinearQuadratic:
     def __post_init__(self) -> None:
         parts = {"A": self.A, "B": self.B, "c": self.c, "R": self.R, "Q": self.Q, "goal": self.goal}
         for name, part in parts.items():
-            if part.dtype != torch.float64 or not bool(part.isfinite().all()):
-                raise ValueError(f"expected {name} in float64 and finite, got {part.dtype}: {name}.double()?")
+            check_double(name, part)
         T, n, m = len(self.A), self.A.shape[-1], self.R.shape[-1]
         wanted = {"A": (T, n, n), "B": (T, n, m), "c": (T, n), "R": (m, m), "Q": (n, n), "goal": (n,)}
         found = {name: tuple(part.shape) for name, part in parts.items()}
@@ -112,8 +112,17 @@ class LinearQuadratic:
             ahead: what the adversary believes that the rest will cost; None is what it does cost
                 (:meth:`costs_to_go`), with which nothing is cheaper. That of a system with average steps makes an
                 adversary who does not know what comes.
+
+        Raises:
+            ValueError: where ``ahead`` is of a system with other steps or another state.
         """
         V = self.costs_to_go() if ahead is None else ahead
+        steps, n = self.c.shape
+        if V.P.shape != (steps + 1, n, n) or V.p.shape != (steps + 1, n):
+            raise ValueError(
+                f"expected `ahead` of a system with {steps} steps and a state of {n} numbers, got P "
+                f"{tuple(V.P.shape)} and p {tuple(V.p.shape)}"
+            )
         return lambda t, s: self._best(t, s, (V.P[t + 1], V.p[t + 1]))
 
     def greedy(self) -> Policy:
@@ -125,15 +134,37 @@ class LinearQuadratic:
         return lambda t, s: s.new_zeros(self.R.shape[0])
 
     def run(self, start: Float[Tensor, " n"], policy: Policy) -> Path:
-        """Let a policy control the system from a state on."""
+        """Let a policy control the system from a state on.
+
+        Raises:
+            ValueError: where the start or a control has another shape or dtype or is not finite, or the cost overflows.
+        """
+        check_double("start", start, self.goal.shape)
         states, controls = [start], []
         for t, (A, B, c) in enumerate(zip(self.A, self.B, self.c, strict=True)):
-            controls.append(policy(t, states[-1]))
+            controls.append(policy(t, states[-1].clone()))
+            check_double("a control of the policy", controls[-1], self.R.shape[:1])
             states.append(A @ states[-1] + B @ controls[-1] + c)
         u, off = torch.stack(controls), states[-1] - self.goal
-        return Path(torch.stack(states), u, float(((u @ self.R) * u).sum() + off @ self.Q @ off))
+        cost = float((((u @ self.R) * u).sum() + off @ self.Q @ off).detach())
+        if not math.isfinite(cost):
+            raise ValueError(
+                "the state or its cost overflows: is the learner's rate so large that it diverges?"
+            )
+        return Path(torch.stack(states), u, cost)
 
     def _best(self, t: int, s: Tensor, after: tuple[Tensor, Tensor]) -> Tensor:
         """The control with the least price and cost after it, which is quadratic: P and p."""
         B, (P, p) = self.B[t], after
         return torch.linalg.solve(self.R + B.T @ P @ B, B.T @ (p - P @ (self.A[t] @ s + self.c[t])))
+
+
+def check_double(name: str, value: object, shape: tuple[int, ...] | None = None) -> None:
+    """Raise ValueError for what is no finite tensor in float64, of this shape where one is given."""
+    if not isinstance(value, Tensor) or value.dtype != torch.float64:
+        got = value.dtype if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"expected {name} in float64, got {got}: a tensor's .double()?")
+    if shape is not None and value.shape != shape:
+        raise ValueError(f"expected {name} of shape {tuple(shape)}, got {tuple(value.shape)}")
+    if not bool(value.isfinite().all()):
+        raise ValueError(f"expected {name} to be finite, got NaN or infinity in it")

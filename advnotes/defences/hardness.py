@@ -38,7 +38,7 @@ class HiddenStripes:
         hint: :math:`\tau`, at least 0.
 
     Raises:
-        ValueError: where the direction is no finite unit vector of floating point, or the hint is negative.
+        ValueError: where the direction is no finite unit vector in float32 or float64, or the hint is negative.
 
     Differs from the paper: one direction and few matched moments, so that everything can be computed. A bound that is
     exponential in the dimension needs their number to grow with it.
@@ -134,16 +134,22 @@ def stripe_errors(
         eps: the length of the worst perturbation; 0 is none.
 
     Raises:
-        ValueError: where shapes, labels or ``eps`` do not fit.
+        ValueError: where shapes, dtypes, devices, labels or ``eps`` do not fit, or an input is not finite.
     """
     check_directions(directions, ndim=2)
     check_stripes(x, directions[0])
     check_binary(y)
     if len(y) != len(x):
         raise ValueError(f"got {len(x)} inputs and {len(y)} labels: give one label for each input")
+    if y.device != x.device:
+        raise ValueError(
+            f"inputs are on {x.device} and labels on {y.device}: bring them together, y.to(x.device)"
+        )
+    if not bool(x.isfinite().all()):
+        raise ValueError("inputs must be finite: nothing can be said of NaN or infinity")
     check_number("eps", eps, least=0.0)
     parts = directions.split(max(1, CHUNK // len(x)))
-    return torch.cat([spikes.room(part @ x[:, 1:].T, y.expand(len(part), -1)) <= eps for part in parts])
+    return torch.cat([spikes.room(part @ x[:, 1:].T, y) <= eps for part in parts])
 
 
 def unit_directions(
@@ -172,9 +178,12 @@ def mean_even_power(n: int, power: int) -> float:
 def check_directions(directions: object, ndim: int) -> None:
     """Raise ValueError for what is not finite unit vectors: one, ``[n]``, or several, ``[candidates, n]``."""
     shape = "[n]" if ndim == 1 else "[candidates, n]"
-    if not isinstance(directions, Tensor) or not directions.is_floating_point():
+    if not isinstance(directions, Tensor) or directions.dtype not in (torch.float32, torch.float64):
         got = directions.dtype if isinstance(directions, Tensor) else type(directions).__name__
-        raise ValueError(f"directions must be a floating-point tensor {shape}, got {got}")
+        raise ValueError(
+            f"directions must be a floating-point tensor {shape} in float32 or float64, got {got}: half precision does "
+            "not tell stripes apart"
+        )
     if directions.ndim != ndim or 0 in directions.shape:
         raise ValueError(f"directions must have the shape {shape}, got {tuple(directions.shape)}")
     lengths = torch.linalg.vector_norm(directions.double(), dim=-1)

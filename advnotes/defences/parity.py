@@ -74,6 +74,8 @@ class SecretParity:
         if not isinstance(x, Tensor) or x.ndim != 2 or x.shape[1] != wanted:
             got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"inputs must be [batch, {wanted}], as sample(count) gives them, got {got}")
+        if bool(x.isnan().any()):
+            raise ValueError("inputs must not be NaN: a vote would count each as the sign -1")
         return ((x[:, 1:].unflatten(1, (-1, self.repeats)) > 0).sum(dim=2) > self.repeats // 2).long()
 
 
@@ -142,3 +144,7 @@ def check_bits(bits: Shaped[Tensor, "..."], y: Tensor) -> None:
     check_binary(y)
     if len(y) != len(bits):
         raise ValueError(f"got {len(bits)} rows of bits and {len(y)} labels: give one label for each row")
+    if y.device != bits.device:
+        raise ValueError(
+            f"bits are on {bits.device} and labels on {y.device}: bring them together, y.to(bits.device)"
+        )

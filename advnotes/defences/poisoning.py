@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from advnotes.checks import check_count, check_number
-from advnotes.defences.control import LinearQuadratic
+from advnotes.defences.control import LinearQuadratic, check_double
 
 __all__ = ["online_regression", "plan_by_gradient"]
 
@@ -39,14 +39,23 @@ def online_regression(
         weight: :math:`\lambda`, how much it cares; above 0.
 
     Raises:
-        ValueError: where ``rate`` or ``weight`` is not positive, or what :class:`LinearQuadratic` raises.
+        ValueError: where ``rate`` or ``weight`` is not positive, a tensor is not finite and in float64, or shapes do
+            not fit each other.
     """
     rate, weight = check_number("rate", rate, above=0.0), check_number("weight", weight, above=0.0)
     goal = check_number("goal", goal)
-    if len(y) != len(x) or wish.shape != x.shape[1:] or not bool(wish.any()):
+    for name, part in {"x": x, "y": y, "wish": wish}.items():
+        check_double(name, part)
+    if (
+        x.ndim != 2
+        or y.shape != x.shape[:1]
+        or wish.shape != x.shape[1:]
+        or not len(y)
+        or not bool(wish.any())
+    ):
         raise ValueError(
-            f"expected as many outcomes as records and one number of `wish`, not all 0, for each column, got x "
-            f"{tuple(x.shape)}, y {tuple(y.shape)} and wish {tuple(wish.shape)}"
+            f"expected one record at least, as many outcomes as records and one number of `wish`, not all 0, for each "
+            f"column, got x {tuple(x.shape)}, y {tuple(y.shape)} and wish {tuple(wish.shape)}"
         )
     A = torch.eye(x.shape[1]).to(x) - rate * x[:, :, None] * x[:, None]
     return LinearQuadratic(
@@ -73,18 +82,34 @@ def plan_by_gradient(
         steps: how many steps of L-BFGS.
 
     Raises:
-        ValueError: where ``steps`` is less than 1, or the cost is no finite scalar with a gradient.
+        ValueError: where ``steps`` is less than 1, the controls are none, not finite or in another dtype, or the cost
+            is no finite scalar with a gradient with respect to them.
     """
     steps = check_count("steps", steps)
+    if not isinstance(controls, Tensor) or controls.dtype not in (torch.float32, torch.float64):
+        got = controls.dtype if isinstance(controls, Tensor) else type(controls).__name__
+        raise ValueError(f"expected controls as a tensor in float32 or float64, got {got}")
+    if not controls.numel() or not bool(controls.isfinite().all()):
+        raise ValueError(
+            f"expected one control at least, all of them finite, got shape {tuple(controls.shape)}"
+        )
     plan = controls.detach().clone().requires_grad_()
     optimizer = torch.optim.LBFGS([plan], max_iter=steps, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         with torch.enable_grad():
             value = cost(plan)
-        if value.ndim or not value.requires_grad or not bool(value.isfinite()):
+        if (
+            not isinstance(value, Tensor)
+            or value.ndim
+            or not value.requires_grad
+            or not bool(value.isfinite())
+        ):
             raise ValueError(f"expected the cost as one finite number with a gradient, got {value!r:.80}")
-        (plan.grad,) = torch.autograd.grad(value, plan)
+        (slope,) = torch.autograd.grad(value, plan, allow_unused=True)
+        if slope is None:
+            raise ValueError("the cost does not depend on the controls: they must reach it without .detach()")
+        plan.grad = slope
         return value
 
     optimizer.step(closure)

@@ -30,6 +30,8 @@ def epsilon_greedy(arms: int) -> Bandit:
     arms = check_count("arms", arms)
 
     def choose(t: int, means: Tensor, counts: Tensor, draw: Tensor) -> Tensor:
+        if means.shape[1] != arms:
+            raise ValueError(f"epsilon_greedy({arms}) plays {arms} arms, and there are {means.shape[1]}")
         anyone = (draw[:, 0] * arms).long().clamp(max=arms - 1)
         return torch.where(draw[:, -1] < arms / t, anyone, means.argmax(dim=1))
 
@@ -88,7 +90,7 @@ def shape_rewards(
         generator: of all draws.
 
     Raises:
-        ValueError: where a number lies elsewhere, or the target is none of the arms.
+        ValueError: where a number lies elsewhere, the target is none of the arms, or the bandit's choice is not.
 
     Differs from the paper:
         every arm is pulled once at the beginning, the target first, so that there is something to compare with.
@@ -98,7 +100,7 @@ def shape_rewards(
     sigma, gap = check_number("sigma", sigma, above=0.0), check_number("gap", gap, least=0.0)
     delta = check_number("delta", delta, least=1e-12, most=1 - 1e-12)
     true = torch.tensor([check_number("a mean", mean) for mean in means], dtype=torch.float64)
-    if target is not None and target not in range(arms):
+    if target is not None and check_count("target", target, least=0) >= arms:
         raise ValueError(f"target must be None or an arm from 0 to {arms - 1}, got {target}")
     order = sorted(range(arms), key=lambda arm: arm != target)
     sums, counts = torch.zeros(runs, arms, dtype=torch.float64), torch.zeros(runs, arms, dtype=torch.float64)
@@ -107,7 +109,13 @@ def shape_rewards(
     for t in range(1, rounds + 1):
         draw = torch.rand(runs, arms, generator=generator, dtype=torch.float64)
         noise = sigma * torch.randn(runs, generator=generator, dtype=torch.float64)
-        arm = torch.full((runs,), order[t - 1]) if t <= arms else bandit(t, sums / counts, counts, draw)
+        arm = (
+            torch.full((runs,), order[t - 1]) if t <= arms else bandit(t, sums / counts, counts.clone(), draw)
+        )
+        if arm.shape != row.shape or arm.dtype != torch.long:
+            raise ValueError(
+                f"expected one arm of int64 for each of {runs} runs from the bandit, got {arm!r:.80}"
+            )
         counts[row, arm] += 1
         reward = true[arm] + noise
         if target is not None:
@@ -118,4 +126,6 @@ def shape_rewards(
             reward, costs[:, t - 1] = reward - cost, cost
         sums[row, arm] += reward
         pulls[:, t - 1] = arm
+    if int(pulls.min()) < 0:
+        raise ValueError(f"expected arms from 0 to {arms - 1} from the bandit, got {int(pulls.min())}")
     return BanditRun(pulls, costs)

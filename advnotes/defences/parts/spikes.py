@@ -102,8 +102,15 @@ class Spikes:
     def room(self, t: Float[Tensor, "..."], y: Int[Tensor, "..."]) -> Float[Tensor, "..."]:
         """How far each number may be moved, either way, before it is nearer to a spike of the other class.
 
-        Negative where it already is: then minus the distance to where it would be right again.
+        Negative where it already is: then minus the distance to where it would be right again. NaN for NaN.
+
+        Raises:
+            ValueError: where the numbers are not float32 or float64, or labels are not 0 and 1.
         """
+        if not isinstance(t, Tensor) or t.dtype not in (torch.float32, torch.float64):
+            got = t.dtype if isinstance(t, Tensor) else type(t).__name__
+            raise ValueError(f"numbers must be a tensor in float32 or float64, got {got}: t.float()?")
+        check_binary(y.flatten() if isinstance(y, Tensor) else y)
         cuts = self.cuts.to(t)
         cell = torch.bucketize(t.contiguous(), cuts)
         beside = torch.stack([cell - 1, cell]).clamp(0, len(cuts) - 1)

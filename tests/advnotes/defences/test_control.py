@@ -124,7 +124,7 @@ def test_the_poisoned_learner_is_the_system() -> None:
     ("changes", "message"),
     [
         ({"A": torch.eye(N).expand(T, -1, -1)}, "A in float64"),
-        ({"goal": torch.full((N,), torch.nan).double()}, "goal in float64 and finite"),
+        ({"goal": torch.full((N,), torch.nan).double()}, "goal to be finite"),
         ({"Q": -torch.eye(N).double()}, "Q must be symmetric and positive semidefinite"),
         ({"R": torch.zeros(M, M).double()}, "R must be symmetric and positive definite"),
         ({"R": torch.tensor([[1.0, 0.5], [0.0, 1.0]]).double()}, "R must be symmetric"),
@@ -144,6 +144,82 @@ def test_shapes_that_do_not_fit_are_named() -> None:
         online_regression(x, y[:2], rate=0.1, wish=torch.ones(2).double(), goal=0.0, weight=1.0)
     with pytest.raises(ValueError, match="not all 0"):
         online_regression(x, y, rate=0.1, wish=torch.zeros(2).double(), goal=0.0, weight=1.0)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("start", "policy", "message"),
+    [
+        (START.float(), None, "start in float64"),
+        (START[:2], None, r"start of shape \(3,\)"),
+        (START[None], None, r"start of shape \(3,\)"),
+        (START * torch.nan, None, "start to be finite"),
+        (START, lambda t, s: 0.5, "control of the policy in float64, got float"),
+        (START, lambda t, s: torch.zeros(3).double(), r"control of the policy of shape \(2,\)"),
+        (START, lambda t, s: torch.full((2,), torch.nan).double(), "control of the policy to be finite"),
+        (START, lambda t, s: torch.full((2,), 1e200, dtype=torch.float64), "overflows"),
+    ],
+)
+def test_a_run_wants_a_state_and_controls_that_fit(start: Tensor, policy: Any, message: str) -> None:
+    system = problem()
+    with pytest.raises(ValueError, match=message):
+        system.run(start, policy or system.idle())
+
+
+def test_a_policy_cannot_write_into_the_state() -> None:
+    system = problem()
+    start = START.clone()
+    written = system.run(start, lambda t, s: s.zero_()[:M])
+    assert torch.equal(start, START)
+    assert torch.equal(written.states, system.run(START, system.idle()).states)
+
+
+@pytest.mark.parametrize("steps", [T - 1, T + 1])
+def test_a_forecast_of_other_steps_is_refused(steps: int) -> None:
+    system = problem()
+    other = problem(
+        A=torch.eye(N).double().expand(steps, -1, -1),
+        B=torch.ones(steps, N, M).double(),
+        c=torch.zeros(steps, N).double(),
+    )
+    with pytest.raises(ValueError, match=f"system with {T} steps"):
+        system.planned(other.costs_to_go())
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_records_that_are_no_numbers_in_float64_are_named() -> None:
+    x, y, wish = torch.ones(3, 2).double(), torch.ones(3).double(), torch.ones(2).double()
+    for bad, message in (
+        ((x.float(), y, wish), "x in float64"),
+        ((x, y.float(), wish), "y in float64"),
+        ((x, y, [1.0, 1.0]), "wish in float64, got list"),
+        ((x * torch.nan, y, wish), "x to be finite"),
+        ((x, y[:, None], wish), "as many outcomes"),
+        ((x[:0], y[:0], wish), "one record at least"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            online_regression(bad[0], bad[1], rate=0.1, wish=bad[2], goal=0.0, weight=1.0)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("cost", "controls", "message"),
+    [
+        (lambda u: 3.0, torch.ones(3, 1), "one finite number with a gradient, got 3.0"),
+        (
+            lambda u: torch.ones((), requires_grad=True) * 2,
+            torch.ones(3, 1),
+            "does not depend on the controls",
+        ),
+        (lambda u: u.square().sum(), torch.ones(3, 1).half(), "float32 or float64, got torch.float16"),
+        (lambda u: u.square().sum(), torch.ones(3, 1).long(), "float32 or float64, got torch.int64"),
+        (lambda u: u.square().sum(), torch.ones(0, 1), "one control at least"),
+        (lambda u: u.square().sum(), torch.full((3, 1), torch.inf), "all of them finite"),
+    ],
+)
+def test_a_plan_wants_controls_that_the_cost_depends_on(cost: Any, controls: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plan_by_gradient(cost, controls)
 
 
 def test_a_plan_wants_a_finite_cost_with_a_gradient_and_leaves_the_start() -> None:

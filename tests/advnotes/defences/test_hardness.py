@@ -118,6 +118,17 @@ def test_the_share_that_withstands_is_the_closed_form() -> None:
     )
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_nothing_is_certified_of_a_number_that_is_none(value: float) -> None:
+    task = a_task()
+    x, y = task.sample(8, seeded())
+    x[3, 2] = value
+    with pytest.raises(ValueError, match="finite"):
+        task.classifier().withstands(x, y, 0.1)
+    with pytest.raises(ValueError, match="finite"):
+        stripe_errors(x, y, task.direction[None], SPIKES)
+
+
 def test_the_hint_does_not_move_the_classifier() -> None:
     task = a_task()
     x, _ = task.sample(20, seeded())
@@ -176,6 +187,8 @@ def test_directions_have_length_one() -> None:
         (lambda: mean_even_power(3, 3), "even"),
         (lambda: mean_even_power(0, 2), "n must"),
         (lambda: unit_directions(0, 2), "count"),
+        (lambda: HiddenStripes(torch.tensor([1.0, 0.0]).half(), SPIKES), "half precision"),
+        (lambda: HiddenStripes(torch.tensor([1.0, 0.0]).bfloat16(), SPIKES), "half precision"),
     ],
 )
 def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:

@@ -102,6 +102,7 @@ def test_two_parities_are_uncorrelated() -> None:
         (lambda: SecretParity(a_secret(3), hint=-1.0), "hint"),
         (lambda: SecretParity(a_secret(3)).sample(0), "count"),
         (lambda: SecretParity(a_secret(3)).decode(torch.zeros(2, 15)), r"\[batch, 16\]"),
+        (lambda: SecretParity(a_secret(3)).decode(torch.full((2, 16), torch.nan)), "NaN"),
         (lambda: solve_parity(torch.tensor([[2]]), torch.tensor([1])), "0 and 1"),
         (lambda: search_parities(torch.ones(1, 25).long(), torch.tensor([1])), "24 bits"),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from advnotes.defences import BanditRun, epsilon_greedy, shape_rewards, ucb
 from advnotes.defences.reward_shaping import Bandit
@@ -87,6 +88,7 @@ def test_the_generator_decides_all_of_it() -> None:
     ("options", "message"),
     [
         ({"target": 3}, "from 0 to 2, got 3"),
+        ({"target": -1}, "target must be a whole number of at least 0"),
         ({"rounds": 2}, "rounds must be a whole number"),
         ({"sigma": 0.0}, "sigma must be a finite number above 0"),
         ({"gap": -0.1}, "gap must be"),
@@ -102,3 +104,45 @@ def test_bad_numbers_are_named(options: dict[str, Any], message: str) -> None:
 def test_a_mean_that_is_no_number_is_named() -> None:
     with pytest.raises(ValueError, match="a mean must be"):
         shape_rewards(ucb(0.1), [0.1, float("nan")], 0, rounds=5, runs=1)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("target", [True, 1.0])
+def test_a_target_that_is_no_arm_is_named(target: Any) -> None:
+    with pytest.raises(ValueError, match="target must be a whole number"):
+        run(target=target)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (torch.tensor(0), "one arm of int64 for each of 2 runs"),
+        (torch.zeros(2), "one arm of int64"),
+        (torch.full((2,), -1), "arms from 0 to 1 from the bandit, got -1"),
+    ],
+)
+def test_a_bandit_that_pulls_no_arm_is_named(choice: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        shape_rewards(lambda t, means, counts, draw: choice, [0.8, 0.2], 1, rounds=9, runs=2)
+
+
+@pytest.mark.parametrize("arms", [2, 4])
+def test_epsilon_greedy_of_other_arms_is_named(arms: int) -> None:
+    with pytest.raises(ValueError, match=f"plays {arms} arms, and there are 3"):
+        shape_rewards(epsilon_greedy(arms), [0.8, 0.5, 0.2], 2, rounds=9, runs=2)
+
+
+def test_a_bandit_cannot_write_into_its_memory() -> None:
+    def writes(t: int, means: Tensor, counts: Tensor, draw: Tensor) -> Tensor:
+        arm = ucb(0.1)(t, means, counts, draw)
+        counts.zero_()
+        means.zero_()
+        return arm
+
+    runs = [
+        shape_rewards(bandit, [0.8, 0.2], 1, rounds=60, runs=3, generator=torch.Generator().manual_seed(0))
+        for bandit in (ucb(0.1), writes)
+    ]
+    assert torch.equal(runs[0].pulls, runs[1].pulls)
+    assert torch.equal(runs[0].costs, runs[1].costs)

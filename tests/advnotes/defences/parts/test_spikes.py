@@ -123,3 +123,12 @@ def test_bad_arguments_are_refused() -> None:
 def test_labels_of_the_wrong_kind_are_refused(y: Any) -> None:
     with pytest.raises(ValueError, match="int64 tensor"):
         Spikes(2, 0.1).sample(y)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float16, torch.bfloat16])
+def test_room_is_asked_of_whole_precision(dtype: torch.dtype) -> None:
+    with pytest.raises(ValueError, match="float32 or float64"):
+        Spikes(2, 0.1).room(torch.ones(2, dtype=torch.float64).to(dtype), torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="0 and 1"):
+        Spikes(2, 0.1).room(torch.ones(2), torch.tensor([0, 2]))
