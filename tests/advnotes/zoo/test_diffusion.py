@@ -57,6 +57,12 @@ def test_a_denoiser_whose_networks_are_silent_is_the_best_for_a_pixel_alone() ->
     assert (guess - expected).abs().max() < 0.02
 
 
+def test_no_digits_are_cleaned_to_no_digits() -> None:
+    model = mnist_diffusion()
+    none = torch.zeros(0, 1, 28, 28)
+    assert model.clean_of(none, torch.zeros(0, dtype=torch.long)).shape == none.shape
+
+
 def test_its_recipe_is_played_from_its_seed() -> None:
     rounds: list[int] = []
 
