@@ -66,7 +66,8 @@ class Smoothed:
         sigma: the standard deviation :math:`\sigma` of the noise, in the unit of the input.
         grid: what noisy inputs are rounded to multiples of, in the unit of the input: a power of 2 from ``2**-20`` to
             1, a small part of ``sigma``.
-        batch_size: how many noisy inputs the model gets at once.
+        batch_size: how many noisy inputs the model gets at once; they are drawn together, so that another size may
+            draw others.
 
     Raises:
         ValueError: where an option is out of range; when called, where inputs, counts or logits are not as expected.
@@ -153,6 +154,11 @@ class Smoothed:
         """
         check_count("n", n)
         _check_samples(x)
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise ValueError(
+                f"generator must be a torch.Generator or None, got {type(generator).__name__}: "
+                "torch.Generator().manual_seed(0)"
+            )
         with attacked(self.model):
             return torch.stack([self._count(sample, n, generator) for sample in x])
 
@@ -178,7 +184,7 @@ class Smoothed:
 
     def _rounding(self, x: Tensor) -> float:
         """The probability, at most, that float64 and real numbers round a noisy copy to different points."""
-        largest = float(x.abs().max()) + 9 * self.sigma
+        largest = float(x.detach().abs().max()) + 9 * self.sigma
         return x[0].numel() * 4 * largest / self.grid * torch.finfo(torch.float64).eps
 
 

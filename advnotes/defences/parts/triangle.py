@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from typing import TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from advnotes.nets import Normalize
 __all__ = ["Triangles", "affine_steps"]
 
 Array = NDArray[np.float64]
+Kind = TypeVar("Kind", bound=nn.Module)
 #: A matrix and a vector: ``W @ x + b``.
 Step = tuple[Array, Array]
 #: Layers that are affine in eval mode: they become a matrix.
@@ -72,7 +74,7 @@ def affine_steps(model: nn.Module, x: Tensor) -> list[Step]:
     return steps
 
 
-def _is(layer: nn.Module, kind: type[nn.Module]) -> bool:
+def _is(layer: nn.Module, kind: type[Kind]) -> TypeGuard[Kind]:
     """Whether a layer computes what a kind of layers does; a class of somebody's own may have another forward."""
     return isinstance(layer, kind) and type(layer).forward is kind.forward and "forward" not in vars(layer)
 

@@ -173,6 +173,7 @@ def test_wrong_options_are_told(options, says):
         (torch.rand(2, 4), {"n": 0}, "n must be a whole number"),
         (torch.rand(2, 4), {"alpha": 0.7}, "alpha must be a finite number"),
         (torch.rand(2, 4).double(), {}, "float32"),
+        (torch.rand(2, 4), {"generator": 3}, "generator must be a torch.Generator or None, got int"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")
