@@ -53,6 +53,19 @@ def test_a_report_is_printed_and_saved(
     assert (report.size, report.diagnosed, report.curve, report.seed) == (5, False, (), 3)
 
 
+@pytest.mark.parametrize("option", [("--certify",), ("--certify-seconds", "20")])
+def test_a_lower_bound_is_proved_where_it_is_asked_for(
+    here: Path, call: Callable[..., int], capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
+) -> None:
+    assert call(*FAST, *option, "--json", "report.json") == 0
+    report = Report.from_json((here / "report.json").read_text(encoding="utf-8"))
+    assert report.certified is not None
+    assert 0 < report.certified.count <= report.robust.count
+    assert report.between in capsys.readouterr().out
+    assert call(*FAST, "--certify-seconds", "-1") == 2
+    assert "number of seconds" in capsys.readouterr().err
+
+
 def test_masking_is_loud_and_fails_only_where_it_should(
     call: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,12 +13,13 @@ from advnotes.evaluation import Report
 from tests.processes import command, environment
 
 SCRIPT = Path(__file__).with_name("slow_run.py")
+PROVES = Path(__file__).with_name("proof_run.py")
 
 
-def found(processes: int, folder: object, out: Path) -> list[tuple[Report, str]]:
+def found(processes: int, folder: object, out: Path, script: Path = SCRIPT) -> list[tuple[Report, str]]:
     """Let it run to its end; the report and the inputs that each process ended with."""
     done = subprocess.run(
-        command(SCRIPT, processes, folder, out),
+        command(script, processes, folder, out),
         env=environment(),
         capture_output=True,
         text=True,
@@ -81,3 +82,16 @@ def test_two_processes_find_what_one_does(whole: tuple[Report, str], tmp_path: P
         file.unlink()
     (one,) = found(1, folder, tmp_path / "one")  # and one goes on after two
     assert one == whole
+
+
+def test_two_processes_prove_what_one_does(tmp_path: Path) -> None:
+    ((alone, _),) = found(1, "-", tmp_path / "alone", PROVES)
+    assert alone.certified is not None
+    assert 0 < alone.certified.count < alone.robust.count
+    folder = tmp_path / "journal"
+    for report, _ in found(2, folder, tmp_path / "two", PROVES):
+        assert report == alone
+    for file in list(folder.glob("*.part"))[::3]:
+        file.unlink()
+    ((later, _),) = found(1, folder, tmp_path / "one", PROVES)  # and one goes on after two
+    assert later == alone

@@ -99,6 +99,54 @@ def test_a_model_that_cannot_be_bounded_says_why(case: str) -> None:
     assert json.loads(report.to_json())["certified"] is None
 
 
+class Own(Linf):
+    """A ball of somebody's own: it might be larger than its name says."""
+
+
+def test_a_threat_whose_ball_is_not_known_is_attacked_and_not_proved() -> None:
+    report = evaluated(threat=Own(0.05))
+    assert report.proof is not None
+    assert "smallest of these balls" in report.proof.refusal
+    assert report.robust == evaluated().robust
+    assert report.certified is None
+
+
+class OneSize(models.Linear):
+    """Can be called with its own batch size alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.view(8, 6))
+
+
+def test_a_model_of_one_batch_size_says_why() -> None:
+    report = evaluated(OneSize(), batch_size=8, pad_batches=True)
+    assert report.proof is not None
+    assert report.proof.refusal.startswith("it cannot be called with three samples: RuntimeError: shape")
+    assert report.robust == evaluated().robust
+
+
+def test_an_error_amidst_a_proof_does_not_lose_what_the_attacks_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certify, tried = proof.certify_batch, list[int]()
+
+    def failing(model: nn.Module, x: Tensor, *rest: Any, **options: Any) -> Any:
+        tried.append(len(x))
+        if len(tried) in (2, 3):
+            raise RuntimeError("out of memory")
+        return certify(model, x, *rest, **options)
+
+    monkeypatch.setattr(proof, "certify_batch", failing)
+    report = evaluated(folder=tmp_path, batch_size=4)
+    whole = evaluated(batch_size=4)
+    assert report.robust_mask == whole.robust_mask
+    assert report.certified is not None
+    assert report.certified.count == whole.robust.count - tried[1] - tried[2]
+    note = f"The proof of {tried[1] + tried[2]} samples failed, so that they do not count as proved. RuntimeError"
+    assert sum(note in each for each in report.notes) == 1
+    assert evaluated(folder=tmp_path, batch_size=4) == whole, "and is tried again"
+
+
 @pytest.mark.parametrize("wrong", [0, -1.0, float("nan"), float("inf"), "yes"])
 @pytest.mark.usefixtures("unchecked")
 def test_an_effort_that_is_none_is_refused_before_any_work(wrong: Any) -> None:
