@@ -96,7 +96,12 @@ class IntervalTraining(Game):
     def _bounded(self, x: Tensor) -> BoundedGraph:
         """The model's steps, which stay while inputs keep their kind; they read the parameters as these are."""
         graph = self._graph
-        if graph is None or graph.model is not self.model or graph.shape != tuple(x.shape[1:]) or not graph.fits():
+        if (
+            graph is None
+            or graph.model is not self.model
+            or graph.shape != tuple(x.shape[1:])
+            or not graph.fits()
+        ):
             graph = self._graph = bounded_graph(self.model, x)
         return graph
 

@@ -63,7 +63,7 @@ def interval_bounds(
     graph = bounded_graph(model, lower)
     arithmetic = Arithmetic.of(graph, lower.device) if rounding else None
     dtype = torch.float64 if rounding else lower.dtype
-    values: list[Interval] = [(lower.to(dtype), upper.to(dtype))]
+    values: list[Interval] = [(lower.to(dtype).contiguous(), upper.to(dtype).contiguous())]
     for step in graph.steps:
         values.append(interval(step, [values[i] for i in step.inputs], arithmetic))
     return values[-1]

@@ -19,6 +19,7 @@ __all__ = ["call_of", "no_randomness", "tensors", "traced"]
 
 #: The sizes of the two batches that every node is computed on: a dimension that is the same in both is a number.
 SIZES = (2, 3)
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def traced(model: nn.Module, points: Tensor) -> tuple[nn.Module, fx.Graph]:
@@ -33,6 +34,12 @@ def traced(model: nn.Module, points: Tensor) -> tuple[nn.Module, fx.Graph]:
     Raises:
         Untraceable: where the graph would not be the whole of what ``forward`` does.
     """
+    # Tracing replaces methods of nn.Module for the time that it takes.
+    with _ONE_AT_A_TIME:
+        return _traced(model, points)
+
+
+def _traced(model: nn.Module, points: Tensor) -> tuple[nn.Module, fx.Graph]:
     check_state(model)
     skeleton = _Outside(copied(model, points, {}))
     # A recurrent layer puts its weights in order in its first pass; it is a single step of the graph.
@@ -44,7 +51,10 @@ def traced(model: nn.Module, points: Tensor) -> tuple[nn.Module, fx.Graph]:
             with tracer.nothing_computed:
                 graph = tracer.trace(skeleton)
         finally:
-            vars(tracer).clear()  # PyTorch keeps the last tracer alive, and with it what forward has seen
+            # PyTorch keeps the last tracer alive, and with it what forward has seen. Another thread may still ask it
+            # whether it is the one that traces.
+            for name in vars(tracer).keys() - {"nothing_computed", "thread"}:
+                delattr(tracer, name)
     if ModelSignature(written, points) != before:
         raise Untraceable("forward writes attributes of the model")
     return skeleton, graph

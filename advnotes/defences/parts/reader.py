@@ -21,7 +21,9 @@ HAVE_BOUNDS = (
 )
 VIEWS = ("view", "reshape", "flatten", "squeeze", "unsqueeze", torch.flatten, torch.reshape, torch.squeeze,
          torch.unsqueeze)  # fmt: skip
-NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d)
+#: Layers and functions that do nothing in eval mode.
+NOTHING = (nn.Identity, nn.modules.dropout._DropoutNd)
+DROPOUT = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
 SAME = ("contiguous", "clone", "detach")
 ADD, SUB = (operator.add, torch.add, "add"), (operator.sub, torch.sub, "sub")
 MUL, DIV = (operator.mul, torch.mul, "mul"), (operator.truediv, torch.div, torch.true_divide, "div")
@@ -112,6 +114,11 @@ class Reader:
             return self._arithmetic(node, name)
         common = self._common(node, name)
         if target in SAME and len(node.args) == 1:
+            return None
+        if (
+            target in DROPOUT
+            and (node.args[2] if len(node.args) > 2 else node.kwargs.get("training")) is False
+        ):
             return None
         if target in RELU or target is F.relu_:
             return steps.Rectifier(*common)

@@ -37,7 +37,7 @@ class Region:
 
     def __init__(self, x: Tensor, threat: Threat, bounds: Bounds) -> None:
         check_ball(threat)
-        self.threat, self.x = threat, x.double()
+        self.threat, self.x = threat, x.double().contiguous()
         eps = torch.as_tensor(threat.eps, dtype=torch.float64, device=x.device)
         if not bool(eps.isfinite().all()):
             raise ValueError(

@@ -78,8 +78,8 @@ class Affine(Step, ABC):
 
 
 def _in(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """The model's own numbers in a precision; those that were made in inference mode as autograd takes them."""
-    values = values.to(dtype)
+    """The model's own numbers in a precision and in the usual order; those of inference mode as autograd takes them."""
+    values = values.to(dtype).contiguous()
     return values.clone() if values.is_inference() and not torch.is_inference_mode_enabled() else values
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -121,6 +122,31 @@ def test_models_and_inputs_of_inference_mode_are_bounded_as_others_are(dtype: to
     certify(made, x, y, threat, branches=4)
 
 
+@pytest.mark.parametrize("name", ["pooled", "overlapping", "residual"])
+def test_the_order_of_numbers_in_memory_does_not_matter(name: str) -> None:
+    model = networks()[name]
+    y, threat = model(X).argmax(dim=1), Linf(0.05)
+    expected = certify(model, X, y, threat, branches=8).margin
+    turned = X.transpose(2, 3).contiguous().transpose(2, 3)
+    torch.testing.assert_close(certify(model, turned, y, threat, branches=8).margin, expected)
+    model.to(memory_format=torch.channels_last)
+    channels_last = X.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(certify(model, channels_last, y, threat, branches=8).margin, expected)
+    low, high = interval_bounds(model, channels_last, channels_last)
+    assert bool(((low <= model(X)) & (model(X) <= high)).all())
+    one = certify(model, X[:1].expand(3, -1, -1, -1), y[:1].expand(3), threat, branches=8).margin
+    torch.testing.assert_close(one, expected[:1].expand(3))
+
+
+def test_several_threads_can_prove_at_once() -> None:
+    model = networks()["pooled"]
+    y, threat = model(X).argmax(dim=1), Linf(0.02)
+    expected = certify(model, X, y, threat, branches=2).margin
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(certify, model, X, y, threat, branches=2) for _ in range(8)]
+        assert all(torch.equal(job.result().margin, expected) for job in jobs)
+
+
 class Wide(Linf):
     """Somebody's own ball, which is twice as large as the one that it derives from."""
 
@@ -159,6 +185,37 @@ class Joins(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         z = self.layer(x.flatten(1))
         return torch.cat([z, z], dim=1)
+
+
+class Drops(nn.Module):
+    """Drops in train mode, in the ways in which people write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.drop, self.last = nn.Linear(36, 8), nn.AlphaDropout(), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = torch.nn.functional.dropout(self.layer(x.flatten(1)).relu(), 0.5, self.training)
+        return self.last(torch.nn.functional.dropout(self.drop(z), training=self.training))
+
+
+def test_dropout_does_nothing_in_eval_mode() -> None:
+    model = Drops().eval()
+    plain = nn.Sequential(nn.Flatten(), model.layer, nn.ReLU(), model.last)
+    expected = linear_margins(plain, X, Y, Linf(0.1))
+    assert torch.equal(linear_margins(model, X, Y, Linf(0.1)), expected)
+    with pytest.raises(ValueError, match=r"model\.eval\(\)"):
+        linear_margins(model.train(), X, Y, Linf(0.1))
+
+
+class AlwaysDrops(Drops):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.dropout(super().forward(x))
+
+
+def test_dropout_that_never_ends_is_refused() -> None:
+    with pytest.raises(Unbounded, match="random"):
+        linear_margins(AlwaysDrops().eval(), X, Y, Linf(0.1))
 
 
 def test_a_function_is_named_as_it_is_written() -> None:
