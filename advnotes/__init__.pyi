@@ -1,4 +1,17 @@
-from . import data, decisions, defences, gan, generators, invariance, messages, metrics, nets, plots, robust, zoo
+from . import (
+    data,
+    decisions,
+    defences,
+    gan,
+    generators,
+    invariance,
+    messages,
+    metrics,
+    nets,
+    plots,
+    robust,
+    zoo,
+)
 from .attacks import APGD, BIM, FGSM, PGD, Attack, AutoAttack, NormAttack, Square, Universal
 from .citations import cite
 from .claims import Claims, at_least, at_most, between
