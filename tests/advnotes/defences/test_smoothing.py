@@ -99,19 +99,21 @@ def test_unevenness_is_the_two_sided_test():
     torch.testing.assert_close(unevenness(most, rest), torch.tensor(theirs, dtype=torch.float64))
 
 
-def test_the_model_cannot_read_the_point_from_the_last_bits():
-    """A classifier that asks which point noise was added to: a certificate in plain float32 that is wrong."""
-    fine = 2.0**-27
+@pytest.mark.parametrize(
+    ("dtype", "fine"), [(torch.float32, 2.0**-27), (torch.float64, 2.0**-56)], ids=["float32", "float64"]
+)
+def test_the_model_cannot_read_the_point_from_the_last_bits(dtype: torch.dtype, fine: float):
+    """A classifier that asks which point noise was added to: a certificate in plain arithmetic that is wrong."""
 
-    def spy(x: torch.Tensor) -> torch.Tensor:  # 1/8 and a float32 number sum up to a multiple of this
+    def spy(x: torch.Tensor) -> torch.Tensor:  # 1/8 and a number of this dtype sum up to a multiple of this
         coarse = (x.double() / fine == (x.double() / fine).round()).all(dim=1)
         return torch.stack([~coarse, coarse], dim=1).float()
 
-    x, black = torch.full((1, 64), 0.125), torch.zeros(1, 64)
-    noise = 0.5 * torch.randn(4000, 64, generator=seeded())
+    x, black = torch.full((1, 64), 0.125, dtype=dtype), torch.zeros(1, 64, dtype=dtype)
+    noise = 0.5 * torch.randn(4000, 64, dtype=dtype, generator=seeded())
     naive = [spy(point + noise).argmax(dim=1).bincount(minlength=2) for point in (x, black)]
     radius = 0.5 * norm.ppf(clopper_pearson(naive[0][1:], 4000, 0.001).item())
-    assert radius > 1.4 * (x - black).norm().item()  # what float32 certifies for class 1 ...
+    assert radius > 1.4 * (x - black).norm().item()  # what plain sums certify for class 1 ...
     assert naive[1].argmax() == 0  # ... and a point well inside, which has another class
 
     smoothed = Smoothed(spy, 0.5)
