@@ -442,7 +442,7 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     ),
     (of(defences.InputDensity, EYE, X, Y), {"size": Limits((1, 3), (0, 4))}),
     (
-        of(defences.LatentDensity, model(), defences.Defender(mlp(3, 4), mlp(4, 2), 2, 4), X, Y),
+        of(defences.LatentDensity, model(), defences.Defender(mlp(3, 4), mlp(4, 2), 2, 4), X, Y, size=2),
         {"size": Limits((1, 4), (0, 5)), "ridge": POSITIVE},
     ),
     (
