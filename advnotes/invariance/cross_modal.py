@@ -125,9 +125,9 @@ class CrossModal(Game):
                     f"labels must be class numbers from 0, or {UNKNOWN} where a sample has none, got {int(y.min())}"
                 )
             if len(batch) == 6:
-                check_same_kind(
-                    f"further samples of the {name} modality", batch[4 + place // 2], "its samples", x
-                )
+                u = batch[4 + place // 2]
+                check_same_kind(f"further samples of the {name} modality", u, "its samples", x)
+                check_inputs(u, y.new_zeros(len(u)), None)
         return batch
 
     def points(self, x_first: Tensor, x_second: Tensor) -> tuple[Float[Tensor, "n d"], Float[Tensor, "m d"]]:

@@ -126,6 +126,9 @@ def test_it_lays_two_modalities_over_each_other_that_share_no_measurement():
         (lambda b: (b[0], b[1][:5], b[2], b[3]), "12"),
         (lambda b: (b[0], b[1].double(), b[2], b[3]), "y.long()"),
         (lambda b: (b[0] * torch.nan, *b[1:]), "nan"),
+        (lambda b: (*b, b[0] * torch.nan, b[2]), "inputs must be finite, got values from nan"),
+        (lambda b: (*b, b[0], b[2] * torch.inf), "inputs must be finite"),
+        (lambda b: (*b, b[0], b[2][:0]), "a batch of at least one"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")
