@@ -144,6 +144,14 @@ def test_options_out_of_range(kind: type, option: dict):
         kind(*parts(), **option)
 
 
+@pytest.mark.parametrize("kind", [DANN, AlternatingDANN])
+def test_target_samples_must_be_finite_as_the_sources_must(kind: type):
+    x, y, x_target = batch()
+    for player in kind(*parts()).turns:
+        with pytest.raises(ValueError, match="inputs must be finite, got values from nan"):
+            kind(*parts())(player, x, y, x_target * math.nan)
+
+
 def test_a_domain_head_gives_one_logit():
     features, label_head, _ = parts()
     with pytest.raises(ValueError, match="one output"):
