@@ -135,7 +135,7 @@ def clip_rounding(x: Tensor, bounds: tuple[float, float]) -> Tensor:
 
 
 def check_same_kind(name: str, x: object, other_name: str, other: Tensor) -> None:
-    """Raise ValueError for inputs of two sorts that differ in their samples' shape, dtype or device."""
+    """Raise ValueError where inputs differ from those of another sort in shape, dtype or device, or are not finite."""
     if not isinstance(x, Tensor):
         raise ValueError(f"{name} must be a tensor, got {type(x).__name__}")
     if x.shape[1:] != other.shape[1:]:
@@ -153,3 +153,5 @@ def check_same_kind(name: str, x: object, other_name: str, other: Tensor) -> Non
             f"{name} are {x.dtype} on {x.device}, {other_name} {other.dtype} on {other.device}: bring both to one "
             "dtype and device"
         )
+    if x.is_floating_point() and x.numel():
+        check_range(x, (-math.inf, math.inf))

@@ -108,8 +108,6 @@ class DANN(Game):
             more = ": leave the target's labels out" if len(x_target) > 1 else ""
             raise ValueError(f"expected batches (x, y, x_target), got {2 + len(x_target)} tensors{more}")
         check_same_kind("target samples", x_target[0], "source samples", x)
-        if len(x_target[0]):
-            check_inputs(x_target[0], y.new_zeros(len(x_target[0])), None)
         return call_model(self.network["features"], torch.cat([x, x_target[0]]))
 
     def label_loss(self, h: Float[Tensor, "both ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:

@@ -15,9 +15,12 @@ from advnotes.checks import (
     check_logits,
     check_model,
     check_per_sample,
+    check_same_kind,
     clip_rounding,
 )
 from advnotes.checks.models import batch_size_mistake, dtype_mistake
+from advnotes.nets import mlp
+from advnotes.robust import VAT
 
 LONG = torch.int64
 
@@ -170,3 +173,16 @@ def test_a_mistake_of_sizes_is_told_from_other_errors():
     assert "answered a batch of 12 samples and fails on one of 6" in batch_size_mistake(12, 6, raised.value)
     assert batch_size_mistake(12, 12, raised.value) == batch_size_mistake(0, 6, raised.value) == ""
     assert batch_size_mistake(12, 6, RuntimeError("out of memory")) == ""
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_inputs_of_another_sort_are_finite_too(bad: float) -> None:
+    labelled, other = torch.rand(4, 3), torch.rand(5, 3)
+    check_same_kind("unlabelled inputs", other, "labelled ones", labelled)
+    check_same_kind("unlabelled inputs", other[:0], "labelled ones", labelled)
+    other[2, 1] = bad
+    with pytest.raises(ValueError, match=r"must be finite.*in sample 2"):
+        check_same_kind("unlabelled inputs", other, "labelled ones", labelled)
+    game = VAT(mlp(3, 4, 2), eps=1.0)
+    with pytest.raises(ValueError, match=r"must be finite.*in sample 2"):
+        game.model_loss(labelled, torch.tensor([0, 1, 0, 1]), other)
