@@ -410,7 +410,11 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
     (of(decisions.SeqGAN, decisions.LSTMWriter(3, 2), ONE), {"rollouts": count()}),
     (
         of(defences.exact_margin, model(), X, Y, LINF),
-        {"tolerance": POSITIVE, "max_unstable": count(1000), "budget": Limits((1, 5, None), (0, -1, 1.5))},
+        {
+            "tolerance": POSITIVE,
+            "max_unstable": Limits((1000,), (-1,)),
+            "budget": Limits((1, 5, None), (0, -1)),
+        },
     ),
     (
         of(defences.certify, model(), X, Y, LINF),
@@ -449,7 +453,7 @@ TABLE: list[tuple[Any, dict[str, Limits]]] = [
         of(defences.SynthesisClassifier, gan.Conditioned(mlp(4, 4, 3), 2), latent_size=2, classes=2),
         {
             "latent_size": count(),
-            "classes": count(2),
+            "classes": Limits((2,), (1,)),
             "steps": count(),
             "restarts": count(),
             "step_size": POSITIVE,
