@@ -17,7 +17,7 @@ from advnotes.checks import (
 )
 from advnotes.defences.parts.bounded_graph import BoundedGraph, bounded_graph
 from advnotes.defences.parts.proofs import Proofs
-from advnotes.defences.parts.region import Region
+from advnotes.defences.parts.region import Region, check_reach
 from advnotes.threats import Bounds, Threat
 from advnotes.threats.base import check_threat
 
@@ -92,7 +92,8 @@ def certify(
     Raises:
         Unbounded: where the model has a layer without bounds, which is named, draws at random, or computes in half
             precision.
-        ValueError: where the model is in train mode and that matters, or inputs, labels or options are not as expected.
+        ValueError: where the model is in train mode and that matters, inputs, labels or options are not as expected, or
+            the radius is so large that every input can become every other one.
 
     Source: Gowal et al. 2018; Zhang et al. 2018; Xu et al. 2021; Wang et al. 2021. That proofs for real numbers can be
     wrong for the network that runs: Jia and Rinard 2021, section 3.
@@ -110,6 +111,7 @@ def certify(
     graph.check_labels(y)
     threat.check_batch(len(x))
     graph.check_inputs(x)
+    check_reach(threat, x, bounds)
     with torch.inference_mode(False):
         x, y = (clip_rounding(x, bounds) if len(x) else x).detach().clone(), y.clone()
         proofs = Proofs(graph, x, y)

@@ -161,7 +161,7 @@ def evaluate(
                 f"The model draws at random: the class of a sample is that of most of {VOTES} answers, without an "
                 "attack and under it, with draws that the attack has not seen."
             )
-        why_not = proof.refusal(model, x[:1], threat, randomised) if certify is not False else ""
+        why_not = proof.refusal(model, x[:1], threat, bounds, randomised) if certify is not False else ""
         if why_not:
             runner.say(f"note: nothing can be proved of this model: {why_not}")
         predictions = runner.predict()

@@ -15,11 +15,11 @@ from tqdm import tqdm
 from advnotes.checks import check_number
 from advnotes.defences.certify import certify as certify_batch
 from advnotes.defences.parts.bounded_graph import Unbounded, bounded_graph
-from advnotes.defences.parts.region import check_ball
+from advnotes.defences.parts.region import check_ball, check_reach
 from advnotes.evaluation.checkpoint import ProofPart
 from advnotes.evaluation.results import Proof
 from advnotes.model_state import Model
-from advnotes.threats import Threat
+from advnotes.threats import Bounds, Threat
 
 if TYPE_CHECKING:
     from advnotes.evaluation.runner import EvaluationRunner
@@ -49,10 +49,11 @@ def check_certify(certify: bool | float) -> None:
         )
 
 
-def refusal(model: Model, x: Tensor, threat: Threat, randomised: bool) -> str:
+def refusal(model: Model, x: Tensor, threat: Threat, bounds: Bounds, randomised: bool) -> str:
     """Why nothing can be proved of a model within a threat; empty where something can."""
     try:
         check_ball(threat)
+        check_reach(threat, x, bounds)
     except ValueError as error:
         return str(error)
     if randomised:

@@ -1,12 +1,29 @@
 """The inputs that an adversary may choose, as bounds need them: a box, a ball, and how low a linear function goes."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from advnotes.defences.parts.rounding import Arithmetic, size_of
 from advnotes.threats import L1, L2, Bounds, Linf, Threat
 
-__all__ = ["Region", "check_ball"]
+__all__ = ["Region", "check_ball", "check_reach"]
+
+
+def check_reach(threat: Threat, x: Tensor, bounds: Bounds) -> None:
+    """Raise ValueError for a radius within which every input can become every other one: then nothing can be proved."""
+    width = bounds[1] - bounds[0]
+    if not len(x) or not math.isfinite(width):
+        return
+    farthest = float(threat.norm(torch.full_like(x[:1], width, dtype=torch.float64)))
+    largest = float(torch.as_tensor(threat.eps, dtype=torch.float64).max())
+    if farthest <= largest < math.inf:
+        raise ValueError(
+            f"a radius of {largest:g} reaches from every input in [{bounds[0]:g}, {bounds[1]:g}] to every other one, "
+            f"of which the farthest is {farthest:g} away: a proof would say that the model has one answer for all inputs; "
+            "choose a smaller radius"
+        )
 
 
 def check_ball(threat: Threat) -> None:

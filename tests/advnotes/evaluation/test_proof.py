@@ -211,3 +211,12 @@ def test_page_and_file_have_both_ends() -> None:
     assert Report.from_json(report.to_json()) == report
     usual = command_line(dataclasses.replace(report, options={"certify": "True"}))
     assert usual.endswith(" --certify")
+
+
+def test_a_radius_that_reaches_everything_is_said_and_not_proved() -> None:
+    report = evaluated(threat=Linf(1.0))
+    assert report.certified is None
+    assert "every other one" in str(report)
+    with pytest.raises(ValueError, match="choose a smaller radius"):
+        proof.certify_batch(models.Linear(), X, Y, L2(6**0.5))
+    assert not bool(proof.certify_batch(models.Linear(), X, Y, L2(2.4)).proved.all())
