@@ -21,8 +21,8 @@ def check_reach(threat: Threat, x: Tensor, bounds: Bounds) -> None:
     if farthest <= largest < math.inf:
         raise ValueError(
             f"a radius of {largest:g} reaches from every input in [{bounds[0]:g}, {bounds[1]:g}] to every other one, "
-            f"of which the farthest is {farthest:g} away: a proof would say that the model has one answer for all inputs; "
-            "choose a smaller radius"
+            f"of which the farthest is {farthest:g} away: a proof would say that the model has one answer for all "
+            "inputs; choose a smaller radius"
         )
 
 
