@@ -17,6 +17,12 @@ COLOUR = re.compile(r"(?<![\w-])color: *([^;\s]+)")
 #: The contents that only paper shows; of them, the theme shows the first level.
 ON_PAPER = re.compile(r'(?<=<div id="jb-print-toc">).*?(?=</div>\s*</div>\s*</div>)', re.DOTALL)
 LIST = re.compile(r"<ul\b[^>]*>|</ul>")
+#: In the list beside a page: the fields and methods of a class of the package, whose name stands there too. They are
+#: most of that list on the API page, and half of what a check of the page has to look at.
+FIELDS = re.compile(
+    r'<ul class="nav section-nav flex-column">\s*(?:<li class="toc-h4 nav-item toc-entry"><a class="reference internal '
+    r'nav-link" href="#advnotes\.[^"]*"><code[^>]*>(?:(?!</code>).)*</code></a></li>\s*)+</ul>'
+)
 #: Text whose spaces count; all others are between two elements, and look like one space.
 VERBATIM = re.compile(r"(<(pre|textarea|script|style)\b.*?</\2>)", re.DOTALL)
 INDENT = re.compile(r"(?<=>)\s*\n\s*(?=<)")
@@ -49,6 +55,7 @@ def lean_page(page: str, plain: frozenset[str]) -> str:
         colourless = re.compile(rf'<span class="(?:{"|".join(sorted(plain))})">([^<]*)</span>')
         page = CODE.sub(lambda code: colourless.sub(r"\1", code[0]), page)
     page = ARTICLE.sub(lambda article: SIGNATURE.sub(_lean_signature, UNBROKEN.sub(r"\1", article[0])), page)
+    page = FIELDS.sub("", page)
     page = ON_PAPER.sub(lambda contents: without_inner_lists(contents[0]), page)
     parts = VERBATIM.split(page)  # a text, then in turn: an element that is verbatim, its name, a text
     return "".join(

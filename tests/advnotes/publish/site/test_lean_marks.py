@@ -138,3 +138,20 @@ def test_a_page_that_is_lean_stays_as_it_is() -> None:
     once = lean_page(PAGE, PLAIN)
     assert lean_page(once, PLAIN) == once
     assert len(once) < len(PAGE)
+
+
+def test_the_list_beside_a_page_names_classes_and_not_their_fields() -> None:
+    def entry(level: int, place: str, inner: str = "") -> str:
+        link = f'<a class="reference internal nav-link" href="#{place}"><code><span class="pre">x()</span></code></a>'
+        return f'<li class="toc-h{level} nav-item toc-entry">{link}{inner}</li>\n'
+
+    def nested(entries: str) -> str:
+        return f'<ul class="nav section-nav flex-column">\n{entries}</ul>\n'
+
+    fields = nested(entry(4, "advnotes.threats.L1.norm") + entry(4, "advnotes.threats.L1.project"))
+    heading = nested('<li class="toc-h4 nav-item toc-entry"><a href="#why">Why</a></li>')
+    page = nested(entry(3, "advnotes.threats.L1", fields) + entry(3, "advnotes.threats.L2", heading))
+    after = lean_page(page, frozenset())
+    assert "advnotes.threats.L1.norm" not in after
+    assert after.count("toc-h3") == 2
+    assert "#why" in after
