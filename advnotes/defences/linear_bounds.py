@@ -5,8 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from advnotes.checks import check_bounds, check_count, check_inputs, clip_rounding
-from advnotes.defences.parts.backward import Known
 from advnotes.defences.parts.bounded_graph import BoundedGraph, bounded_graph
+from advnotes.defences.parts.known import Known
 from advnotes.defences.parts.known_values import ROOM, known_values
 from advnotes.defences.parts.region import Region
 from advnotes.defences.parts.slopes import climb

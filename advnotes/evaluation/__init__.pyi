@@ -1,7 +1,8 @@
 from .evaluate import evaluate
 from .masking.checks import diagnose
+from .proved import Proof
 from .report import Report, load_adversarial
-from .results import AttackResult, EvaluationResult, Example, Finding, Proof
+from .results import AttackResult, EvaluationResult, Example, Finding
 
 __all__ = [
     "AttackResult",

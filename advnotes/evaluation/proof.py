@@ -17,7 +17,7 @@ from advnotes.defences.certify import certify as certify_batch
 from advnotes.defences.parts.bounded_graph import Unbounded, bounded_graph
 from advnotes.defences.parts.region import check_ball, check_reach
 from advnotes.evaluation.checkpoint import ProofPart
-from advnotes.evaluation.results import Proof
+from advnotes.evaluation.proved import Proof
 from advnotes.model_state import Model
 from advnotes.threats import Bounds, Threat
 

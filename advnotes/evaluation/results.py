@@ -9,9 +9,10 @@ from typing import Literal
 from torch import Tensor
 
 from advnotes.attacks.attack import Attack
+from advnotes.evaluation.proved import Proof
 from advnotes.metrics.accuracy import Proportion
 
-__all__ = ["AttackResult", "EvaluationResult", "Example", "Finding", "Proof", "Severity"]
+__all__ = ["AttackResult", "EvaluationResult", "Example", "Finding", "Severity"]
 
 #: How much a finding weighs: "masking" says that the robust accuracy cannot be trusted as it is, "warning" that
 #: something should be looked at, "note" that a reader should know.
@@ -60,23 +61,6 @@ class AttackResult:
     passes: int = field(compare=False)
     unverified: int = 0
     settings: str = ""
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What is proved of the samples: that nothing within the threat and the bounds moves them out of their class.
-
-    Args:
-        proved: for each sample; False where it is misread or fooled, and where the bounds are too wide to tell.
-        how: by which bounds and how much was tried, in words.
-        refusal: why nothing can be proved of this model; empty where something can.
-        seconds: the time it took, of all processes together.
-    """
-
-    proved: tuple[bool, ...] = field(repr=False)
-    how: str
-    refusal: str = ""
-    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)

@@ -8,107 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from advnotes.defences.parts.bounded_graph import BoundedGraph
+from advnotes.defences.parts.known import Known
 from advnotes.defences.parts.region import Region
-from advnotes.defences.parts.rounding import Arithmetic, size_of
 from advnotes.defences.parts.steps import Affine, Corner, Maximum, Rectifier
 
-__all__ = ["Coefficients", "Known", "Lines", "dot", "linear_lower_bound"]
-
-
-@dataclass(frozen=True)
-class Lines:
-    r"""Two lines around a rectifier on an interval: :math:`\alpha z \le h(z) \le s z + t`.
-
-    Attributes:
-        slope: of the upper line, :math:`s`.
-        intercept: of the upper line, :math:`t`, rounded up.
-        lower: the slope :math:`\alpha` of the lower line; where it is free, that of Zhang et al.: 1 where the interval
-            reaches further up than down, else the least.
-        free: where it may be any from the rectifier's own slope to 1.
-    """
-
-    slope: Tensor
-    intercept: Tensor
-    lower: Tensor
-    free: Tensor
-
-    @classmethod
-    def around(cls, step: Rectifier, low: Tensor, high: Tensor) -> Lines:
-        """On the intervals from ``low`` to ``high``."""
-        least = step.slope
-        free = (low < 0) & (high > 0)
-        chord = ((high - least * low) / torch.where(free, high - low, 1.0)).clamp(least, 1.0)
-        slope = torch.where(free, chord, torch.where(low >= 0, 1.0, least))
-        # A convex function lies below every line that is above it at the two ends, whatever was rounded in its slope.
-        above = torch.maximum((least - slope) * low, (1 - slope) * high)
-        above = above + 8 * torch.finfo(torch.float64).eps * size_of(low, high)
-        lower = torch.where(free, torch.where(high >= -low, 1.0, least), slope)
-        return cls(slope, torch.where(free, above, 0.0), lower, free)
-
-
-@dataclass
-class Known:
-    """What is known of a batch's values: their bounds, and how far rounding may move them; all in float64.
-
-    Attributes:
-        graph: the network.
-        arithmetic: of the model and of the bounds.
-        lower, upper: of each value, ``[batch, *shape]``. Value 0 is the input.
-        errors: of each step's output, with what the rounding of its coefficients may do.
-        sizes: the largest absolute value of each entry of each value.
-        lines: of each rectifier, by the number of its output.
-    """
-
-    graph: BoundedGraph
-    arithmetic: Arithmetic
-    lower: list[Tensor]
-    upper: list[Tensor]
-    sizes: list[Tensor]
-    errors: list[Tensor] = field(default_factory=list)
-    lines: dict[int, Lines] = field(default_factory=dict)
-
-    def sample(self, row: int) -> Known:
-        """What is known of one sample."""
-
-        def part(values: list[Tensor]) -> list[Tensor]:
-            return [value[row : row + 1] for value in values]
-
-        lines = {
-            number: Lines(*part([each.slope, each.intercept, each.lower, each.free]))
-            for number, each in self.lines.items()
-        }
-        ends, rest = (part(self.lower), part(self.upper)), (part(self.sizes), part(self.errors))
-        return Known(self.graph, self.arithmetic, *ends, *rest, lines)
-
-    def repeat(self, count: int) -> Known:
-        """That of one sample, for so many queries; the bounds can be changed for each by :meth:`split`."""
-
-        def repeated(values: list[Tensor]) -> list[Tensor]:
-            return [value.expand(count, *value.shape[1:]) for value in values]
-
-        lines = {
-            number: Lines(*repeated([each.slope, each.intercept, each.lower, each.free]))
-            for number, each in self.lines.items()
-        }
-        ends, rest = (
-            (repeated(self.lower), repeated(self.upper)),
-            (repeated(self.sizes), repeated(self.errors)),
-        )
-        return Known(self.graph, self.arithmetic, *ends, *rest, lines)
-
-    def split(self, number: int, sign: Tensor) -> None:
-        """Let the input of a rectifier be at least 0 where ``sign`` is 1, at most 0 where it is -1."""
-        step = self.graph.steps[number - 1]
-        assert isinstance(step, Rectifier)
-        low, high = self.lower[step.inputs[0]], self.upper[step.inputs[0]]
-        low, high = low.where(sign <= 0, low.clamp(min=0)), high.where(sign >= 0, high.clamp(max=0))
-        self.lines[number] = Lines.around(step, low, high)
-
-    def finite(self) -> Tensor:
-        """The samples of which all values are bounded."""
-        ends = [*self.lower, *self.upper, *self.errors]
-        return torch.stack([each.isfinite().flatten(1).all(dim=1) for each in ends]).all(dim=0)
+__all__ = ["Coefficients", "Way", "dot", "linear_lower_bound"]
 
 
 @dataclass

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from advnotes.checks import call_model, check_label_range
-from advnotes.defences.parts.reader import Reader, Unbounded
+from advnotes.defences.parts.reader import Reader
 from advnotes.defences.parts.steps import Step
+from advnotes.defences.parts.unbounded import Unbounded
 from advnotes.fast.modules import HOOKS
 from advnotes.fast.trace import traced
 from advnotes.identity import parameters

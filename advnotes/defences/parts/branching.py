@@ -12,7 +12,7 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from advnotes.defences.parts.backward import Known
+from advnotes.defences.parts.known import Known
 from advnotes.defences.parts.region import Region
 from advnotes.defences.parts.slopes import Ascent, climb
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from advnotes.defences.intervals import interval
-from advnotes.defences.parts.backward import Coefficients, Known, Lines, linear_lower_bound
+from advnotes.defences.parts.backward import Coefficients, linear_lower_bound
 from advnotes.defences.parts.bounded_graph import BoundedGraph
+from advnotes.defences.parts.known import Known, Lines
 from advnotes.defences.parts.region import Region
 from advnotes.defences.parts.rounding import Arithmetic, size_of
 from advnotes.defences.parts.steps import Affine, Average, Convolution, Dense, Maximum, Rectifier, Sum

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from advnotes.defences.linear_bounds import differences, margins_of, margins_of_intervals
-from advnotes.defences.parts.backward import Known
 from advnotes.defences.parts.bounded_graph import BoundedGraph
 from advnotes.defences.parts.branching import branch
+from advnotes.defences.parts.known import Known
 from advnotes.defences.parts.known_values import known_values
 from advnotes.defences.parts.region import Region
 from advnotes.model_state import attacked, prediction

@@ -10,15 +10,12 @@ from torch import Tensor, fx, nn
 
 from advnotes.defences.parts import steps
 from advnotes.defences.parts.steps import Constant, Step
+from advnotes.defences.parts.unbounded import Unbounded
+from advnotes.defences.parts.window import pair, same_padding
 from advnotes.fast.layered_graph import RELU, shape
 
-__all__ = ["Reader", "Unbounded"]
+__all__ = ["Reader"]
 
-#: What is said of every layer that has no bounds.
-HAVE_BOUNDS = (
-    "there are bounds of Linear, Conv2d, ReLU, LeakyReLU, BatchNorm in eval mode, average and max pooling, flatten, "
-    "sums and differences of two values, and of constants that are added or multiplied"
-)
 VIEWS = ("view", "reshape", "flatten", "squeeze", "unsqueeze", torch.flatten, torch.reshape, torch.squeeze,
          torch.unsqueeze)  # fmt: skip
 #: Layers and functions that do nothing in eval mode.
@@ -31,10 +28,6 @@ MUL, DIV = (operator.mul, torch.mul, "mul"), (operator.truediv, torch.div, torch
 
 #: A step's name, inputs, and shapes.
 Common = tuple[str, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-
-
-class Unbounded(ValueError):  # noqa: N818
-    """The outputs of a model cannot be bounded; it says which layer stands in the way, and how to mend it."""
 
 
 class Reader:
@@ -82,14 +75,14 @@ class Reader:
             return steps.Dense(*common, layer)
         if type(layer) is nn.Conv2d and len(common[2]) == 3 and layer.padding_mode == "zeros":
             padding = (
-                _same(layer)
+                same_padding(layer)
                 if layer.padding == "same"
                 else (0, 0)
                 if layer.padding == "valid"
                 else layer.padding
             )
             if padding is not None and not isinstance(padding, str):
-                return steps.Convolution(*common, layer, _pair(padding))
+                return steps.Convolution(*common, layer, pair(padding))
         if type(layer) is nn.ReLU:
             return steps.Rectifier(*common)
         if type(layer) is nn.LeakyReLU and 0 <= layer.negative_slope <= 1:
@@ -97,16 +90,16 @@ class Reader:
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) and layer.running_var is not None:
             return steps.BatchNorm(*common, layer)
         if type(layer) is nn.AvgPool2d and (layer.divisor_override or 1) > 0:
-            return steps.Average(*common, _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding),
+            return steps.Average(*common, pair(layer.kernel_size), pair(layer.stride), pair(layer.padding),
                                  layer.ceil_mode, layer.count_include_pad, layer.divisor_override)  # fmt: skip
         if type(layer) is nn.AdaptiveAvgPool2d:
             return self._means(node, common)
         if type(layer) is nn.MaxPool2d and not layer.return_indices:
-            return steps.Maximum(*common, _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding),
-                                 _pair(layer.dilation), layer.ceil_mode)  # fmt: skip
+            return steps.Maximum(*common, pair(layer.kernel_size), pair(layer.stride), pair(layer.padding),
+                                 pair(layer.dilation), layer.ceil_mode)  # fmt: skip
         if type(layer) in (nn.Flatten, nn.Unflatten):
             return self._view(node, common)
-        raise self._unbounded(name)
+        raise Unbounded.of(name)
 
     def _function(self, node: fx.Node) -> Step | None:
         target, name = node.target, _name(node)
@@ -132,7 +125,7 @@ class Reader:
                 return steps.Rectifier(*common, float(slope))
         if target in (F.avg_pool2d, F.max_pool2d, F.adaptive_avg_pool2d, torch.mean, "mean"):
             return self._pool(node, common)
-        raise self._unbounded(name)
+        raise Unbounded.of(name)
 
     def _pool(self, node: fx.Node, common: Common) -> Step:
         """A function that pools, as the layer of the same arguments."""
@@ -143,25 +136,25 @@ class Reader:
             count = len(common[2]) + 1
             if isinstance(dims, (tuple, list)) and count == 4 and {int(d) % count for d in dims} == {2, 3}:
                 return self._means(node, common)
-            raise self._unbounded("mean over other dimensions than height and width")
+            raise Unbounded.of("mean over other dimensions than height and width")
         if node.target is F.adaptive_avg_pool2d:
             return self._means(node, common)
         make: Callable[..., Any] = nn.AvgPool2d if node.target is F.avg_pool2d else nn.MaxPool2d
         layer = make(*args, **kwargs)
-        size, stride, padding = _pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding)
+        size, stride, padding = pair(layer.kernel_size), pair(layer.stride), pair(layer.padding)
         if isinstance(layer, nn.AvgPool2d) and (layer.divisor_override or 1) < 0:
-            raise self._unbounded("an average with a negative divisor")
+            raise Unbounded.of("an average with a negative divisor")
         if isinstance(layer, nn.AvgPool2d):
             how = layer.ceil_mode, layer.count_include_pad, layer.divisor_override
             return steps.Average(*common, size, stride, padding, *how)
-        return steps.Maximum(*common, size, stride, padding, _pair(layer.dilation), layer.ceil_mode)
+        return steps.Maximum(*common, size, stride, padding, pair(layer.dilation), layer.ceil_mode)
 
     def _means(self, node: fx.Node, common: Common) -> Step:
         """Means over windows that fill the picture without overlap; then the shape that the node puts out."""
         name, inputs, before, after = common
         high, wide = after[1:] if len(after) == 3 else (1, 1)
         if len(before) != 3 or before[1] % high or before[2] % wide:
-            raise self._unbounded(f"{name}, from {before} to {after}, whose windows differ in size")
+            raise Unbounded.of(f"{name}, from {before} to {after}, whose windows differ in size")
         kernel = before[1] // high, before[2] // wide
         pooled = (before[0], high, wide)
         average = steps.Average(name, inputs, before, pooled, kernel, kernel)
@@ -173,7 +166,7 @@ class Reader:
     def _view(self, node: fx.Node, common: Common) -> Step:
         one, other = (value.shape[0] for value in node.meta["values"])
         if (one, other) != tuple(value.shape[0] for value in self._input(node).meta["values"]):
-            raise self._unbounded(f"{common[0]}, which mixes the samples of a batch")
+            raise Unbounded.of(f"{common[0]}, which mixes the samples of a batch")
         return steps.Reshape(*common)
 
     def _arithmetic(self, node: fx.Node, name: str) -> Step:
@@ -186,13 +179,13 @@ class Reader:
             if isinstance(arg, fx.Node) and arg in self.number
         }
         if shapes != {tuple(shape(node))}:
-            raise self._unbounded(f"{name} of values that broadcast")
+            raise Unbounded.of(f"{name} of values that broadcast")
         after = tuple(shape(node)[1:])
         minus = node.target in SUB
         if None not in values:
             if node.target in (*ADD, *SUB):
                 return steps.Sum(name, (values[0], values[1]), after, after, -1.0 if minus else 1.0)  # type: ignore[arg-type]
-            raise self._unbounded(f"{name} of two values that both depend on the input")
+            raise Unbounded.of(f"{name} of two values that both depend on the input")
         at = 0 if values[0] is not None else 1
         constant = self._constant(node.args[1 - at], node, name)
         common = (name, (values[at],), after, after)
@@ -201,7 +194,7 @@ class Reader:
         if minus:
             return steps.Shift(*common, constant, sign=1.0 if at == 0 else -1.0, minus=at == 0)  # type: ignore[arg-type]
         if node.target in DIV and at == 1:
-            raise self._unbounded(f"{name} by a value that depends on the input")
+            raise Unbounded.of(f"{name} by a value that depends on the input")
         return steps.Scale(*common, constant, divide=node.target in DIV)  # type: ignore[arg-type]
 
     def _constant(self, value: Any, node: fx.Node, name: str) -> Constant:
@@ -213,7 +206,7 @@ class Reader:
             # A constant with a row for each sample would be one for another batch.
             if found.is_floating_point() and (found.ndim < shape(node).__len__() or found.shape[0] == 1):
                 return Constant(owner=self.model, path=path)
-        raise self._unbounded(f"{name} with what is neither a number nor a tensor of the model")
+        raise Unbounded.of(f"{name} with what is neither a number nor a tensor of the model")
 
     def _common(
         self, node: fx.Node, name: str
@@ -229,7 +222,7 @@ class Reader:
             or first not in self.number
             or any(arg in self.number for arg in others)
         ):
-            raise self._unbounded(_name(node))
+            raise Unbounded.of(_name(node))
         return first
 
     def _check_writing(self, node: fx.Node) -> None:
@@ -238,7 +231,7 @@ class Reader:
         while True:
             value = self._input(value)
             if len(value.users) > 1 or value.op == "placeholder":
-                raise self._unbounded(
+                raise Unbounded.of(
                     f"{_name(node)}, which writes into a value that is used again (inplace=True),"
                 )
             if value.target not in VIEWS and not (
@@ -247,12 +240,6 @@ class Reader:
             ):
                 return
 
-    @staticmethod
-    def _unbounded(what: str) -> Unbounded:
-        return Unbounded(
-            f"the model has {what}, of which there are no bounds: {HAVE_BOUNDS}. Replace it, or leave it out"
-        )
-
 
 def _name(node: fx.Node) -> str:
     """What a step is called where it was written."""
@@ -260,13 +247,3 @@ def _name(node: fx.Node) -> str:
     if isinstance(target, str):
         return target.removeprefix("model.")
     return str(getattr(target, "__name__", target))
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
-
-def _same(layer: nn.Conv2d) -> tuple[int, int] | None:
-    """The padding on each side that "same" means; None where the sides differ."""
-    whole = [dilation * (size - 1) for dilation, size in zip(layer.dilation, layer.kernel_size, strict=True)]
-    return None if any(size % 2 for size in whole) else (whole[0] // 2, whole[1] // 2)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from advnotes.defences.parts.backward import Coefficients, Known, Way, linear_lower_bound
+from advnotes.defences.parts.backward import Coefficients, Way, linear_lower_bound
+from advnotes.defences.parts.known import Known
 from advnotes.defences.parts.region import Region
 
 __all__ = ["Ascent", "climb"]

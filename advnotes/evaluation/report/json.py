@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advnotes.evaluation.results import AttackResult, EvaluationResult, Example, Finding, Proof
+from advnotes.evaluation.proved import Proof
+from advnotes.evaluation.results import AttackResult, EvaluationResult, Example, Finding
 from advnotes.fields import field_values
 from advnotes.metrics.accuracy import Proportion
 
